@@ -1,1 +1,4 @@
-
+//! docs follow
+pub mod clock;
+pub mod core;
+pub mod rpc;
