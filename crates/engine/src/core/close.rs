@@ -1,5 +1,6 @@
 //! The end of a run, and the run that goes on after it: by continue-as-new, or by the retry policy.
 
+use sha2::{Digest as _, Sha256};
 use temporalio_protos::temporal::api::{
     enums::v1::{ContinueAsNewInitiator, RetryState, TimeoutType, WorkflowExecutionStatus},
     failure::v1::{Failure, TimeoutFailureInfo, failure::FailureInfo},
@@ -112,5 +113,8 @@ impl Run {
 
 /// The run id after this one: a UUID made from it, so that the same inputs give the same history.
 fn next_run_id(run_id: &str) -> String {
-    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, run_id.as_bytes()).to_string()
+    let digest = Sha256::digest(run_id.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }

@@ -37,7 +37,11 @@ impl Run {
     /// Appends an event from outside, or buffers it while a worker has the workflow task.
     pub(super) fn append_external(&mut self, now: Nanos, attributes: Attributes) {
         let event = event(now, attributes);
-        if self.started_task.is_some() { self.state.buffered.push(event) } else { drop(self.push(event)) }
+        if self.started_task.is_some() {
+            self.state.buffered.push(event);
+        } else {
+            self.push(event);
+        }
     }
 
     /// Buffers an event from outside that a command caused; it follows the command's own events.

@@ -41,6 +41,14 @@ impl Run {
                 "exceeded workflow execution limit for signal events: {MAXIMUM_SIGNALS}"
             )));
         }
+        self.record_signal(now, signal);
+        self.state.transition_count += 1;
+        self.skip_start_delay();
+        self.schedule_workflow_task(now);
+        Ok(())
+    }
+
+    pub(super) fn record_signal(&mut self, now: Nanos, signal: Signal) {
         self.state.request_ids.push(signal.request_id.clone());
         self.append_external(
             now,
@@ -53,10 +61,6 @@ impl Run {
                 ..Default::default()
             }),
         );
-        self.state.transition_count += 1;
-        self.skip_start_delay();
-        self.schedule_workflow_task(now);
-        Ok(())
     }
 
     /// Records that the execution is asked to cancel; a second request does nothing.

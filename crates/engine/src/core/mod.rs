@@ -12,6 +12,7 @@
 //! | `message` | signal, cancel request, terminate |
 //! | `wake` | timers, time-outs and back-offs that are due |
 //! | `close` | the run ends, a successor goes on |
+//! | `resume` | the engine has started again |
 
 mod activity;
 mod close;
@@ -19,6 +20,7 @@ mod commands;
 mod completion;
 mod history;
 mod message;
+mod resume;
 mod retry;
 mod run;
 mod start;
@@ -27,6 +29,7 @@ mod wake;
 mod workflow_task;
 
 pub use activity::HeartbeatAnswer;
+pub use commands::AttributeCheck;
 pub use completion::{Completion, Outcome};
 pub use message::Signal;
 pub(crate) use retry::{check as check_retry_policy, with_defaults as retry_policy_with_defaults};

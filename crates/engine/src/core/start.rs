@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{
+    message::Signal,
     run::{Run, RunKey},
     state::RunState,
     workflow_task::normal_queue,
@@ -45,6 +46,8 @@ pub struct NewRun {
     pub continued: Option<Continued>,
     pub last_completion_result: Option<Payloads>,
     pub continued_failure: Option<Failure>,
+    /// A signal that is there before the first workflow task.
+    pub first_signal: Option<Signal>,
 }
 
 /// What a run takes over from the one before it in its chain.
@@ -137,6 +140,9 @@ impl Run {
             ..Default::default()
         };
         run.append_with(now, Attributes::WorkflowExecutionStartedEventAttributes(started), new.user_metadata);
+        if let Some(signal) = new.first_signal {
+            run.record_signal(now, signal);
+        }
         run.schedule_workflow_task(now);
         run
     }
