@@ -7,8 +7,9 @@ use super::analysis::Analysis;
 
 /// A set of at most this many executions is fetched and sorted; of a larger one the order is followed. About what
 /// can be fetched in a hundredth of a second; and where a set is larger, following the order through a million
-/// executions meets a page's worth of it in about the same time, if it is spread evenly.
-const SMALL: i64 = 5000;
+/// executions meets a page's worth of it in about the same time, if it is spread evenly. Few in tests, so that a dozen
+/// executions take every way.
+const SMALL: i64 = if cfg!(test) { 3 } else { 5000 };
 
 /// The way to the rows, in one scope.
 #[derive(Debug, PartialEq)]

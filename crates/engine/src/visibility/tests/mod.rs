@@ -1,6 +1,8 @@
 //! Tests on whole queries, each against a database in memory.
 
+mod model;
 mod payloads;
+mod property;
 mod queries;
 mod wording;
 mod writes;
