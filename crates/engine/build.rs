@@ -43,10 +43,20 @@ fn generate(
     service: &ServiceDescriptorProto,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let name = service.name();
-    let unary: Vec<_> = service.method.iter().filter(|m| !m.server_streaming() && !m.client_streaming()).collect();
+    let unary: Vec<_> = service
+        .method
+        .iter()
+        .filter(|m| !m.server_streaming() && !m.client_streaming())
+        .collect();
 
-    writeln!(code, "/// The unary RPCs of `{package}.{name}`; each answers UNIMPLEMENTED until it is overridden.")?;
-    writeln!(code, "#[allow(unused_variables)]\npub trait {name}: Send + Sync + 'static {{")?;
+    writeln!(
+        code,
+        "/// The unary RPCs of `{package}.{name}`; each answers UNIMPLEMENTED until it is overridden."
+    )?;
+    writeln!(
+        code,
+        "#[allow(unused_variables)]\npub trait {name}: Send + Sync + 'static {{"
+    )?;
     for method in &unary {
         writeln!(
             code,
@@ -60,7 +70,10 @@ fn generate(
     }
     writeln!(code, "}}\n")?;
 
-    writeln!(code, "/// Calls the RPC `method` of `{package}.{name}` with an encoded request.")?;
+    writeln!(
+        code,
+        "/// Calls the RPC `method` of `{package}.{name}` with an encoded request."
+    )?;
     writeln!(
         code,
         "pub async fn dispatch_{f}<S: {name}>(service: &S, method: &str, request: Bytes, call: Call) -> Result<Vec<u8>, Status> {{\n    match method {{",
@@ -74,7 +87,10 @@ fn generate(
             f = snake(method.name()),
         )?;
     }
-    writeln!(code, "        other => Err(unimplemented(\"{package}.{name}\", other)),\n    }}\n}}\n")?;
+    writeln!(
+        code,
+        "        other => Err(unimplemented(\"{package}.{name}\", other)),\n    }}\n}}\n"
+    )?;
     Ok(())
 }
 

@@ -21,7 +21,10 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     fn now(&self) -> Nanos {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since_epoch.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
@@ -54,7 +57,10 @@ impl Clock for ManualClock {
 
 /// A protobuf timestamp.
 pub(crate) fn timestamp(at: Nanos) -> Timestamp {
-    Timestamp { seconds: at.div_euclid(SECOND), nanos: at.rem_euclid(SECOND) as i32 }
+    Timestamp {
+        seconds: at.div_euclid(SECOND),
+        nanos: at.rem_euclid(SECOND) as i32,
+    }
 }
 
 /// A protobuf timestamp, none for the engine's "never" (0).
@@ -64,15 +70,24 @@ pub(crate) fn timestamp_opt(at: Nanos) -> Option<Timestamp> {
 
 /// A protobuf duration.
 pub(crate) fn duration(of: Nanos) -> Duration {
-    Duration { seconds: of / SECOND, nanos: (of % SECOND) as i32 }
+    Duration {
+        seconds: of / SECOND,
+        nanos: (of % SECOND) as i32,
+    }
 }
 
 /// The length of a protobuf duration; 0 where it is absent, the longest there is where it overflows.
 pub(crate) fn nanos(of: Option<&Duration>) -> Nanos {
-    of.map_or(0, |d| d.seconds.saturating_mul(SECOND).saturating_add(i64::from(d.nanos)))
+    of.map_or(0, |d| {
+        d.seconds
+            .saturating_mul(SECOND)
+            .saturating_add(i64::from(d.nanos))
+    })
 }
 
 /// The time that a protobuf timestamp names.
 pub(crate) fn nanos_of(at: &Timestamp) -> Nanos {
-    at.seconds.saturating_mul(SECOND).saturating_add(i64::from(at.nanos))
+    at.seconds
+        .saturating_mul(SECOND)
+        .saturating_add(i64::from(at.nanos))
 }

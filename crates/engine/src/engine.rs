@@ -21,20 +21,28 @@ pub struct Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 
 impl Options {
     /// An engine over this file, which is made where there is none.
     pub fn new(file: impl Into<PathBuf>) -> Self {
-        Self { file: file.into(), clock: Arc::new(SystemClock) }
+        Self {
+            file: file.into(),
+            clock: Arc::new(SystemClock),
+        }
     }
 
     /// Reads the time from this clock: for tests.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self { clock: Arc::new(clock), ..self }
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
     }
 }
 
@@ -76,15 +84,21 @@ impl Engine {
     fn open_blocking(options: Options) -> Result<Self, Error> {
         let Options { file, clock } = options;
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| store::Error::Open { path: folder.to_owned(), source })?;
+            std::fs::create_dir_all(folder).map_err(|source| store::Error::Open {
+                path: folder.to_owned(),
+                source,
+            })?;
         }
         let lock = Lock::take(&file)?;
         let store = Store::open(&file)?;
         let cluster_id: Arc<str> = store.cluster_id()?.into();
         let thread = HostThread::start(store, clock)?;
         let service = Service::new(thread.handle().clone(), Readers::new(file), cluster_id);
-        Ok(Self { thread, handle: Handle { service }, _lock: lock })
+        Ok(Self {
+            thread,
+            handle: Handle { service },
+            _lock: lock,
+        })
     }
 
     /// The way to this engine.

@@ -4,10 +4,7 @@ use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
 use prost::Message;
-use temporalio_protos::{
-    google::rpc,
-    temporal::api::errordetails::v1 as details,
-};
+use temporalio_protos::{google::rpc, temporal::api::errordetails::v1 as details};
 use tonic::{Code, Status};
 
 include!(concat!(env!("OUT_DIR"), "/services.rs"));
@@ -107,9 +104,12 @@ impl From<RpcError> for Status {
         let message = error.to_string();
         match error {
             RpcError::InvalidArgument(_) => Status::invalid_argument(message),
-            RpcError::NotFound(_) => {
-                detailed(Code::NotFound, message, "NotFoundFailure", &details::NotFoundFailure::default())
-            }
+            RpcError::NotFound(_) => detailed(
+                Code::NotFound,
+                message,
+                "NotFoundFailure",
+                &details::NotFoundFailure::default(),
+            ),
             RpcError::NamespaceNotFound(namespace) => detailed(
                 Code::NotFound,
                 message,
@@ -122,7 +122,12 @@ impl From<RpcError> for Status {
                 "NamespaceAlreadyExistsFailure",
                 &details::NamespaceAlreadyExistsFailure {},
             ),
-            RpcError::AlreadyStarted { start_request_id, run_id, first_run_id, .. } => detailed(
+            RpcError::AlreadyStarted {
+                start_request_id,
+                run_id,
+                first_run_id,
+                ..
+            } => detailed(
                 Code::AlreadyExists,
                 message,
                 "WorkflowExecutionAlreadyStartedFailure",
@@ -136,7 +141,9 @@ impl From<RpcError> for Status {
                 Code::InvalidArgument,
                 message,
                 "QueryFailedFailure",
-                &details::QueryFailedFailure { failure: failure.map(|failure| *failure) },
+                &details::QueryFailedFailure {
+                    failure: failure.map(|failure| *failure),
+                },
             ),
             RpcError::NotReady(_) => detailed(
                 Code::FailedPrecondition,

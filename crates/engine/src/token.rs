@@ -40,7 +40,9 @@ pub(crate) struct HistoryToken {
 pub(crate) fn parse<T: Message + Default>(token: &[u8], what: &str) -> Result<T, RpcError> {
     let bad = || RpcError::InvalidArgument(format!("the {what} is not one of this server's"));
     if token.is_empty() {
-        return Err(RpcError::InvalidArgument(format!("{what} is not set on request.")));
+        return Err(RpcError::InvalidArgument(format!(
+            "{what} is not set on request."
+        )));
     }
     T::decode(token).map_err(|_| bad())
 }

@@ -30,7 +30,11 @@ pub struct HeartbeatAnswer {
 impl Activity {
     /// When this activity must be looked at next.
     pub(super) fn next_wake(&self) -> Nanos {
-        let expiration = if self.schedule_to_close == 0 { Nanos::MAX } else { self.expiration() };
+        let expiration = if self.schedule_to_close == 0 {
+            Nanos::MAX
+        } else {
+            self.expiration()
+        };
         if self.started.is_some() {
             return expiration.min(self.attempt_deadline().0);
         }
@@ -42,15 +46,25 @@ impl Activity {
 
     /// When all attempts must have ended; 0: never.
     pub(crate) fn expiration(&self) -> Nanos {
-        if self.schedule_to_close == 0 { 0 } else { self.scheduled_at.saturating_add(self.schedule_to_close) }
+        if self.schedule_to_close == 0 {
+            0
+        } else {
+            self.scheduled_at.saturating_add(self.schedule_to_close)
+        }
     }
 
     /// When the started attempt times out, and which time-out that is.
     fn attempt_deadline(&self) -> (Nanos, TimeoutType) {
-        let Some(started) = &self.started else { return (Nanos::MAX, TimeoutType::Unspecified) };
+        let Some(started) = &self.started else {
+            return (Nanos::MAX, TimeoutType::Unspecified);
+        };
         let close = after(started.at, self.start_to_close);
         let beat = after(started.at.max(self.last_heartbeat_at), self.heartbeat);
-        if beat < close { (beat, TimeoutType::Heartbeat) } else { (close, TimeoutType::StartToClose) }
+        if beat < close {
+            (beat, TimeoutType::Heartbeat)
+        } else {
+            (close, TimeoutType::StartToClose)
+        }
     }
 
     /// The time-out that is due, if one is.
@@ -69,17 +83,27 @@ impl Activity {
 
 /// `from + by`, never where `by` is 0.
 fn after(from: Nanos, by: Nanos) -> Nanos {
-    if by == 0 { Nanos::MAX } else { from.saturating_add(by) }
+    if by == 0 {
+        Nanos::MAX
+    } else {
+        from.saturating_add(by)
+    }
 }
 
 impl Run {
     /// The pending activity that this event scheduled.
     pub fn activity(&self, scheduled_event_id: i64) -> Option<&Activity> {
-        self.state.activities.iter().find(|activity| activity.scheduled_event_id == scheduled_event_id)
+        self.state
+            .activities
+            .iter()
+            .find(|activity| activity.scheduled_event_id == scheduled_event_id)
     }
 
     fn activity_mut(&mut self, scheduled_event_id: i64) -> Option<&mut Activity> {
-        self.state.activities.iter_mut().find(|activity| activity.scheduled_event_id == scheduled_event_id)
+        self.state
+            .activities
+            .iter_mut()
+            .find(|activity| activity.scheduled_event_id == scheduled_event_id)
     }
 
     /// The pending activity of this id.
@@ -88,7 +112,10 @@ impl Run {
     }
 
     /// What the command that scheduled the activity said.
-    pub fn activity_scheduled(&self, scheduled_event_id: i64) -> Option<&ActivityTaskScheduledEventAttributes> {
+    pub fn activity_scheduled(
+        &self,
+        scheduled_event_id: i64,
+    ) -> Option<&ActivityTaskScheduledEventAttributes> {
         match &self.event(scheduled_event_id)?.attributes {
             Some(Attributes::ActivityTaskScheduledEventAttributes(attributes)) => Some(attributes),
             _ => None,
@@ -142,7 +169,8 @@ impl Run {
             .filter(|activity| activity.started.is_some() && (attempt == 0 || activity.attempt == attempt))
             .ok_or_else(|| {
                 RpcError::NotFound(
-                    "invalid activityID or activity already timed out or invoking workflow is completed".into(),
+                    "invalid activityID or activity already timed out or invoking workflow is completed"
+                        .into(),
                 )
             })
     }
@@ -192,7 +220,9 @@ impl Run {
                 activity.heartbeat_details = last_heartbeat_details;
             }
         }
-        let Err(retry_state) = self.retry_activity(now, scheduled_event_id, &failure) else { return Ok(()) };
+        let Err(retry_state) = self.retry_activity(now, scheduled_event_id, &failure) else {
+            return Ok(());
+        };
         let started_event_id = self.write_activity_started(now, scheduled_event_id);
         self.close_activity(
             now,
@@ -249,7 +279,10 @@ impl Run {
         attempt: i32,
         details: Option<Payloads>,
     ) -> Result<HeartbeatAnswer, RpcError> {
-        let cancel_requested = self.started_attempt(scheduled_event_id, attempt)?.cancel_requested_event_id != 0;
+        let cancel_requested = self
+            .started_attempt(scheduled_event_id, attempt)?
+            .cancel_requested_event_id
+            != 0;
         if let Some(activity) = self.activity_mut(scheduled_event_id) {
             activity.last_heartbeat_at = now;
             activity.heartbeat_details = details;
@@ -259,7 +292,9 @@ impl Run {
 
     /// A time-out of the activity is due: another attempt, or the activity has timed out.
     pub(super) fn time_out_activity(&mut self, now: Nanos, scheduled_event_id: i64, timeout: TimeoutType) {
-        let Some(activity) = self.activity_mut(scheduled_event_id) else { return };
+        let Some(activity) = self.activity_mut(scheduled_event_id) else {
+            return;
+        };
         let was_started = activity.started.is_some();
         let details = activity.heartbeat_details.clone();
         let last_failure = activity.last_failure.clone();
@@ -279,13 +314,19 @@ impl Run {
         };
         if retry_state == RetryState::Timeout && timeout != TimeoutType::ScheduleToClose {
             // No time is left for another attempt: it is the whole activity that ran out of time.
-            failure = Failure { cause: Some(Box::new(failure)), ..timed_out(TimeoutType::ScheduleToClose, details) };
+            failure = Failure {
+                cause: Some(Box::new(failure)),
+                ..timed_out(TimeoutType::ScheduleToClose, details)
+            };
             failure.message = "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying".into();
         } else if timeout == TimeoutType::ScheduleToClose {
             failure.cause = last_failure.map(Box::new);
         }
-        let started_event_id =
-            if was_started { self.write_activity_started(now, scheduled_event_id) } else { 0 };
+        let started_event_id = if was_started {
+            self.write_activity_started(now, scheduled_event_id)
+        } else {
+            0
+        };
         self.close_activity(
             now,
             scheduled_event_id,
@@ -310,7 +351,9 @@ impl Run {
         scheduled_event_id: i64,
         failure: &Failure,
     ) -> Result<(), RetryState> {
-        let Some(activity) = self.activity_mut(scheduled_event_id) else { return Err(RetryState::InternalServerError) };
+        let Some(activity) = self.activity_mut(scheduled_event_id) else {
+            return Err(RetryState::InternalServerError);
+        };
         if activity.cancel_requested_event_id != 0 {
             return Err(RetryState::CancelRequested);
         }
@@ -327,8 +370,12 @@ impl Run {
     }
 
     fn write_activity_started(&mut self, now: Nanos, scheduled_event_id: i64) -> i64 {
-        let Some(activity) = self.activity(scheduled_event_id) else { return 0 };
-        let Some(started) = &activity.started else { return 0 };
+        let Some(activity) = self.activity(scheduled_event_id) else {
+            return 0;
+        };
+        let Some(started) = &activity.started else {
+            return 0;
+        };
         let at = started.at;
         let attributes = ActivityTaskStartedEventAttributes {
             scheduled_event_id,
@@ -338,13 +385,22 @@ impl Run {
             last_failure: activity.last_failure.clone(),
             ..Default::default()
         };
-        self.append_external(at.min(now), Attributes::ActivityTaskStartedEventAttributes(attributes));
+        self.append_external(
+            at.min(now),
+            Attributes::ActivityTaskStartedEventAttributes(attributes),
+        );
         // Buffered, it has no id yet: the flush names it.
-        if self.started_task.is_some() { 0 } else { self.state.next_event_id - 1 }
+        if self.started_task.is_some() {
+            0
+        } else {
+            self.state.next_event_id - 1
+        }
     }
 
     fn close_activity(&mut self, now: Nanos, scheduled_event_id: i64, how: Attributes) {
-        self.state.activities.retain(|activity| activity.scheduled_event_id != scheduled_event_id);
+        self.state
+            .activities
+            .retain(|activity| activity.scheduled_event_id != scheduled_event_id);
         self.append_external(now, how);
         self.state.transition_count += 1;
         self.schedule_workflow_task(now);

@@ -44,11 +44,18 @@ impl Run {
         self.force_fail_workflow_task(now);
         self.flush_buffered();
         let chain_is_over = self.state.execution_expiration != 0 && self.state.execution_expiration <= now;
-        let retry = if chain_is_over { Err(RetryState::Timeout) } else { self.retry_run(now, failure) };
+        let retry = if chain_is_over {
+            Err(RetryState::Timeout)
+        } else {
+            self.retry_run(now, failure)
+        };
         self.append(
             now,
             Attributes::WorkflowExecutionTimedOutEventAttributes(WorkflowExecutionTimedOutEventAttributes {
-                retry_state: retry.as_ref().err().map_or(RetryState::InProgress, |state| *state) as i32,
+                retry_state: retry
+                    .as_ref()
+                    .err()
+                    .map_or(RetryState::InProgress, |state| *state) as i32,
                 new_execution_run_id: retry.unwrap_or_default(),
             }),
         );
@@ -62,14 +69,20 @@ impl Run {
         let at = retry::next_attempt(policy, state.attempt, now, state.execution_expiration, &failure)?;
         let attempt = state.attempt + 1;
         let delay = at.saturating_sub(now);
-        let mut next = self.successor(ContinueAsNewInitiator::Retry, attempt).map_err(|_| RetryState::InternalServerError)?;
+        let mut next = self
+            .successor(ContinueAsNewInitiator::Retry, attempt)
+            .map_err(|_| RetryState::InternalServerError)?;
         next.first_task_delay = delay;
         next.continued_failure = Some(failure);
         Ok(self.continue_with(next))
     }
 
     /// What the next run of the chain begins with: the same as this one.
-    pub(super) fn successor(&self, initiator: ContinueAsNewInitiator, attempt: i32) -> Result<NewRun, RpcError> {
+    pub(super) fn successor(
+        &self,
+        initiator: ContinueAsNewInitiator,
+        attempt: i32,
+    ) -> Result<NewRun, RpcError> {
         let state = &self.state;
         let started = self.started_attributes()?;
         Ok(NewRun {

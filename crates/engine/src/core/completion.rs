@@ -61,7 +61,12 @@ impl Run {
         check_attributes: commands::AttributeCheck<'_>,
     ) -> Result<Outcome, RpcError> {
         let snapshot = self.snapshot();
-        let Completion { started_event_id, attempt, identity, .. } = &completion;
+        let Completion {
+            started_event_id,
+            attempt,
+            identity,
+            ..
+        } = &completion;
         let (started_event_id, attempt, identity) = (*started_event_id, *attempt, identity.clone());
         let started = self.end_workflow_task(now, started_event_id, attempt, &identity)?;
         let completed_event_id = self.append(
@@ -79,7 +84,13 @@ impl Run {
         self.sticky = completion.sticky;
         self.state.transition_count += 1;
 
-        match commands::apply(self, now, completed_event_id, completion.commands, check_attributes) {
+        match commands::apply(
+            self,
+            now,
+            completed_event_id,
+            completion.commands,
+            check_attributes,
+        ) {
             Ok(Applied { eager_activities }) => {
                 if self.is_running() && (self.flush_buffered() || completion.force_new_task) {
                     self.schedule_workflow_task(now);
@@ -94,7 +105,9 @@ impl Run {
                 let failure = Failure {
                     message: message.clone(),
                     source: "Server".into(),
-                    failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo { non_retryable: true })),
+                    failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo {
+                        non_retryable: true,
+                    })),
                     ..Default::default()
                 };
                 self.fail_workflow_task(now, started_event_id, attempt, cause, Some(failure), &identity)?;
@@ -129,7 +142,9 @@ impl Run {
 
 /// `BadScheduleActivityAttributes` for `WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES`.
 fn cause_name(cause: WorkflowTaskFailedCause) -> String {
-    let name = cause.as_str_name().trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
+    let name = cause
+        .as_str_name()
+        .trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
     name.split('_')
         .map(|word| {
             let (first, rest) = word.split_at(word.len().min(1));

@@ -31,7 +31,10 @@ impl Run {
         attributes: Attributes,
         user_metadata: Option<UserMetadata>,
     ) -> i64 {
-        self.push(HistoryEvent { user_metadata, ..event(now, attributes) })
+        self.push(HistoryEvent {
+            user_metadata,
+            ..event(now, attributes)
+        })
     }
 
     /// Appends an event from outside, or buffers it while a worker has the workflow task.
@@ -55,8 +58,9 @@ impl Run {
         if self.state.buffered.is_empty() {
             return false;
         }
-        let (results, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.state.buffered).into_iter().partition(is_result);
+        let (results, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.buffered)
+            .into_iter()
+            .partition(is_result);
         let mut started = HashMap::new();
         for event in others {
             let scheduled = match &event.attributes {
@@ -118,7 +122,9 @@ fn set_started_event_id(event: &mut HistoryEvent, started: &HashMap<i64, i64>) {
         Some(Attributes::ActivityTaskCompletedEventAttributes(a)) => {
             (a.scheduled_event_id, &mut a.started_event_id)
         }
-        Some(Attributes::ActivityTaskFailedEventAttributes(a)) => (a.scheduled_event_id, &mut a.started_event_id),
+        Some(Attributes::ActivityTaskFailedEventAttributes(a)) => {
+            (a.scheduled_event_id, &mut a.started_event_id)
+        }
         Some(Attributes::ActivityTaskTimedOutEventAttributes(a)) => {
             (a.scheduled_event_id, &mut a.started_event_id)
         }

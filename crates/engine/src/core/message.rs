@@ -83,7 +83,11 @@ impl Run {
         self.append_external(
             now,
             Attributes::WorkflowExecutionCancelRequestedEventAttributes(
-                WorkflowExecutionCancelRequestedEventAttributes { cause, identity, ..Default::default() },
+                WorkflowExecutionCancelRequestedEventAttributes {
+                    cause,
+                    identity,
+                    ..Default::default()
+                },
             ),
         );
         self.state.transition_count += 1;
@@ -108,11 +112,13 @@ impl Run {
         self.flush_buffered();
         self.append(
             now,
-            Attributes::WorkflowExecutionTerminatedEventAttributes(WorkflowExecutionTerminatedEventAttributes {
-                reason,
-                details,
-                identity,
-            }),
+            Attributes::WorkflowExecutionTerminatedEventAttributes(
+                WorkflowExecutionTerminatedEventAttributes {
+                    reason,
+                    details,
+                    identity,
+                },
+            ),
         );
         self.close(now, WorkflowExecutionStatus::Terminated);
         Ok(())

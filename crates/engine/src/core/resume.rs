@@ -22,11 +22,19 @@ impl Run {
             return self.next_wake();
         }
         let state = &self.state;
-        let fixed = [state.run_expiration, state.execution_expiration, state.first_task_at];
+        let fixed = [
+            state.run_expiration,
+            state.execution_expiration,
+            state.first_task_at,
+        ];
         let fixed = fixed.into_iter().filter(|at| *at != 0);
         let timers = state.timers.iter().map(|timer| timer.fire_at);
         let activities = state.activities.iter().map(super::state::Activity::next_wake);
-        fixed.chain(timers).chain(activities).filter(|at| *at != Nanos::MAX).min()
+        fixed
+            .chain(timers)
+            .chain(activities)
+            .filter(|at| *at != Nanos::MAX)
+            .min()
     }
 
     /// Goes on after the engine's process ended: what no worker has is offered again, and attempts
@@ -38,7 +46,13 @@ impl Run {
             .state
             .activities
             .iter()
-            .map(|activity| (activity.scheduled_event_id, activity.started.clone(), activity.backing_off))
+            .map(|activity| {
+                (
+                    activity.scheduled_event_id,
+                    activity.started.clone(),
+                    activity.backing_off,
+                )
+            })
             .collect();
         for (id, started, backing_off) in pending {
             match started {

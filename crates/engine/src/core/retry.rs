@@ -72,7 +72,9 @@ pub fn next_attempt(
     expiration: Nanos,
     failure: &Failure,
 ) -> Result<Nanos, RetryState> {
-    let Some(policy) = policy else { return Err(RetryState::RetryPolicyNotSet) };
+    let Some(policy) = policy else {
+        return Err(RetryState::RetryPolicyNotSet);
+    };
     if !is_retryable(policy, failure) {
         return Err(RetryState::NonRetryableFailure);
     }
@@ -94,7 +96,11 @@ fn backoff(policy: &RetryPolicy, attempt: i32) -> Nanos {
     let interval = initial * policy.backoff_coefficient.powi(attempt.saturating_sub(1));
     // A cast from f64 saturates, so an interval past any bound is the longest one.
     let interval = interval as Nanos;
-    if maximum > 0 { interval.min(maximum) } else { interval }
+    if maximum > 0 {
+        interval.min(maximum)
+    } else {
+        interval
+    }
 }
 
 fn delay_asked_for(failure: &Failure) -> Option<Nanos> {
@@ -107,7 +113,12 @@ fn delay_asked_for(failure: &Failure) -> Option<Nanos> {
 }
 
 fn is_retryable(policy: &RetryPolicy, failure: &Failure) -> bool {
-    let excluded = |name: &str| policy.non_retryable_error_types.iter().any(|excluded| excluded == name);
+    let excluded = |name: &str| {
+        policy
+            .non_retryable_error_types
+            .iter()
+            .any(|excluded| excluded == name)
+    };
     match &failure.failure_info {
         Some(FailureInfo::ApplicationFailureInfo(info)) => !info.non_retryable && !excluded(&info.r#type),
         Some(FailureInfo::ServerFailureInfo(info)) => !info.non_retryable,
@@ -145,7 +156,10 @@ mod tests {
             next_retry_delay: next_retry_delay.map(duration),
             ..Default::default()
         };
-        Failure { failure_info: Some(FailureInfo::ApplicationFailureInfo(info)), ..Default::default() }
+        Failure {
+            failure_info: Some(FailureInfo::ApplicationFailureInfo(info)),
+            ..Default::default()
+        }
     }
 
     #[test]
@@ -161,16 +175,30 @@ mod tests {
     fn a_failure_may_forbid_the_retry_or_name_its_delay() {
         let mut policy = with_defaults(None);
         let next = |policy: &RetryPolicy, failure| next_attempt(Some(policy), 1, 0, 0, &failure);
-        assert_eq!(next(&policy, application(true, None)), Err(RetryState::NonRetryableFailure));
-        assert_eq!(next(&policy, application(false, Some(7 * SECOND))), Ok(7 * SECOND));
+        assert_eq!(
+            next(&policy, application(true, None)),
+            Err(RetryState::NonRetryableFailure)
+        );
+        assert_eq!(
+            next(&policy, application(false, Some(7 * SECOND))),
+            Ok(7 * SECOND)
+        );
         policy.non_retryable_error_types.push("Broken".into());
-        assert_eq!(next(&policy, application(false, None)), Err(RetryState::NonRetryableFailure));
+        assert_eq!(
+            next(&policy, application(false, None)),
+            Err(RetryState::NonRetryableFailure)
+        );
     }
 
     #[test]
     fn attempts_and_time_are_bounds() {
-        let policy = RetryPolicy { maximum_attempts: 2, ..with_defaults(None) };
-        let next = |attempt, expiration| next_attempt(Some(&policy), attempt, 0, expiration, &application(false, None));
+        let policy = RetryPolicy {
+            maximum_attempts: 2,
+            ..with_defaults(None)
+        };
+        let next = |attempt, expiration| {
+            next_attempt(Some(&policy), attempt, 0, expiration, &application(false, None))
+        };
         assert_eq!(next(2, 0), Err(RetryState::MaximumAttemptsReached));
         assert_eq!(next(1, SECOND / 2), Err(RetryState::Timeout));
         assert_eq!(next(1, SECOND), Ok(SECOND));

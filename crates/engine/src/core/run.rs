@@ -55,7 +55,11 @@ pub enum Task {
     /// The run's pending workflow task; `attempt` and `scheduled_at` tell it from a later one.
     Workflow { queue: Queue, scheduled_at: Nanos },
     /// An attempt of an activity.
-    Activity { queue: String, scheduled_event_id: i64, attempt: i32 },
+    Activity {
+        queue: String,
+        scheduled_event_id: i64,
+        attempt: i32,
+    },
 }
 
 /// Where a workflow task waits for a worker.
@@ -69,7 +73,15 @@ impl Run {
     /// A run as it was read from disk, after a start of the engine or when it is wanted again.
     pub fn load(key: RunKey, state: RunState, history: Vec<HistoryEvent>) -> Self {
         let stored = history.len();
-        Self { key, state, history, stored, started_task: None, sticky: None, effects: Effects::default() }
+        Self {
+            key,
+            state,
+            history,
+            stored,
+            started_task: None,
+            sticky: None,
+            effects: Effects::default(),
+        }
     }
 
     /// Whether the run is still open.
@@ -79,14 +91,21 @@ impl Run {
 
     /// Fails unless the run is still open.
     pub fn check_running(&self) -> Result<(), RpcError> {
-        if self.is_running() { Ok(()) } else { Err(RpcError::already_completed()) }
+        if self.is_running() {
+            Ok(())
+        } else {
+            Err(RpcError::already_completed())
+        }
     }
 
     /// The attributes of event 1.
     pub fn started_attributes(&self) -> Result<&WorkflowExecutionStartedEventAttributes, RpcError> {
         match self.history.first().and_then(|event| event.attributes.as_ref()) {
             Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => Ok(started),
-            _ => Err(RpcError::Internal(format!("the history of run {} has no start", self.state.run_id))),
+            _ => Err(RpcError::Internal(format!(
+                "the history of run {} has no start",
+                self.state.run_id
+            ))),
         }
     }
 
@@ -98,7 +117,11 @@ impl Run {
 
     /// The last event, if the run is closed.
     pub fn close_event(&self) -> Option<&HistoryEvent> {
-        if self.is_running() { None } else { self.history.last() }
+        if self.is_running() {
+            None
+        } else {
+            self.history.last()
+        }
     }
 
     /// When the run next wants to be woken; none: only a request moves it.
@@ -108,7 +131,11 @@ impl Run {
         }
         let state = &self.state;
         let mut next = Nanos::MAX;
-        for at in [state.run_expiration, state.execution_expiration, state.first_task_at] {
+        for at in [
+            state.run_expiration,
+            state.execution_expiration,
+            state.first_task_at,
+        ] {
             if at != 0 {
                 next = next.min(at);
             }

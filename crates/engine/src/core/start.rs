@@ -1,7 +1,9 @@
 //! The beginning of a run: by a client's request, or as the successor of a run that closed.
 
 use temporalio_protos::temporal::api::{
-    common::v1::{Header, Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution, WorkflowType},
+    common::v1::{
+        Header, Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution, WorkflowType,
+    },
     enums::v1::{ContinueAsNewInitiator, WorkflowExecutionStatus},
     failure::v1::Failure,
     history::v1::{WorkflowExecutionStartedEventAttributes, history_event::Attributes},
@@ -67,10 +69,24 @@ impl Run {
     pub fn begin(key: RunKey, new: NewRun, now: Nanos) -> Self {
         let continued = new.continued;
         let (first_run_id, attempt, expiration, initiator) = match &continued {
-            Some(from) => (from.first_run_id.clone(), from.attempt, from.execution_expiration, from.initiator),
+            Some(from) => (
+                from.first_run_id.clone(),
+                from.attempt,
+                from.execution_expiration,
+                from.initiator,
+            ),
             None => {
-                let expiration = if new.execution_timeout == 0 { 0 } else { now.saturating_add(new.execution_timeout) };
-                (new.run_id.clone(), 1, expiration, ContinueAsNewInitiator::Unspecified)
+                let expiration = if new.execution_timeout == 0 {
+                    0
+                } else {
+                    now.saturating_add(new.execution_timeout)
+                };
+                (
+                    new.run_id.clone(),
+                    1,
+                    expiration,
+                    ContinueAsNewInitiator::Unspecified,
+                )
             }
         };
         let task_timeout = match new.task_timeout {
@@ -82,9 +98,16 @@ impl Run {
             (run, 0) => run,
             (run, execution) => run.min(execution),
         };
-        let first_task_at = if new.first_task_delay > 0 { now.saturating_add(new.first_task_delay) } else { 0 };
+        let first_task_at = if new.first_task_delay > 0 {
+            now.saturating_add(new.first_task_delay)
+        } else {
+            0
+        };
         let began = now.max(first_task_at);
-        let execution = WorkflowExecution { workflow_id: new.workflow_id.clone(), run_id: new.run_id.clone() };
+        let execution = WorkflowExecution {
+            workflow_id: new.workflow_id.clone(),
+            run_id: new.run_id.clone(),
+        };
         let state = RunState {
             namespace_key: new.namespace_key,
             workflow_id: new.workflow_id.clone(),
@@ -97,7 +120,11 @@ impl Run {
             start_time: now,
             execution_time: began,
             execution_expiration: expiration,
-            run_expiration: if run_timeout == 0 { 0 } else { began.saturating_add(run_timeout) },
+            run_expiration: if run_timeout == 0 {
+                0
+            } else {
+                began.saturating_add(run_timeout)
+            },
             execution_timeout: new.execution_timeout,
             run_timeout,
             task_timeout,
@@ -112,9 +139,14 @@ impl Run {
             transition_count: 1,
             ..Default::default()
         };
-        let mut run = Run { stored: 0, ..Run::load(key, state, Vec::new()) };
+        let mut run = Run {
+            stored: 0,
+            ..Run::load(key, state, Vec::new())
+        };
         let started = WorkflowExecutionStartedEventAttributes {
-            workflow_type: Some(WorkflowType { name: new.workflow_type }),
+            workflow_type: Some(WorkflowType {
+                name: new.workflow_type,
+            }),
             task_queue: Some(normal_queue(&new.task_queue)),
             input: new.input,
             workflow_execution_timeout: Some(duration(new.execution_timeout)),
@@ -139,7 +171,11 @@ impl Run {
             priority: new.priority,
             ..Default::default()
         };
-        run.append_with(now, Attributes::WorkflowExecutionStartedEventAttributes(started), new.user_metadata);
+        run.append_with(
+            now,
+            Attributes::WorkflowExecutionStartedEventAttributes(started),
+            new.user_metadata,
+        );
         if let Some(signal) = new.first_signal {
             run.record_signal(now, signal);
         }

@@ -36,8 +36,9 @@ impl Run {
         if !self.state.timers.iter().any(|timer| timer.fire_at <= now) {
             return;
         }
-        let (mut due, open): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.state.timers).into_iter().partition(|timer| timer.fire_at <= now);
+        let (mut due, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.timers)
+            .into_iter()
+            .partition(|timer| timer.fire_at <= now);
         self.state.timers = open;
         due.sort_by_key(|timer| (timer.fire_at, timer.started_event_id));
         for timer in due {
@@ -54,9 +55,16 @@ impl Run {
     }
 
     fn wake_activities(&mut self, now: Nanos) {
-        let ids: Vec<i64> = self.state.activities.iter().map(|activity| activity.scheduled_event_id).collect();
+        let ids: Vec<i64> = self
+            .state
+            .activities
+            .iter()
+            .map(|activity| activity.scheduled_event_id)
+            .collect();
         for id in ids {
-            let Some(activity) = self.activity(id) else { continue };
+            let Some(activity) = self.activity(id) else {
+                continue;
+            };
             if let Some(timeout) = activity.due_timeout(now) {
                 self.time_out_activity(now, id, timeout);
             } else if activity.backing_off && activity.attempt_at <= now {

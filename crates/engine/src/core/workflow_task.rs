@@ -59,13 +59,21 @@ impl Run {
 
     /// Puts the pending workflow task on its task queue: the sticky one if there is one.
     pub(crate) fn offer_workflow_task(&mut self) {
-        let Some(task) = &self.state.workflow_task else { return };
+        let Some(task) = &self.state.workflow_task else {
+            return;
+        };
         let normal = self.state.task_queue.clone();
         let queue = match &self.sticky {
-            Some(sticky) => Queue::Sticky { queue: sticky.task_queue.clone(), normal },
+            Some(sticky) => Queue::Sticky {
+                queue: sticky.task_queue.clone(),
+                normal,
+            },
             None => Queue::Normal(normal),
         };
-        self.effects.tasks.push(Task::Workflow { queue, scheduled_at: task.scheduled_at });
+        self.effects.tasks.push(Task::Workflow {
+            queue,
+            scheduled_at: task.scheduled_at,
+        });
     }
 
     /// Whether the pending workflow task may still be started: it is the one scheduled at
@@ -73,7 +81,11 @@ impl Run {
     pub fn can_start_workflow_task(&self, scheduled_at: Nanos) -> bool {
         self.is_running()
             && self.started_task.is_none()
-            && self.state.workflow_task.as_ref().is_some_and(|task| task.scheduled_at == scheduled_at)
+            && self
+                .state
+                .workflow_task
+                .as_ref()
+                .is_some_and(|task| task.scheduled_at == scheduled_at)
     }
 
     /// Hands the pending workflow task to a worker.
@@ -99,8 +111,11 @@ impl Run {
             task.scheduled_event_id = self.append(task.scheduled_at, attributes);
         }
         let next = self.state.next_event_id;
-        let (scheduled_event_id, started_event_id) =
-            if task.scheduled_event_id == 0 { (next, next + 1) } else { (task.scheduled_event_id, next) };
+        let (scheduled_event_id, started_event_id) = if task.scheduled_event_id == 0 {
+            (next, next + 1)
+        } else {
+            (task.scheduled_event_id, next)
+        };
         let timeout = self.task_timeout(task.attempt);
         let size = self.state.history_size;
         let started = StartedTask {
@@ -179,9 +194,9 @@ impl Run {
                 return Err(stale());
             }
         }
-        let task = self.started_task.take_if(|task| {
-            task.started_event_id == started_event_id && task.attempt == attempt
-        });
+        let task = self
+            .started_task
+            .take_if(|task| task.started_event_id == started_event_id && task.attempt == attempt);
         let started = task.ok_or_else(stale)?;
         let pending = self.state.workflow_task.take().ok_or_else(stale)?;
         if pending.scheduled_event_id == 0 {
@@ -208,7 +223,8 @@ impl Run {
         let original = self.original_scheduled_at(now);
         if attempt > 1 {
             self.check_running()?;
-            let is_it = |task: &StartedTask| task.started_event_id == started_event_id && task.attempt == attempt;
+            let is_it =
+                |task: &StartedTask| task.started_event_id == started_event_id && task.attempt == attempt;
             if !self.started_task.as_ref().is_some_and(is_it) {
                 return Err(RpcError::NotFound("Workflow task not found.".into()));
             }
@@ -233,14 +249,22 @@ impl Run {
 
     /// The started task's worker did not answer in time.
     pub(super) fn time_out_workflow_task(&mut self, now: Nanos) {
-        let Some(started) = self.started_task.clone() else { return };
+        let Some(started) = self.started_task.clone() else {
+            return;
+        };
         let original = self.original_scheduled_at(now);
         if started.attempt > 1 {
             self.started_task = None;
         } else {
-            let ended = self.end_workflow_task(now, started.started_event_id, started.attempt, &started.identity);
+            let ended =
+                self.end_workflow_task(now, started.started_event_id, started.attempt, &started.identity);
             let Ok(ended) = ended else { return };
-            self.append_task_timed_out(now, ended.scheduled_event_id, ended.started_event_id, TimeoutType::StartToClose);
+            self.append_task_timed_out(
+                now,
+                ended.scheduled_event_id,
+                ended.started_event_id,
+                TimeoutType::StartToClose,
+            );
         }
         self.reschedule_failed(now, started.attempt, original);
     }
@@ -248,7 +272,9 @@ impl Run {
     /// The sticky worker did not come for the task in time: the normal queue's workers get it.
     pub(super) fn time_out_sticky_task(&mut self, now: Nanos) {
         self.sticky = None;
-        let Some(task) = self.state.workflow_task.take() else { return };
+        let Some(task) = self.state.workflow_task.take() else {
+            return;
+        };
         if task.scheduled_event_id == 0 {
             self.schedule_attempt(now, task.attempt, task.original_scheduled_at);
         } else {
@@ -260,7 +286,8 @@ impl Run {
     /// Ends a started task because the run is being closed from outside.
     pub(super) fn force_fail_workflow_task(&mut self, now: Nanos) {
         if let Some(started) = self.started_task.clone()
-            && let Ok(ended) = self.end_workflow_task(now, started.started_event_id, started.attempt, &started.identity)
+            && let Ok(ended) =
+                self.end_workflow_task(now, started.started_event_id, started.attempt, &started.identity)
         {
             self.append(
                 now,
@@ -297,7 +324,10 @@ impl Run {
     }
 
     fn original_scheduled_at(&self, now: Nanos) -> Nanos {
-        self.state.workflow_task.as_ref().map_or(now, |task| task.original_scheduled_at)
+        self.state
+            .workflow_task
+            .as_ref()
+            .map_or(now, |task| task.original_scheduled_at)
     }
 
     /// When the pending task must be looked at: its worker's deadline, or the sticky worker's.
@@ -345,5 +375,9 @@ fn task_started(started: &StartedTask) -> Attributes {
 
 /// A task queue of the normal kind.
 pub(crate) fn normal_queue(name: &str) -> TaskQueue {
-    TaskQueue { name: name.to_owned(), kind: TaskQueueKind::Normal as i32, normal_name: String::new() }
+    TaskQueue {
+        name: name.to_owned(),
+        kind: TaskQueueKind::Normal as i32,
+        normal_name: String::new(),
+    }
 }

@@ -11,8 +11,8 @@ use crate::{
     core::Run,
     rpc::RpcError,
     visibility::{
-        AttributeType, ClosedExecution, IndexedAttributes, Registry, RegistryError, StartedExecution, replace_attributes,
-        replace_memo, update_close, upsert_start,
+        AttributeType, ClosedExecution, IndexedAttributes, Registry, RegistryError, StartedExecution,
+        replace_attributes, replace_memo, update_close, upsert_start,
     },
 };
 
@@ -37,7 +37,9 @@ impl Host {
     ) -> Box<dyn Fn(&SearchAttributes) -> Result<(), String>> {
         let registry = self.namespaces.registry(namespace);
         Box::new(move |given| {
-            IndexedAttributes::new(given, &*registry).map(drop).map_err(|error| error.to_string())
+            IndexedAttributes::new(given, &*registry)
+                .map(drop)
+                .map_err(|error| error.to_string())
         })
     }
 
@@ -59,7 +61,9 @@ impl Host {
         }
         for name in remove {
             if !registry.remove(connection, name).map_err(refused)? {
-                return Err(RpcError::NotFound(format!("Search attribute {name} doesn't exist.")));
+                return Err(RpcError::NotFound(format!(
+                    "Search attribute {name} doesn't exist."
+                )));
             }
         }
         self.namespaces.set_registry(namespace, Arc::new(registry));
@@ -111,7 +115,11 @@ pub(super) fn file_closed(connection: &Connection, run: &Run) -> rusqlite::Resul
 }
 
 /// Files a run's changed memo and search attributes.
-pub(super) fn file_attributes(connection: &Connection, run: &Run, registry: &Registry) -> rusqlite::Result<()> {
+pub(super) fn file_attributes(
+    connection: &Connection,
+    run: &Run,
+    registry: &Registry,
+) -> rusqlite::Result<()> {
     let memo = run.state.memo.as_ref().map(|memo| memo.encode_to_vec());
     replace_memo(connection, run.key, memo.as_deref())?;
     replace_attributes(connection, run.key, &indexed(run, registry)).map(drop)

@@ -35,7 +35,10 @@ impl Host {
         let is_on_disk = match written {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a batch cannot be written");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a batch cannot be written"
+                );
                 self.store.roll_back();
                 self.start_over();
                 false
@@ -49,7 +52,9 @@ impl Host {
 
     fn write_touched(&mut self) -> Result<(), Error> {
         for key in std::mem::take(&mut self.touched) {
-            let Some(slot) = self.cache.get_mut(key) else { continue };
+            let Some(slot) = self.cache.get_mut(key) else {
+                continue;
+            };
             slot.is_touched = false;
             let has_news = slot.run.history.len() > slot.run.stored || slot.was_open != slot.run.is_running();
             if slot.is_dirty {
@@ -92,7 +97,10 @@ impl Host {
         self.queries.clear();
         self.watchers.clear();
         if let Err(error) = self.recover() {
-            tracing::error!(error = &error as &dyn std::error::Error, "the engine's file cannot be read again");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the engine's file cannot be read again"
+            );
         }
     }
 }
@@ -106,7 +114,10 @@ fn write(store: &mut Store, slot: &mut Slot, namespaces: &Namespaces) -> Result<
     store.put_state(run.key, &run.state)?;
 
     let is_open = run.is_running();
-    let open_row = is_open.then(|| OpenRun { wake_at: run.wake_after_restart(), ready: run.is_ready() });
+    let open_row = is_open.then(|| OpenRun {
+        wake_at: run.wake_after_restart(),
+        ready: run.is_ready(),
+    });
     if open_row != slot.open_row && (slot.was_open || is_open) {
         store.put_open_run(run.key, open_row)?;
         slot.open_row = open_row;

@@ -47,7 +47,14 @@ impl Slot {
     pub(crate) fn stored(run: Run, open_row: Option<OpenRun>) -> Self {
         let wake_at = open_row.and_then(|row| row.wake_at);
         let was_open = run.is_running();
-        Self { is_new: false, is_dirty: false, was_open, open_row, wake_at, ..Self::new(run) }
+        Self {
+            is_new: false,
+            is_dirty: false,
+            was_open,
+            open_row,
+            wake_at,
+            ..Self::new(run)
+        }
     }
 
     /// Whether it can be dropped from memory: all of it is on disk, and no worker has its task.
@@ -92,16 +99,26 @@ impl Cache {
         let mut looked_at = 0;
         while self.slots.len() > CAPACITY && looked_at < 1_000 {
             looked_at += 1;
-            let Some((key, at)) = self.uses.pop_front() else { return };
-            let Some(slot) = self.slots.get(&key) else { continue };
+            let Some((key, at)) = self.uses.pop_front() else {
+                return;
+            };
+            let Some(slot) = self.slots.get(&key) else {
+                continue;
+            };
             if slot.last_use != at {
                 continue;
             }
-            if slot.is_evictable() { drop(self.slots.remove(&key)) } else { self.note_use(key) }
+            if slot.is_evictable() {
+                drop(self.slots.remove(&key))
+            } else {
+                self.note_use(key)
+            }
         }
         // Old uses of runs that are used again and again.
         while self.uses.len() > 4 * CAPACITY {
-            let Some((key, at)) = self.uses.pop_front() else { return };
+            let Some((key, at)) = self.uses.pop_front() else {
+                return;
+            };
             if self.slots.get(&key).is_some_and(|slot| slot.last_use == at) {
                 self.uses.push_front((key, at));
                 return;

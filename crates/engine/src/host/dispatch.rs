@@ -26,13 +26,32 @@ impl Host {
     pub(super) fn offer(&mut self, key: RunKey, task: Task) -> Result<(), RpcError> {
         let namespace = self.run(key)?.state.namespace_key;
         let (id, waiting) = match task {
-            Task::Activity { queue, scheduled_event_id, attempt } => (
-                QueueId { namespace, kind: QueueKind::Activity, name: queue },
-                Waiting::Activity { key, scheduled_event_id, attempt },
+            Task::Activity {
+                queue,
+                scheduled_event_id,
+                attempt,
+            } => (
+                QueueId {
+                    namespace,
+                    kind: QueueKind::Activity,
+                    name: queue,
+                },
+                Waiting::Activity {
+                    key,
+                    scheduled_event_id,
+                    attempt,
+                },
             ),
             Task::Workflow { queue, scheduled_at } => {
                 let name = self.live_queue(key, namespace, queue)?;
-                (QueueId { namespace, kind: QueueKind::Workflow, name }, Waiting::Workflow { key, scheduled_at })
+                (
+                    QueueId {
+                        namespace,
+                        kind: QueueKind::Workflow,
+                        name,
+                    },
+                    Waiting::Workflow { key, scheduled_at },
+                )
             }
         };
         self.offer_waiting(&id, waiting)
@@ -44,7 +63,11 @@ impl Host {
             Queue::Normal(name) => Ok(name),
             Queue::Sticky { queue: name, normal } => {
                 let now = self.now();
-                let id = QueueId { namespace, kind: QueueKind::Workflow, name };
+                let id = QueueId {
+                    namespace,
+                    kind: QueueKind::Workflow,
+                    name,
+                };
                 if self.queues.is_alive(&id, now) {
                     return Ok(id.name);
                 }
@@ -86,13 +109,31 @@ impl Host {
         let found = match task {
             Waiting::Workflow { key, scheduled_at } => self
                 .start_workflow_task(id, key, Some(scheduled_at), &poller.identity)?
-                .map(|(task, origin)| Delivery::Workflow { task: Box::new(task), origin }),
-            Waiting::Activity { key, scheduled_event_id, attempt } => self
-                .start_activity(key, scheduled_event_id, attempt, &poller.identity, poller.in_process)?
-                .map(|(task, origin)| Delivery::Activity { task: Box::new(task), origin }),
+                .map(|(task, origin)| Delivery::Workflow {
+                    task: Box::new(task),
+                    origin,
+                }),
+            Waiting::Activity {
+                key,
+                scheduled_event_id,
+                attempt,
+            } => self
+                .start_activity(
+                    key,
+                    scheduled_event_id,
+                    attempt,
+                    &poller.identity,
+                    poller.in_process,
+                )?
+                .map(|(task, origin)| Delivery::Activity {
+                    task: Box::new(task),
+                    origin,
+                }),
             Waiting::Query { key, query } => self.hand_out_query(id, key, query)?,
         };
-        let Some(delivery) = found else { return Ok(Offered::Refused(poller)) };
+        let Some(delivery) = found else {
+            return Ok(Offered::Refused(poller));
+        };
         self.deliver(poller, delivery);
         Ok(Offered::Taken)
     }
@@ -114,11 +155,19 @@ impl Host {
             Delivery::Nothing | Delivery::Refused(_) => return,
         };
         let taken_back = match origin {
-            Origin::Workflow { key, started_event_id, attempt } => self.change(key, |run, now| {
+            Origin::Workflow {
+                key,
+                started_event_id,
+                attempt,
+            } => self.change(key, |run, now| {
                 run.return_workflow_task(now, started_event_id, attempt);
                 Ok(())
             }),
-            Origin::Activity { key, scheduled_event_id, attempt } => self.change(key, |run, _| {
+            Origin::Activity {
+                key,
+                scheduled_event_id,
+                attempt,
+            } => self.change(key, |run, _| {
                 run.return_activity(scheduled_event_id, attempt);
                 Ok(())
             }),
@@ -150,7 +199,10 @@ impl Host {
         if !scheduled_at.is_some_and(|at| run.can_start_workflow_task(at)) {
             return Ok(None);
         }
-        let is_sticky = run.sticky.as_ref().is_some_and(|sticky| sticky.task_queue == id.name);
+        let is_sticky = run
+            .sticky
+            .as_ref()
+            .is_some_and(|sticky| sticky.task_queue == id.name);
         if !is_sticky {
             run.sticky = None;
         }
@@ -158,7 +210,11 @@ impl Host {
         let events_before = run.history.len();
         let request_id = uuid::Uuid::new_v4().to_string();
         let started = run.start_workflow_task(now, identity, request_id)?;
-        let origin = Origin::Workflow { key, started_event_id: started.started_event_id, attempt: started.attempt };
+        let origin = Origin::Workflow {
+            key,
+            started_event_id: started.started_event_id,
+            attempt: started.attempt,
+        };
         if run.history.len() != events_before {
             slot.is_dirty = true;
         }
@@ -196,7 +252,16 @@ impl Host {
         let namespace = self.run(key)?.state.namespace_key;
         let namespace = self.namespaces.name_of(namespace);
         let task = delivery::activity_task(self.run(key)?, &namespace, scheduled_event_id);
-        Ok(task.map(|task| (task, Origin::Activity { key, scheduled_event_id, attempt })))
+        Ok(task.map(|task| {
+            (
+                task,
+                Origin::Activity {
+                    key,
+                    scheduled_event_id,
+                    attempt,
+                },
+            )
+        }))
     }
 
     /// A worker is being shut down: its polls end, its sticky queue goes.
@@ -212,7 +277,11 @@ impl Host {
         if sticky.is_empty() {
             return Ok(());
         }
-        let id = QueueId { namespace, kind: QueueKind::Workflow, name: sticky.to_owned() };
+        let id = QueueId {
+            namespace,
+            kind: QueueKind::Workflow,
+            name: sticky.to_owned(),
+        };
         for task in self.queues.remove(&id) {
             match task {
                 Waiting::Workflow { key, .. } => self.change(key, |run, _| {

@@ -36,9 +36,19 @@ pub(crate) enum QueueKind {
 /// A task as it waits. It may be stale when its turn comes; the run knows.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    Workflow { key: RunKey, scheduled_at: Nanos },
-    Activity { key: RunKey, scheduled_event_id: i64, attempt: i32 },
-    Query { key: RunKey, query: DirectQuery },
+    Workflow {
+        key: RunKey,
+        scheduled_at: Nanos,
+    },
+    Activity {
+        key: RunKey,
+        scheduled_event_id: i64,
+        attempt: i32,
+    },
+    Query {
+        key: RunKey,
+        query: DirectQuery,
+    },
 }
 
 /// A query that goes to a worker by itself, not along with a workflow task.
@@ -51,8 +61,14 @@ pub(crate) struct DirectQuery {
 /// What a poll gets.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    Workflow { task: Box<PollWorkflowTaskQueueResponse>, origin: Origin },
-    Activity { task: Box<PollActivityTaskQueueResponse>, origin: Origin },
+    Workflow {
+        task: Box<PollWorkflowTaskQueueResponse>,
+        origin: Origin,
+    },
+    Activity {
+        task: Box<PollActivityTaskQueueResponse>,
+        origin: Origin,
+    },
     /// No task: the worker is being shut down.
     Nothing,
     /// The poll itself is wrong.
@@ -62,9 +78,19 @@ pub(crate) enum Delivery {
 /// Where a delivered task came from, to give it back if it does not arrive.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    Workflow { key: RunKey, started_event_id: i64, attempt: i32 },
-    Activity { key: RunKey, scheduled_event_id: i64, attempt: i32 },
-    Query { id: u64 },
+    Workflow {
+        key: RunKey,
+        started_event_id: i64,
+        attempt: i32,
+    },
+    Activity {
+        key: RunKey,
+        scheduled_event_id: i64,
+        attempt: i32,
+    },
+    Query {
+        id: u64,
+    },
 }
 
 /// A worker that waits for a task.
@@ -137,7 +163,9 @@ impl TaskQueues {
 
     /// Whether a worker is waiting at this moment.
     pub(crate) fn has_poller(&self, id: &QueueId) -> bool {
-        self.queues.get(id).is_some_and(|queue| queue.pollers.iter().any(|poller| !poller.reply.is_closed()))
+        self.queues
+            .get(id)
+            .is_some_and(|queue| queue.pollers.iter().any(|poller| !poller.reply.is_closed()))
     }
 
     /// Ends the polls of a worker that shuts down.
@@ -156,7 +184,10 @@ impl TaskQueues {
 
     /// Forgets a sticky queue, and answers what waited there.
     pub(crate) fn remove(&mut self, id: &QueueId) -> VecDeque<Waiting> {
-        self.queues.remove(id).map(|queue| queue.tasks).unwrap_or_default()
+        self.queues
+            .remove(id)
+            .map(|queue| queue.tasks)
+            .unwrap_or_default()
     }
 
     /// Forgets queues that nobody uses: sticky ones are named anew by each worker.

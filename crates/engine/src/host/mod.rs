@@ -35,7 +35,11 @@ use std::{
 use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 use tokio::sync::oneshot;
 
-use self::{cache::{Cache, Slot}, matching::TaskQueues, queries::Queries};
+use self::{
+    cache::{Cache, Slot},
+    matching::TaskQueues,
+    queries::Queries,
+};
 pub(crate) use self::{
     namespaces::{Namespace, Namespaces},
     thread::{Handle, HostThread},
@@ -88,7 +92,9 @@ impl Host {
             self.cache.insert(Slot::stored(run, open_row));
         }
         self.cache.note_use(key);
-        self.cache.get_mut(key).ok_or_else(|| RpcError::Internal(format!("run {key} is not in memory")))
+        self.cache
+            .get_mut(key)
+            .ok_or_else(|| RpcError::Internal(format!("run {key} is not in memory")))
     }
 
     /// Applies a transition to a run, and does what it asks for. On an error nothing has changed.
@@ -134,7 +140,9 @@ impl Host {
     /// tasks to workers.
     pub(crate) fn settle(&mut self, key: RunKey) -> Result<(), RpcError> {
         self.touch(key);
-        let Some(slot) = self.cache.get_mut(key) else { return Ok(()) };
+        let Some(slot) = self.cache.get_mut(key) else {
+            return Ok(());
+        };
         let successor = slot.run.effects.successor.take();
         let tasks = std::mem::take(&mut slot.run.effects.tasks);
         if let Some(successor) = successor {
@@ -159,7 +167,9 @@ impl Host {
     pub(crate) fn find(&self, namespace: u32, execution: &WorkflowExecution) -> Result<RunKey, RpcError> {
         let id = &execution.workflow_id;
         if id.is_empty() {
-            return Err(RpcError::InvalidArgument("WorkflowId is not set on request.".into()));
+            return Err(RpcError::InvalidArgument(
+                "WorkflowId is not set on request.".into(),
+            ));
         }
         if !execution.run_id.is_empty() && uuid::Uuid::try_parse(&execution.run_id).is_err() {
             return Err(RpcError::InvalidArgument("Invalid RunId.".into()));
@@ -170,7 +180,9 @@ impl Host {
             self.store.find_run(namespace, id, &execution.run_id)
         };
         let found = found.map_err(unreadable)?;
-        found.map(|run| run.key).ok_or_else(|| RpcError::workflow_not_found(id))
+        found
+            .map(|run| run.key)
+            .ok_or_else(|| RpcError::workflow_not_found(id))
     }
 
     /// Answers when something has been written for the run, or it has closed.
@@ -189,11 +201,17 @@ impl Host {
 }
 
 fn unreadable(error: store::Error) -> RpcError {
-    tracing::error!(error = &error as &dyn std::error::Error, "reading the engine's file failed");
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "reading the engine's file failed"
+    );
     RpcError::Unavailable("the engine's file cannot be read".into())
 }
 
 fn unwritable(error: store::Error) -> RpcError {
-    tracing::error!(error = &error as &dyn std::error::Error, "writing the engine's file failed");
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "writing the engine's file failed"
+    );
     RpcError::Unavailable("the engine's file cannot be written".into())
 }

@@ -32,7 +32,11 @@ pub(crate) struct Namespace {
 impl Namespace {
     fn load(store: &Store, key: u32, record: NamespaceRecord) -> Result<Self, store::Error> {
         let registry = Registry::load(store.connection(), i64::from(key), &record.name)?;
-        Ok(Self { key, record, registry: Arc::new(registry) })
+        Ok(Self {
+            key,
+            record,
+            registry: Arc::new(registry),
+        })
     }
 }
 
@@ -50,9 +54,10 @@ impl Namespaces {
         for (key, record) in store.namespaces()? {
             all.insert(Namespace::load(store, key, record)?);
         }
-        for (name, description) in
-            [(SYSTEM, "Temporal internal system namespace"), (DEFAULT, "Default namespace")]
-        {
+        for (name, description) in [
+            (SYSTEM, "Temporal internal system namespace"),
+            (DEFAULT, "Default namespace"),
+        ] {
             if !all.by_name.contains_key(name) {
                 let record = new_record(name.to_owned(), description.to_owned());
                 let namespace = Namespace::load(store, all.next_key(), record)?;
@@ -81,7 +86,8 @@ impl Namespaces {
             return Err(RpcError::InvalidArgument("Namespace not set on request.".into()));
         }
         let key = self.by_name.get(name);
-        key.and_then(|key| self.by_key.get(key)).ok_or_else(|| RpcError::NamespaceNotFound(name.to_owned()))
+        key.and_then(|key| self.by_key.get(key))
+            .ok_or_else(|| RpcError::NamespaceNotFound(name.to_owned()))
     }
 
     /// The key of the namespace of this name.
@@ -98,12 +104,18 @@ impl Namespaces {
     }
 
     pub(crate) fn name_of(&self, key: u32) -> String {
-        self.by_key.get(&key).map(|namespace| namespace.record.name.clone()).unwrap_or_default()
+        self.by_key
+            .get(&key)
+            .map(|namespace| namespace.record.name.clone())
+            .unwrap_or_default()
     }
 
     /// The custom search attributes of a namespace.
     pub(crate) fn registry(&self, key: u32) -> Arc<Registry> {
-        self.by_key.get(&key).map(|namespace| namespace.registry.clone()).unwrap_or_default()
+        self.by_key
+            .get(&key)
+            .map(|namespace| namespace.registry.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn set_registry(&mut self, key: u32, registry: Arc<Registry>) {
@@ -135,7 +147,9 @@ impl Host {
         }
         let key = self.namespaces.next_key();
         let namespace = Namespace::load(&self.store, key, record).map_err(super::unreadable)?;
-        self.store.put_namespace(key, &namespace.record).map_err(super::unwritable)?;
+        self.store
+            .put_namespace(key, &namespace.record)
+            .map_err(super::unwritable)?;
         self.namespaces.insert(namespace);
         Ok(())
     }

@@ -69,7 +69,9 @@ impl Queries {
 
     /// Answers a query.
     pub(crate) fn answer(&mut self, id: u64, answer: Answer) -> bool {
-        let Some(pending) = self.pending.remove(&id) else { return false };
+        let Some(pending) = self.pending.remove(&id) else {
+            return false;
+        };
         if let Some(ids) = self.by_run.get_mut(&pending.run) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
@@ -83,12 +85,19 @@ impl Queries {
 
     fn waiting_for_task(&self, run: RunKey) -> Vec<u64> {
         let ids = self.by_run.get(&run).map(Vec::as_slice).unwrap_or_default();
-        let waits = |id: &&u64| self.pending.get(id).is_some_and(|pending| pending.way != Way::Direct);
+        let waits = |id: &&u64| {
+            self.pending
+                .get(id)
+                .is_some_and(|pending| pending.way != Way::Direct)
+        };
         ids.iter().filter(waits).copied().collect()
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self { last_id: self.last_id, ..Self::default() };
+        *self = Self {
+            last_id: self.last_id,
+            ..Self::default()
+        };
     }
 }
 
@@ -116,16 +125,33 @@ impl Host {
         self.queries.last_id += 1;
         let id = self.queries.last_id;
         let way = if rides { Way::NextTask } else { Way::Direct };
-        self.queries.pending.insert(id, Pending { run: key, query: query.clone(), reply, way });
+        self.queries.pending.insert(
+            id,
+            Pending {
+                run: key,
+                query: query.clone(),
+                reply,
+                way,
+            },
+        );
         self.queries.by_run.entry(key).or_default().push(id);
-        if rides { Ok(()) } else { self.offer_query(key, id, query) }
+        if rides {
+            Ok(())
+        } else {
+            self.offer_query(key, id, query)
+        }
     }
 
     /// Forgets a query whose asker has gone.
     pub(crate) fn forget_query(&mut self, key: RunKey) {
         let ids = self.queries.by_run.get(&key).cloned().unwrap_or_default();
         for id in ids {
-            if self.queries.pending.get(&id).is_some_and(|pending| pending.reply.is_closed()) {
+            if self
+                .queries
+                .pending
+                .get(&id)
+                .is_some_and(|pending| pending.reply.is_closed())
+            {
                 self.queries.answer(id, Ok(None));
             }
         }
@@ -136,12 +162,22 @@ impl Host {
         let namespace = run.state.namespace_key;
         let normal = run.state.task_queue.clone();
         let sticky = run.sticky.as_ref().map(|sticky| sticky.task_queue.clone());
-        let queue = |name| QueueId { namespace, kind: QueueKind::Workflow, name };
+        let queue = |name| QueueId {
+            namespace,
+            kind: QueueKind::Workflow,
+            name,
+        };
         let id_of_queue = match sticky.map(queue) {
             Some(sticky) if self.queues.has_poller(&sticky) => sticky,
             _ => queue(normal),
         };
-        self.offer_waiting(&id_of_queue, Waiting::Query { key, query: DirectQuery { id, query } })
+        self.offer_waiting(
+            &id_of_queue,
+            Waiting::Query {
+                key,
+                query: DirectQuery { id, query },
+            },
+        )
     }
 
     /// Offers a direct query to another worker.
@@ -161,14 +197,25 @@ impl Host {
         key: RunKey,
         query: DirectQuery,
     ) -> Result<Option<Delivery>, RpcError> {
-        if self.queries.pending.get(&query.id).is_none_or(|pending| pending.reply.is_closed()) {
+        if self
+            .queries
+            .pending
+            .get(&query.id)
+            .is_none_or(|pending| pending.reply.is_closed())
+        {
             return Ok(None);
         }
         let run = self.run(key)?;
-        let partial = run.sticky.as_ref().is_some_and(|sticky| sticky.task_queue == id.name);
+        let partial = run
+            .sticky
+            .as_ref()
+            .is_some_and(|sticky| sticky.task_queue == id.name);
         let mut task = delivery::query_task(run, partial, query.id);
         task.query = Some(query.query);
-        Ok(Some(Delivery::Workflow { task: Box::new(task), origin: Origin::Query { id: query.id } }))
+        Ok(Some(Delivery::Workflow {
+            task: Box::new(task),
+            origin: Origin::Query { id: query.id },
+        }))
     }
 
     /// Takes the answers that came with a completed workflow task, and sends what else waits for one

@@ -74,7 +74,9 @@ impl Handle {
     /// # Errors
     /// When the engine has stopped.
     pub(crate) fn submit(&self, request: impl FnOnce(&mut Host) + Send + 'static) -> Result<(), RpcError> {
-        self.sender.send(Message::Request(Box::new(request))).map_err(|_| stopped())
+        self.sender
+            .send(Message::Request(Box::new(request)))
+            .map_err(|_| stopped())
     }
 }
 
@@ -96,8 +98,14 @@ impl HostThread {
         let spawned = std::thread::Builder::new()
             .name("segno-engine".into())
             .spawn(move || run(&mut host, &receiver));
-        let thread = spawned.map_err(|source| store::Error::Open { path: "the engine's thread".into(), source })?;
-        Ok(Self { handle: Handle { sender }, thread: Some(thread) })
+        let thread = spawned.map_err(|source| store::Error::Open {
+            path: "the engine's thread".into(),
+            source,
+        })?;
+        Ok(Self {
+            handle: Handle { sender },
+            thread: Some(thread),
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -126,7 +134,11 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
     let mut next_tidy = host.now();
     loop {
         let has_work = !host.touched.is_empty() || !host.after_commit.is_empty();
-        let wait = if has_work { Duration::ZERO } else { time_to_wake(host) };
+        let wait = if has_work {
+            Duration::ZERO
+        } else {
+            time_to_wake(host)
+        };
         let mut next = match receiver.recv_timeout(wait) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
@@ -150,7 +162,9 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
         host.wake_due();
         host.end_batch();
         if host.now() >= next_tidy {
-            next_tidy = host.now.saturating_add(i64::try_from(TIDY.as_nanos()).unwrap_or(i64::MAX));
+            next_tidy = host
+                .now
+                .saturating_add(i64::try_from(TIDY.as_nanos()).unwrap_or(i64::MAX));
             let now = host.now;
             host.queues.forget_unused(now);
         }

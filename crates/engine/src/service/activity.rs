@@ -28,13 +28,21 @@ enum Target {
     /// By the token that came with the task.
     Token(TaskToken),
     /// By its ids; `run_id` may be empty.
-    Id { namespace: String, workflow_id: String, run_id: String, activity_id: String },
+    Id {
+        namespace: String,
+        workflow_id: String,
+        run_id: String,
+        activity_id: String,
+    },
 }
 
 /// What the request says of it.
 enum Report {
     Completed(Option<Payloads>),
-    Failed { failure: Option<Failure>, last_heartbeat_details: Option<Payloads> },
+    Failed {
+        failure: Option<Failure>,
+        last_heartbeat_details: Option<Payloads>,
+    },
     Canceled(Option<Payloads>),
     Heartbeat(Option<Payloads>),
 }
@@ -53,40 +61,75 @@ impl Target {
 
     fn locate(self, host: &mut Host) -> Result<Located, RpcError> {
         match self {
-            Self::Token(TaskToken { run, scheduled_event_id, attempt, .. }) => {
-                Ok(Located { run, scheduled_event_id, attempt })
-            }
-            Self::Id { namespace, workflow_id, run_id, activity_id } => {
+            Self::Token(TaskToken {
+                run,
+                scheduled_event_id,
+                attempt,
+                ..
+            }) => Ok(Located {
+                run,
+                scheduled_event_id,
+                attempt,
+            }),
+            Self::Id {
+                namespace,
+                workflow_id,
+                run_id,
+                activity_id,
+            } => {
                 if activity_id.is_empty() {
-                    return Err(RpcError::InvalidArgument("ActivityId is not set on request.".into()));
+                    return Err(RpcError::InvalidArgument(
+                        "ActivityId is not set on request.".into(),
+                    ));
                 }
                 let namespace = host.namespaces.key_of(&namespace)?;
                 let run = host.find(namespace, &WorkflowExecution { workflow_id, run_id })?;
                 let activity = host.run(run)?.activity_by_id(&activity_id);
                 let activity = activity
                     .ok_or_else(|| RpcError::NotFound(format!("cannot find pending activity with ActivityID {activity_id}, check workflow execution history for more details")))?;
-                Ok(Located { run, scheduled_event_id: activity.scheduled_event_id, attempt: 0 })
+                Ok(Located {
+                    run,
+                    scheduled_event_id: activity.scheduled_event_id,
+                    attempt: 0,
+                })
             }
         }
     }
 }
 
 impl Service {
-    async fn report(&self, target: Target, report: Report, identity: String) -> Result<HeartbeatAnswer, RpcError> {
+    async fn report(
+        &self,
+        target: Target,
+        report: Report,
+        identity: String,
+    ) -> Result<HeartbeatAnswer, RpcError> {
         let payloads = match &report {
-            Report::Completed(payloads) | Report::Canceled(payloads) | Report::Heartbeat(payloads) => payloads,
-            Report::Failed { last_heartbeat_details, .. } => last_heartbeat_details,
+            Report::Completed(payloads) | Report::Canceled(payloads) | Report::Heartbeat(payloads) => {
+                payloads
+            }
+            Report::Failed {
+                last_heartbeat_details,
+                ..
+            } => last_heartbeat_details,
         };
         limits::blob(payloads.as_ref())?;
         self.host
             .call(move |host| {
-                let Located { run, scheduled_event_id: id, attempt } = target.locate(host)?;
+                let Located {
+                    run,
+                    scheduled_event_id: id,
+                    attempt,
+                } = target.locate(host)?;
                 host.change(run, |run, now| match report {
                     Report::Completed(result) => {
                         run.complete_activity(now, id, attempt, result, &identity)?;
                         Ok(HeartbeatAnswer::default())
                     }
-                    Report::Failed { failure, last_heartbeat_details } => {
+                    Report::Failed {
+                        failure,
+                        last_heartbeat_details,
+                    } => {
                         let failure = failure.unwrap_or_default();
                         run.fail_activity(now, id, attempt, failure, last_heartbeat_details, &identity)?;
                         Ok(HeartbeatAnswer::default())
@@ -106,7 +149,8 @@ impl Service {
         request: RespondActivityTaskCompletedRequest,
     ) -> Result<RespondActivityTaskCompletedResponse, RpcError> {
         let target = Target::token(&request.task_token)?;
-        self.report(target, Report::Completed(request.result), request.identity).await?;
+        self.report(target, Report::Completed(request.result), request.identity)
+            .await?;
         Ok(RespondActivityTaskCompletedResponse {})
     }
 
@@ -128,7 +172,8 @@ impl Service {
         request: RespondActivityTaskCanceledRequest,
     ) -> Result<RespondActivityTaskCanceledResponse, RpcError> {
         let target = Target::token(&request.task_token)?;
-        self.report(target, Report::Canceled(request.details), request.identity).await?;
+        self.report(target, Report::Canceled(request.details), request.identity)
+            .await?;
         Ok(RespondActivityTaskCanceledResponse {})
     }
 
@@ -137,7 +182,9 @@ impl Service {
         request: RecordActivityTaskHeartbeatRequest,
     ) -> Result<RecordActivityTaskHeartbeatResponse, RpcError> {
         let target = Target::token(&request.task_token)?;
-        let answer = self.report(target, Report::Heartbeat(request.details), request.identity).await?;
+        let answer = self
+            .report(target, Report::Heartbeat(request.details), request.identity)
+            .await?;
         Ok(RecordActivityTaskHeartbeatResponse {
             cancel_requested: answer.cancel_requested,
             ..Default::default()
@@ -154,7 +201,8 @@ impl Service {
             run_id: request.run_id,
             activity_id: request.activity_id,
         };
-        self.report(target, Report::Completed(request.result), request.identity).await?;
+        self.report(target, Report::Completed(request.result), request.identity)
+            .await?;
         Ok(RespondActivityTaskCompletedByIdResponse {})
     }
 
@@ -186,7 +234,8 @@ impl Service {
             run_id: request.run_id,
             activity_id: request.activity_id,
         };
-        self.report(target, Report::Canceled(request.details), request.identity).await?;
+        self.report(target, Report::Canceled(request.details), request.identity)
+            .await?;
         Ok(RespondActivityTaskCanceledByIdResponse {})
     }
 
@@ -200,7 +249,9 @@ impl Service {
             run_id: request.run_id,
             activity_id: request.activity_id,
         };
-        let answer = self.report(target, Report::Heartbeat(request.details), request.identity).await?;
+        let answer = self
+            .report(target, Report::Heartbeat(request.details), request.identity)
+            .await?;
         Ok(RecordActivityTaskHeartbeatByIdResponse {
             cancel_requested: answer.cancel_requested,
             ..Default::default()

@@ -47,7 +47,11 @@ fn describe(run: &Run, now: Nanos) -> Result<DescribeWorkflowExecutionResponse, 
             user_metadata,
         }),
         workflow_execution_info: Some(info(run)?),
-        pending_activities: state.activities.iter().map(|activity| pending_activity(activity, now)).collect(),
+        pending_activities: state
+            .activities
+            .iter()
+            .map(|activity| pending_activity(activity, now))
+            .collect(),
         pending_workflow_task: pending_task(run),
         workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
             execution_expiration_time: timestamp_opt(state.execution_expiration),
@@ -67,7 +71,9 @@ fn info(run: &Run) -> Result<WorkflowExecutionInfo, RpcError> {
         (state.close_time != 0).then(|| duration((state.close_time - state.execution_time).max(0)));
     Ok(WorkflowExecutionInfo {
         execution: Some(execution(run)),
-        r#type: Some(WorkflowType { name: state.workflow_type.clone() }),
+        r#type: Some(WorkflowType {
+            name: state.workflow_type.clone(),
+        }),
         start_time: Some(timestamp(state.start_time)),
         close_time: timestamp_opt(state.close_time),
         status: state.status,
@@ -96,7 +102,9 @@ fn pending_activity(activity: &Activity, now: Nanos) -> PendingActivityInfo {
     let next = activity.backing_off.then_some(activity.attempt_at);
     PendingActivityInfo {
         activity_id: activity.id.clone(),
-        activity_type: Some(ActivityType { name: activity.activity_type.clone() }),
+        activity_type: Some(ActivityType {
+            name: activity.activity_type.clone(),
+        }),
         state: state as i32,
         heartbeat_details: activity.heartbeat_details.clone(),
         last_heartbeat_time: timestamp_opt(activity.last_heartbeat_at),

@@ -58,8 +58,11 @@ impl Service {
             };
             // The news may also be that the engine stops: the next look says so.
             if tokio::time::timeout_at(deadline, news).await.is_err() {
-                let token =
-                    HistoryToken { run: reading.run, next_event_id: reading.next_event_id, until: 0 };
+                let token = HistoryToken {
+                    run: reading.run,
+                    next_event_id: reading.next_event_id,
+                    until: 0,
+                };
                 return Ok(GetWorkflowExecutionHistoryResponse {
                     history: Some(History::default()),
                     next_page_token: token.encode_to_vec(),
@@ -105,7 +108,12 @@ impl Service {
             .await?;
         // The first look answers what there is, and a token if more may come.
         let next_event_id = 1;
-        Ok(Reading { run, next_event_id, wait: request.wait_new_event || close_event_only, ..reading })
+        Ok(Reading {
+            run,
+            next_event_id,
+            wait: request.wait_new_event || close_event_only,
+            ..reading
+        })
     }
 }
 
@@ -121,7 +129,13 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
     let until = match &run.started_task {
         _ if reading.until != 0 => reading.until,
         // Others see the start of a task as soon as it is certain to be written.
-        Some(started) if run.state.workflow_task.as_ref().is_some_and(|task| task.scheduled_event_id != 0) => {
+        Some(started)
+            if run
+                .state
+                .workflow_task
+                .as_ref()
+                .is_some_and(|task| task.scheduled_event_id != 0) =>
+        {
             started.started_event_id
         }
         _ => 0,
@@ -129,9 +143,16 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
     let (events, mut token) = delivery::history_page(run, reading.next_event_id, until, reading.limit);
     let is_for_worker = reading.until != 0;
     if !is_for_worker {
-        let next_event_id = events.last().map_or(reading.next_event_id, |event| event.event_id + 1);
+        let next_event_id = events
+            .last()
+            .map_or(reading.next_event_id, |event| event.event_id + 1);
         if !token.is_empty() || (reading.wait && is_running) {
-            token = HistoryToken { run: reading.run, next_event_id, until: 0 }.encode_to_vec();
+            token = HistoryToken {
+                run: reading.run,
+                next_event_id,
+                until: 0,
+            }
+            .encode_to_vec();
         }
         if events.is_empty() && reading.wait && is_running {
             return Ok(Found::Wait(host.watch(reading.run)));

@@ -24,7 +24,9 @@ pub(super) fn id(what: &str, id: &str) -> Result<(), RpcError> {
 /// Checks an id or name that must be there.
 pub(super) fn required_id(what: &str, value: &str) -> Result<(), RpcError> {
     if value.is_empty() {
-        return Err(RpcError::InvalidArgument(format!("{what} is not set on request.")));
+        return Err(RpcError::InvalidArgument(format!(
+            "{what} is not set on request."
+        )));
     }
     id(what, value)
 }

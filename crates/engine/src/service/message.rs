@@ -47,7 +47,12 @@ impl Service {
         let execution = request.workflow_execution.unwrap_or_default();
         self.host
             .call(move |host| {
-                let key = find(host, &request.namespace, &execution, &request.first_execution_run_id)?;
+                let key = find(
+                    host,
+                    &request.namespace,
+                    &execution,
+                    &request.first_execution_run_id,
+                )?;
                 host.change(key, |run, now| {
                     run.request_cancel(now, request.reason, request.identity, request.request_id)
                 })
@@ -63,7 +68,12 @@ impl Service {
         let execution = request.workflow_execution.unwrap_or_default();
         self.host
             .call(move |host| {
-                let key = find(host, &request.namespace, &execution, &request.first_execution_run_id)?;
+                let key = find(
+                    host,
+                    &request.namespace,
+                    &execution,
+                    &request.first_execution_run_id,
+                )?;
                 host.change(key, |run, now| {
                     run.terminate(now, request.reason, request.details, request.identity)
                 })

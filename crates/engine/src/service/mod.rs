@@ -35,7 +35,11 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(host: Handle, readers: Readers, cluster_id: Arc<str>) -> Self {
-        Self { host, readers, cluster_id }
+        Self {
+            host,
+            readers,
+            cluster_id,
+        }
     }
 }
 

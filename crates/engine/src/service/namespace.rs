@@ -27,7 +27,9 @@ impl Service {
             .call(move |host| {
                 if request.namespace.is_empty() && !request.id.is_empty() {
                     let found = host.namespaces.with_id(&request.id);
-                    return found.map(described).ok_or(RpcError::NamespaceNotFound(request.id));
+                    return found
+                        .map(described)
+                        .ok_or(RpcError::NamespaceNotFound(request.id));
                 }
                 Ok(described(host.namespaces.named(&request.namespace)?))
             })
@@ -47,7 +49,9 @@ impl Service {
             data: request.data,
             ..Default::default()
         };
-        self.host.call(move |host| host.register_namespace(record)).await?;
+        self.host
+            .call(move |host| host.register_namespace(record))
+            .await?;
         Ok(RegisterNamespaceResponse {})
     }
 
@@ -58,7 +62,10 @@ impl Service {
         self.host
             .call(|host| {
                 let namespaces = host.namespaces.all().map(described).collect();
-                Ok(ListNamespacesResponse { namespaces, next_page_token: Vec::new() })
+                Ok(ListNamespacesResponse {
+                    namespaces,
+                    next_page_token: Vec::new(),
+                })
             })
             .await
     }
@@ -75,7 +82,10 @@ fn described(namespace: &Namespace) -> DescribeNamespaceResponse {
             data: record.data.clone(),
             id: record.id.clone(),
             // Only what holds: each of these changes what an SDK does.
-            capabilities: Some(namespace_info::Capabilities { eager_workflow_start: true, ..Default::default() }),
+            capabilities: Some(namespace_info::Capabilities {
+                eager_workflow_start: true,
+                ..Default::default()
+            }),
             limits: Some(namespace_info::Limits {
                 blob_size_limit_error: limits::BLOB as i64,
                 memo_size_limit_error: limits::BLOB as i64,

@@ -22,12 +22,16 @@ impl Service {
         for (name, number) in request.search_attributes {
             limits::required_id("SearchAttribute", &name)?;
             let attribute_type = AttributeType::from_number(number).ok_or_else(|| {
-                RpcError::InvalidArgument(format!("Unable to parse search attribute type {number} of {name}."))
+                RpcError::InvalidArgument(format!(
+                    "Unable to parse search attribute type {number} of {name}."
+                ))
             })?;
             add.push((name, attribute_type));
         }
         if add.is_empty() {
-            return Err(RpcError::InvalidArgument("SearchAttributes are not set on request.".into()));
+            return Err(RpcError::InvalidArgument(
+                "SearchAttributes are not set on request.".into(),
+            ));
         }
         add.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.host
@@ -63,7 +67,8 @@ impl Service {
                 Ok(host.namespaces.registry(namespace))
             })
             .await?;
-        let numbered = |(name, attribute_type): (&str, AttributeType)| (name.to_owned(), attribute_type as i32);
+        let numbered =
+            |(name, attribute_type): (&str, AttributeType)| (name.to_owned(), attribute_type as i32);
         let system = system_attributes().chain(predefined_attributes());
         Ok(ListSearchAttributesResponse {
             custom_attributes: registry.custom_attributes().map(numbered).collect(),

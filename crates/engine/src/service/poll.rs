@@ -87,7 +87,11 @@ impl Service {
                 Ok(key) => key,
                 Err(error) => return drop(reply.send(Delivery::Refused(error))),
             };
-            let id = QueueId { namespace, kind: poll.kind, name: poll.name };
+            let id = QueueId {
+                namespace,
+                kind: poll.kind,
+                name: poll.name,
+            };
             let poller = Poller {
                 identity: poll.identity,
                 worker_instance_key: poll.worker_instance_key,
@@ -98,7 +102,10 @@ impl Service {
                 tracing::error!(%error, "a poll failed");
             }
         })?;
-        let mut waiting = Waiting { receiver, host: self.host.clone() };
+        let mut waiting = Waiting {
+            receiver,
+            host: self.host.clone(),
+        };
         match tokio::time::timeout(poll_time(call, LONGEST_POLL), &mut waiting.receiver).await {
             Ok(Ok(Delivery::Refused(error))) => Err(error),
             Ok(Ok(delivery)) => Ok(Some(delivery)),
@@ -113,7 +120,11 @@ impl Service {
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
-                host.shut_down_worker(namespace, &request.sticky_task_queue, &request.worker_instance_key)
+                host.shut_down_worker(
+                    namespace,
+                    &request.sticky_task_queue,
+                    &request.worker_instance_key,
+                )
             })
             .await?;
         Ok(ShutdownWorkerResponse {})

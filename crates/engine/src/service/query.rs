@@ -63,15 +63,29 @@ impl Service {
             Ok(run) => run,
             Err(status) => {
                 let query_rejected = Some(QueryRejected { status });
-                return Ok(QueryWorkflowResponse { query_rejected, ..Default::default() });
+                return Ok(QueryWorkflowResponse {
+                    query_rejected,
+                    ..Default::default()
+                });
             }
         };
-        let mut asking = Asking { run, host: self.host.clone(), answer: Some(answer) };
-        let Some(answer) = &mut asking.answer else { return Err(RpcError::Internal("no answer".into())) };
+        let mut asking = Asking {
+            run,
+            host: self.host.clone(),
+            answer: Some(answer),
+        };
+        let Some(answer) = &mut asking.answer else {
+            return Err(RpcError::Internal("no answer".into()));
+        };
         match tokio::time::timeout(poll_time(&call, LONGEST_QUERY), answer).await {
-            Ok(Ok(Ok(query_result))) => Ok(QueryWorkflowResponse { query_result, ..Default::default() }),
+            Ok(Ok(Ok(query_result))) => Ok(QueryWorkflowResponse {
+                query_result,
+                ..Default::default()
+            }),
             Ok(Ok(Err(error))) => Err(error),
-            Ok(Err(_)) => Err(RpcError::Unavailable("the engine stopped before the query was answered".into())),
+            Ok(Err(_)) => Err(RpcError::Unavailable(
+                "the engine stopped before the query was answered".into(),
+            )),
             Err(_) => Err(RpcError::DeadlineExceeded(
                 "no worker answered the query in time: is one polling the workflow's task queue?".into(),
             )),

@@ -27,8 +27,10 @@ impl Service {
         &self,
         request: StartWorkflowExecutionRequest,
     ) -> Result<StartWorkflowExecutionResponse, RpcError> {
-        let policy =
-            IdPolicy::resolve(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy())?;
+        let policy = IdPolicy::resolve(
+            request.workflow_id_reuse_policy(),
+            request.workflow_id_conflict_policy(),
+        )?;
         refuse_unknown(&[
             ("cron schedules", !request.cron_schedule.is_empty()),
             ("completion callbacks", !request.completion_callbacks.is_empty()),
@@ -36,7 +38,10 @@ impl Service {
             ("time skipping", request.time_skipping_config.is_some()),
             (
                 "on-conflict options",
-                request.on_conflict_options.as_ref().is_some_and(|options| *options != Default::default()),
+                request
+                    .on_conflict_options
+                    .as_ref()
+                    .is_some_and(|options| *options != Default::default()),
             ),
         ])?;
         let new = NewRun {
@@ -63,7 +68,9 @@ impl Service {
             .check()?
         };
         let (namespace, eager) = (request.namespace, request.request_eager_execution);
-        self.host.call(move |host| start(host, &namespace, new, policy, eager)).await
+        self.host
+            .call(move |host| start(host, &namespace, new, policy, eager))
+            .await
     }
 
     pub(super) async fn signal_with_start(
@@ -72,7 +79,10 @@ impl Service {
     ) -> Result<SignalWithStartWorkflowExecutionResponse, RpcError> {
         limits::required_id("SignalName", &request.signal_name)?;
         limits::blob(request.signal_input.as_ref())?;
-        let (reuse, conflict) = (request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy());
+        let (reuse, conflict) = (
+            request.workflow_id_reuse_policy(),
+            request.workflow_id_conflict_policy(),
+        );
         if conflict == WorkflowIdConflictPolicy::Fail {
             return Err(RpcError::InvalidArgument(
                 "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not supported for this operation.".into(),
@@ -119,7 +129,9 @@ impl Service {
             .check()?
         };
         let namespace = request.namespace;
-        self.host.call(move |host| signal_with_start(host, &namespace, new, policy, signal)).await
+        self.host
+            .call(move |host| signal_with_start(host, &namespace, new, policy, signal))
+            .await
     }
 }
 
@@ -133,12 +145,16 @@ fn start(
     new.namespace_key = host.namespaces.key_of(namespace)?;
     host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
     let identity = new.identity.clone();
-    let queue =
-        QueueId { namespace: new.namespace_key, kind: QueueKind::Workflow, name: new.task_queue.clone() };
+    let queue = QueueId {
+        namespace: new.namespace_key,
+        kind: QueueKind::Workflow,
+        name: new.task_queue.clone(),
+    };
     let run_id = new.run_id.clone();
     let started = host.start(new, policy)?;
     let eager_workflow_task = if eager && started.is_new {
-        host.start_workflow_task(&queue, started.key, None, &identity)?.map(|(task, _)| task)
+        host.start_workflow_task(&queue, started.key, None, &identity)?
+            .map(|(task, _)| task)
     } else {
         None
     };
@@ -171,7 +187,11 @@ fn signal_with_start(
         host.change(started.key, |run, now| run.signal(now, signal))?;
     }
     let run_id = host.run(started.key)?.state.run_id.clone();
-    Ok(SignalWithStartWorkflowExecutionResponse { run_id, started: started.is_new, ..Default::default() })
+    Ok(SignalWithStartWorkflowExecutionResponse {
+        run_id,
+        started: started.is_new,
+        ..Default::default()
+    })
 }
 
 /// What both requests say of the run, not yet checked.
@@ -209,7 +229,9 @@ impl Fields {
             execution_timeout: not_negative("WorkflowExecutionTimeout", self.execution_timeout.as_ref())?,
             run_timeout: not_negative("WorkflowRunTimeout", self.run_timeout.as_ref())?,
             task_timeout: not_negative("WorkflowTaskTimeout", self.task_timeout.as_ref())?,
-            retry_policy: self.retry_policy.map(|policy| retry_policy_with_defaults(Some(policy))),
+            retry_policy: self
+                .retry_policy
+                .map(|policy| retry_policy_with_defaults(Some(policy))),
             request_id: self.request_id,
             ..Default::default()
         })
@@ -218,9 +240,9 @@ impl Fields {
 
 fn not_negative(what: &str, given: Option<&prost_types::Duration>) -> Result<Nanos, RpcError> {
     match nanos(given) {
-        negative if negative < 0 => {
-            Err(RpcError::InvalidArgument(format!("Invalid {what}: it is negative.")))
-        }
+        negative if negative < 0 => Err(RpcError::InvalidArgument(format!(
+            "Invalid {what}: it is negative."
+        ))),
         length => Ok(length),
     }
 }
@@ -228,8 +250,9 @@ fn not_negative(what: &str, given: Option<&prost_types::Duration>) -> Result<Nan
 /// Refuses what a request asks for and this engine does not have.
 fn refuse_unknown(features: &[(&str, bool)]) -> Result<(), RpcError> {
     match features.iter().find(|(_, is_asked_for)| *is_asked_for) {
-        Some((name, _)) => Err(RpcError::Unimplemented(format!("this engine does not implement {name}"))),
+        Some((name, _)) => Err(RpcError::Unimplemented(format!(
+            "this engine does not implement {name}"
+        ))),
         None => Ok(()),
     }
 }
-

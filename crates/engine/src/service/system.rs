@@ -52,6 +52,8 @@ impl Service {
             return Err(RpcError::NotFound(format!("unknown service {}", request.service)));
         }
         self.host.call(|_: &mut Host| Ok(())).await?;
-        Ok(HealthCheckResponse { status: ServingStatus::Serving as i32 })
+        Ok(HealthCheckResponse {
+            status: ServingStatus::Serving as i32,
+        })
     }
 }

@@ -20,7 +20,10 @@ struct Failure(RpcError);
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "reading the engine's file failed");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "reading the engine's file failed"
+        );
         Self(RpcError::Unavailable("the engine's file cannot be read".into()))
     }
 }
@@ -40,15 +43,26 @@ impl Service {
         request: ListWorkflowExecutionsRequest,
     ) -> Result<ListWorkflowExecutionsResponse, RpcError> {
         let (namespace, query) = self.query(request.namespace, &request.query).await?;
-        let size = usize::try_from(request.page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE).min(PAGE);
+        let size = usize::try_from(request.page_size)
+            .ok()
+            .filter(|size| *size > 0)
+            .unwrap_or(PAGE)
+            .min(PAGE);
         let token = request.next_page_token;
         let page = self
             .read(move |connection| Ok(visibility::list(connection, namespace, &query, size, &token)?))
             .await?;
-        let executions = page.executions.iter().map(|row| row.info()).collect::<Result<_, _>>();
+        let executions = page
+            .executions
+            .iter()
+            .map(|row| row.info())
+            .collect::<Result<_, _>>();
         let executions =
             executions.map_err(|_| RpcError::Internal("a stored execution does not decode".into()))?;
-        Ok(ListWorkflowExecutionsResponse { executions, next_page_token: page.next_page_token })
+        Ok(ListWorkflowExecutionsResponse {
+            executions,
+            next_page_token: page.next_page_token,
+        })
     }
 
     pub(super) async fn count_workflows(
@@ -56,13 +70,17 @@ impl Service {
         request: CountWorkflowExecutionsRequest,
     ) -> Result<CountWorkflowExecutionsResponse, RpcError> {
         let (namespace, query) = self.query(request.namespace, &request.query).await?;
-        let count =
-            self.read(move |connection| Ok(visibility::count(connection, namespace, &query)?)).await?;
+        let count = self
+            .read(move |connection| Ok(visibility::count(connection, namespace, &query)?))
+            .await?;
         let groups = count.groups.into_iter();
         Ok(CountWorkflowExecutionsResponse {
             count: count.total,
             groups: groups
-                .map(|(value, count)| AggregationGroup { group_values: vec![group_value(&value)], count })
+                .map(|(value, count)| AggregationGroup {
+                    group_values: vec![group_value(&value)],
+                    count,
+                })
                 .collect(),
         })
     }
@@ -87,7 +105,9 @@ impl Service {
     ) -> Result<R, RpcError> {
         let readers = self.readers.clone();
         let task = tokio::task::spawn_blocking(move || readers.read(read));
-        let result = task.await.map_err(|_| RpcError::Internal("a read did not finish".into()))?;
+        let result = task
+            .await
+            .map_err(|_| RpcError::Internal("a read did not finish".into()))?;
         result.map_err(|Failure(error)| error)
     }
 }

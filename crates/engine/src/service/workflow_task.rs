@@ -1,11 +1,12 @@
 //! How workers answer workflow tasks.
 
+use temporalio_protos::temporal::api::enums::v1::QueryResultType;
 use temporalio_protos::temporal::api::workflowservice::v1::{
     PollWorkflowTaskQueueResponse, ResetStickyTaskQueueRequest, ResetStickyTaskQueueResponse,
     RespondQueryTaskCompletedRequest, RespondQueryTaskCompletedResponse, RespondWorkflowTaskCompletedRequest,
-    RespondWorkflowTaskCompletedResponse, RespondWorkflowTaskFailedRequest, RespondWorkflowTaskFailedResponse,
+    RespondWorkflowTaskCompletedResponse, RespondWorkflowTaskFailedRequest,
+    RespondWorkflowTaskFailedResponse,
 };
-use temporalio_protos::temporal::api::enums::v1::QueryResultType;
 
 use super::Service;
 use crate::{
@@ -30,10 +31,14 @@ impl Service {
     ) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
         let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
         if request.intermediate_page || request.page_number != 0 {
-            return Err(RpcError::Unimplemented("this engine does not implement paged completions".into()));
+            return Err(RpcError::Unimplemented(
+                "this engine does not implement paged completions".into(),
+            ));
         }
         // A refused completion changes the run, so its error travels as a value: past the commit.
-        self.host.call(move |host| Ok(complete(host, &token, request, call.in_process))).await?
+        self.host
+            .call(move |host| Ok(complete(host, &token, request, call.in_process)))
+            .await?
     }
 
     pub(super) async fn workflow_task_failed(
@@ -76,7 +81,9 @@ impl Service {
                 if host.queries.answer(token.query, answer) {
                     return Ok(());
                 }
-                Err(RpcError::NotFound("Query task not found, or already expired.".into()))
+                Err(RpcError::NotFound(
+                    "Query task not found, or already expired.".into(),
+                ))
             })
             .await?;
         Ok(RespondQueryTaskCompletedResponse {})
@@ -109,12 +116,17 @@ fn complete(
 ) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
     let key = token.run;
     let sticky = request.sticky_attributes.and_then(|attributes| {
-        let queue = attributes.worker_task_queue.filter(|queue| !queue.name.is_empty())?;
+        let queue = attributes
+            .worker_task_queue
+            .filter(|queue| !queue.name.is_empty())?;
         let timeout = match nanos(attributes.schedule_to_start_timeout.as_ref()) {
             0 => STICKY_TIMEOUT,
             given => given,
         };
-        Some(Sticky { task_queue: queue.name, schedule_to_start: timeout })
+        Some(Sticky {
+            task_queue: queue.name,
+            schedule_to_start: timeout,
+        })
     });
     let identity = request.identity;
     let completion = Completion {
@@ -130,8 +142,9 @@ fn complete(
     let namespace = host.run(key)?.state.namespace_key;
     let check = host.attribute_check(namespace);
     // The answer may carry the next task, so the run's tasks are offered only after that.
-    let outcome =
-        host.change_quietly(key, |run, now| run.complete_workflow_task(now, completion, &*check))?;
+    let outcome = host.change_quietly(key, |run, now| {
+        run.complete_workflow_task(now, completion, &*check)
+    })?;
     let eager = match outcome {
         Outcome::Applied { eager_activities } => eager_activities,
         Outcome::Refused(error) => {
@@ -163,6 +176,12 @@ fn next_task(
     identity: &str,
 ) -> Result<Option<PollWorkflowTaskQueueResponse>, RpcError> {
     let Some(sticky) = sticky else { return Ok(None) };
-    let queue = QueueId { namespace, kind: QueueKind::Workflow, name: sticky.task_queue };
-    Ok(host.start_workflow_task(&queue, key, None, identity)?.map(|(task, _)| task))
+    let queue = QueueId {
+        namespace,
+        kind: QueueKind::Workflow,
+        name: sticky.task_queue,
+    };
+    Ok(host
+        .start_workflow_task(&queue, key, None, identity)?
+        .map(|(task, _)| task))
 }

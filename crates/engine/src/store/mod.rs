@@ -66,7 +66,10 @@ pub enum Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
-        Self::Sqlite { operation: "read or written", source }
+        Self::Sqlite {
+            operation: "read or written",
+            source,
+        }
     }
 }
 
@@ -95,18 +98,31 @@ impl Store {
         connection.execute_batch(crate::visibility::SCHEMA)?;
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?1)", [FORMAT])?;
         let found: String =
-            connection.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0))?;
+            connection.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| {
+                row.get(0)
+            })?;
         if found != FORMAT {
-            return Err(Error::Format { path: path.to_owned(), found });
+            return Err(Error::Format {
+                path: path.to_owned(),
+                found,
+            });
         }
-        Ok(Self { connection, in_transaction: false })
+        Ok(Self {
+            connection,
+            in_transaction: false,
+        })
     }
 
     /// The id that this file's engine has as a cluster, made when the file was.
     pub fn cluster_id(&self) -> Result<String, Error> {
         let new = uuid::Uuid::new_v4().to_string();
-        self.connection.execute("INSERT OR IGNORE INTO meta VALUES ('cluster_id', ?1)", [new])?;
-        Ok(self.connection.query_row("SELECT value FROM meta WHERE name = 'cluster_id'", [], |row| row.get(0))?)
+        self.connection
+            .execute("INSERT OR IGNORE INTO meta VALUES ('cluster_id', ?1)", [new])?;
+        Ok(self
+            .connection
+            .query_row("SELECT value FROM meta WHERE name = 'cluster_id'", [], |row| {
+                row.get(0)
+            })?)
     }
 
     /// The connection, inside the current transaction if one is open.

@@ -26,12 +26,15 @@ pub struct NamespaceRecord {
 impl Store {
     /// All namespaces with their keys.
     pub fn namespaces(&self) -> Result<Vec<(u32, NamespaceRecord)>, Error> {
-        let mut statement = self.connection().prepare("SELECT key, info FROM namespace ORDER BY key")?;
+        let mut statement = self
+            .connection()
+            .prepare("SELECT key, info FROM namespace ORDER BY key")?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         rows.map(|row| {
             let (key, info) = row?;
-            let record = NamespaceRecord::decode(info.as_slice())
-                .map_err(|_| Error::Damaged { what: format!("namespace {key}") })?;
+            let record = NamespaceRecord::decode(info.as_slice()).map_err(|_| Error::Damaged {
+                what: format!("namespace {key}"),
+            })?;
             Ok((key, record))
         })
         .collect()

@@ -22,7 +22,10 @@ pub struct Readers {
 impl Readers {
     /// Readers of the file at `path`, which a writer has opened.
     pub fn new(path: PathBuf) -> Self {
-        Self { path: Arc::new(path), idle: Arc::default() }
+        Self {
+            path: Arc::new(path),
+            idle: Arc::default(),
+        }
     }
 
     /// Reads. Blocks the thread: call it from one that may block.

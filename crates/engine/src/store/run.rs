@@ -28,7 +28,9 @@ pub struct OpenRun {
 impl Store {
     /// The key that the next run gets.
     pub fn next_run_key(&self) -> Result<RunKey, Error> {
-        let last: Option<RunKey> = self.connection().query_row("SELECT max(key) FROM run", [], |row| row.get(0))?;
+        let last: Option<RunKey> = self
+            .connection()
+            .query_row("SELECT max(key) FROM run", [], |row| row.get(0))?;
         Ok(last.unwrap_or(0) + 1)
     }
 
@@ -37,7 +39,9 @@ impl Store {
         let mut statement = self.connection().prepare_cached(
             "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 ORDER BY key DESC LIMIT 1",
         )?;
-        Ok(statement.query_row(params![namespace, workflow_id], run_ref).optional()?)
+        Ok(statement
+            .query_row(params![namespace, workflow_id], run_ref)
+            .optional()?)
     }
 
     /// The run of this workflow id and run id.
@@ -45,18 +49,26 @@ impl Store {
         let mut statement = self.connection().prepare_cached(
             "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
         )?;
-        Ok(statement.query_row(params![namespace, workflow_id, run_id], run_ref).optional()?)
+        Ok(statement
+            .query_row(params![namespace, workflow_id, run_id], run_ref)
+            .optional()?)
     }
 
     /// Reads a run with its whole history.
     pub fn load_run(&self, key: RunKey) -> Result<Option<Run>, Error> {
-        let mut statement = self.connection().prepare_cached("SELECT state FROM run WHERE key = ?1")?;
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT state FROM run WHERE key = ?1")?;
         let state = statement.query_row([key], |row| {
             let bytes = row.get_ref(0)?.as_blob()?;
             Ok(RunState::decode(bytes))
         });
-        let Some(state) = state.optional()? else { return Ok(None) };
-        let state = state.map_err(|_| Error::Damaged { what: format!("the state of run {key}") })?;
+        let Some(state) = state.optional()? else {
+            return Ok(None);
+        };
+        let state = state.map_err(|_| Error::Damaged {
+            what: format!("the state of run {key}"),
+        })?;
         Ok(Some(Run::load(key, state, self.load_history(key)?)))
     }
 
@@ -68,8 +80,9 @@ impl Store {
         let mut events = Vec::new();
         while let Some(row) = rows.next()? {
             let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-            let batch = History::decode(bytes)
-                .map_err(|_| Error::Damaged { what: format!("the history of run {key}") })?;
+            let batch = History::decode(bytes).map_err(|_| Error::Damaged {
+                what: format!("the history of run {key}"),
+            })?;
             events.extend(batch.events);
         }
         Ok(events)
@@ -80,7 +93,9 @@ impl Store {
     pub fn insert_run_id(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
         self.begin()?;
         self.connection()
-            .prepare_cached("INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached(
+                "INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)",
+            )?
             .execute(params![state.namespace_key, state.workflow_id, key, state.run_id])?;
         Ok(())
     }
@@ -96,7 +111,9 @@ impl Store {
 
     /// Appends events to a run's history. `events` are consecutive.
     pub fn append_history(&mut self, key: RunKey, events: &[HistoryEvent]) -> Result<(), Error> {
-        let Some(first) = events.first() else { return Ok(()) };
+        let Some(first) = events.first() else {
+            return Ok(());
+        };
         self.begin()?;
         let bytes = encode_history(events);
         self.connection()
@@ -113,32 +130,52 @@ impl Store {
                 .connection()
                 .prepare_cached("INSERT OR REPLACE INTO open_run (key, wake_at, ready) VALUES (?1, ?2, ?3)")?
                 .execute(params![key, wake_at, ready])?,
-            None => self.connection().prepare_cached("DELETE FROM open_run WHERE key = ?1")?.execute([key])?,
+            None => self
+                .connection()
+                .prepare_cached("DELETE FROM open_run WHERE key = ?1")?
+                .execute([key])?,
         };
         Ok(())
     }
 
     /// The narrow row of a run.
     pub fn open_run(&self, key: RunKey) -> Result<Option<OpenRun>, Error> {
-        let mut statement =
-            self.connection().prepare_cached("SELECT wake_at, ready FROM open_run WHERE key = ?1")?;
-        let read = |row: &Row<'_>| Ok(OpenRun { wake_at: row.get(0)?, ready: row.get(1)? });
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT wake_at, ready FROM open_run WHERE key = ?1")?;
+        let read = |row: &Row<'_>| {
+            Ok(OpenRun {
+                wake_at: row.get(0)?,
+                ready: row.get(1)?,
+            })
+        };
         Ok(statement.query_row([key], read).optional()?)
     }
 
     /// Goes through the open runs in the order they were started.
     pub fn each_open_run(&self, mut each: impl FnMut(RunKey, OpenRun)) -> Result<(), Error> {
-        let mut statement = self.connection().prepare("SELECT key, wake_at, ready FROM open_run ORDER BY key")?;
+        let mut statement = self
+            .connection()
+            .prepare("SELECT key, wake_at, ready FROM open_run ORDER BY key")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            each(row.get(0)?, OpenRun { wake_at: row.get(1)?, ready: row.get(2)? });
+            each(
+                row.get(0)?,
+                OpenRun {
+                    wake_at: row.get(1)?,
+                    ready: row.get(2)?,
+                },
+            );
         }
         Ok(())
     }
 }
 
 fn run_ref(row: &Row<'_>) -> rusqlite::Result<RunRef> {
-    Ok(RunRef { key: row.get(0)?, run_id: row.get(1)? })
+    Ok(RunRef {
+        key: row.get(0)?,
+        run_id: row.get(1)?,
+    })
 }
 
 /// The encoded `History` of `events`, without first copying them into one.

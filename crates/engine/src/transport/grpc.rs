@@ -74,7 +74,10 @@ struct Endpoint<N> {
 
 impl<N> Endpoint<N> {
     fn new(service: &Service) -> Self {
-        Self { service: service.clone(), name: std::marker::PhantomData }
+        Self {
+            service: service.clone(),
+            name: std::marker::PhantomData,
+        }
     }
 }
 
@@ -91,7 +94,10 @@ impl<N> tower::Service<http::Request<Body>> for Endpoint<N> {
         let service = self.service.clone();
         Box::pin(async move {
             let path = request.uri().path().to_owned();
-            let call = Call { timeout: timeout(request.headers()), in_process: false };
+            let call = Call {
+                timeout: timeout(request.headers()),
+                in_process: false,
+            };
             if should_refuse_gzip(&request) {
                 return Ok(no_gzip().into_http());
             }
@@ -109,9 +115,15 @@ impl<N> tower::Service<http::Request<Body>> for Endpoint<N> {
 /// same machine gzip costs more than half of the throughput and saves nothing. The SDKs ask for the
 /// system's info first and drop gzip for good where that is refused.
 fn should_refuse_gzip(request: &http::Request<Body>) -> bool {
-    let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    let peer = request
+        .extensions()
+        .get::<TcpConnectInfo>()
+        .and_then(TcpConnectInfo::remote_addr);
     let is_local = peer.is_some_and(|peer: SocketAddr| peer.ip().is_loopback());
-    let is_gzip = request.headers().get("grpc-encoding").is_some_and(|encoding| encoding == "gzip");
+    let is_gzip = request
+        .headers()
+        .get("grpc-encoding")
+        .is_some_and(|encoding| encoding == "gzip");
     is_local && is_gzip && request.uri().path().ends_with("/GetSystemInfo")
 }
 
@@ -131,9 +143,16 @@ impl UnaryService<Bytes> for Method {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Status>> + Send>>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (service, path, call) = (self.service.clone(), std::mem::take(&mut self.path), self.call.clone());
+        let (service, path, call) = (
+            self.service.clone(),
+            std::mem::take(&mut self.path),
+            self.call.clone(),
+        );
         Box::pin(async move {
-            let (name, method) = path.trim_start_matches('/').split_once('/').unwrap_or((&path, ""));
+            let (name, method) = path
+                .trim_start_matches('/')
+                .split_once('/')
+                .unwrap_or((&path, ""));
             let answer = dispatch(&service, name, method, request.into_inner(), call).await?;
             Ok(Response::new(answer))
         })

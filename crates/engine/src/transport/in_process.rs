@@ -17,14 +17,22 @@ pub(crate) fn connection_options(service: Service) -> ConnectionOptions {
     let callback = move |request: GrpcRequest| {
         let service = service.clone();
         let answer = async move {
-            let call = Call { timeout: timeout(&request.headers), in_process: true };
+            let call = Call {
+                timeout: timeout(&request.headers),
+                in_process: true,
+            };
             let proto = dispatch(&service, &request.service, &request.rpc, request.proto, call).await?;
-            Ok(GrpcSuccessResponse { headers: HeaderMap::new(), proto })
+            Ok(GrpcSuccessResponse {
+                headers: HeaderMap::new(),
+                proto,
+            })
         };
         Box::pin(answer) as futures::future::BoxFuture<'static, _>
     };
     ConnectionOptions::new(target())
-        .service_override(CallbackBasedGrpcService { callback: Arc::new(callback) })
+        .service_override(CallbackBasedGrpcService {
+            callback: Arc::new(callback),
+        })
         .dns_load_balancing(None)
         .build()
 }

@@ -15,7 +15,13 @@ use crate::{
 };
 
 /// Calls `method` of the gRPC service `name` with an encoded request.
-async fn dispatch(service: &Service, name: &str, method: &str, request: Bytes, call: Call) -> Result<Vec<u8>, Status> {
+async fn dispatch(
+    service: &Service,
+    name: &str,
+    method: &str,
+    request: Bytes,
+    call: Call,
+) -> Result<Vec<u8>, Status> {
     match name {
         "temporal.api.workflowservice.v1.WorkflowService" => {
             dispatch_workflow_service(service, method, request, call).await

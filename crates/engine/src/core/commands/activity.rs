@@ -31,18 +31,21 @@ pub(super) fn schedule(
     ensure(!activity_type.is_empty(), bad, || {
         format!("ActivityType is not set on ScheduleActivityTaskCommand. ActivityId={id}")
     })?;
-    ensure(context.run.activity_by_id(&id).is_none(), Cause::ScheduleActivityDuplicateId, || {
-        format!("an activity with the id {id} is pending already")
-    })?;
+    ensure(
+        context.run.activity_by_id(&id).is_none(),
+        Cause::ScheduleActivityDuplicateId,
+        || format!("an activity with the id {id} is pending already"),
+    )?;
     ensure(
         context.run.state.activities.len() < MAXIMUM_PENDING,
         Cause::PendingActivitiesLimitExceeded,
         || format!("the number of pending activities, {MAXIMUM_PENDING}, has reached the per-workflow limit"),
     )?;
-    let timeouts = Timeouts::resolve(&command, context.run.state.run_timeout).map_err(|message| CommandError {
-        cause: bad,
-        message: format!("{message} ActivityId={id} ActivityType={activity_type}"),
-    })?;
+    let timeouts =
+        Timeouts::resolve(&command, context.run.state.run_timeout).map_err(|message| CommandError {
+            cause: bad,
+            message: format!("{message} ActivityId={id} ActivityType={activity_type}"),
+        })?;
     if let Some(policy) = &command.retry_policy {
         retry::check(policy).map_err(|message| CommandError {
             cause: bad,
@@ -110,12 +113,18 @@ struct Timeouts {
 }
 
 impl Timeouts {
-    fn resolve(command: &ScheduleActivityTaskCommandAttributes, run_timeout: Nanos) -> Result<Self, &'static str> {
+    fn resolve(
+        command: &ScheduleActivityTaskCommandAttributes,
+        run_timeout: Nanos,
+    ) -> Result<Self, &'static str> {
         let mut schedule_to_close = nanos(command.schedule_to_close_timeout.as_ref());
         let mut schedule_to_start = nanos(command.schedule_to_start_timeout.as_ref());
         let mut start_to_close = nanos(command.start_to_close_timeout.as_ref());
         let mut heartbeat = nanos(command.heartbeat_timeout.as_ref());
-        if [schedule_to_close, schedule_to_start, start_to_close, heartbeat].iter().any(|timeout| *timeout < 0) {
+        if [schedule_to_close, schedule_to_start, start_to_close, heartbeat]
+            .iter()
+            .any(|timeout| *timeout < 0)
+        {
             return Err("A timeout of ScheduleActivityTaskCommand is negative.");
         }
         if schedule_to_close > 0 {
@@ -137,7 +146,12 @@ impl Timeouts {
         if heartbeat > start_to_close {
             heartbeat = start_to_close;
         }
-        Ok(Self { schedule_to_close, schedule_to_start, start_to_close, heartbeat })
+        Ok(Self {
+            schedule_to_close,
+            schedule_to_start,
+            start_to_close,
+            heartbeat,
+        })
     }
 }
 
@@ -167,14 +181,20 @@ pub(super) fn request_cancel(
         }),
     );
     let state = &mut context.run.state;
-    let Some(activity) = state.activities.iter_mut().find(|a| a.scheduled_event_id == scheduled_event_id) else {
+    let Some(activity) = state
+        .activities
+        .iter_mut()
+        .find(|a| a.scheduled_event_id == scheduled_event_id)
+    else {
         // It has closed meanwhile, and its result is on the way to the workflow.
         return Ok(());
     };
     activity.cancel_requested_event_id = requested;
     if activity.started.is_none() {
         // No worker has it, so none needs to agree.
-        state.activities.retain(|activity| activity.scheduled_event_id != scheduled_event_id);
+        state
+            .activities
+            .retain(|activity| activity.scheduled_event_id != scheduled_event_id);
         context.run.buffer(
             context.now,
             Attributes::ActivityTaskCanceledEventAttributes(ActivityTaskCanceledEventAttributes {

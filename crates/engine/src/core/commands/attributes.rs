@@ -31,10 +31,12 @@ pub(super) fn upsert(
     context.run.effects.attributes_changed = true;
     context.run.append(
         context.now,
-        Attributes::UpsertWorkflowSearchAttributesEventAttributes(UpsertWorkflowSearchAttributesEventAttributes {
-            workflow_task_completed_event_id: context.completed_event_id,
-            search_attributes: Some(attributes),
-        }),
+        Attributes::UpsertWorkflowSearchAttributesEventAttributes(
+            UpsertWorkflowSearchAttributesEventAttributes {
+                workflow_task_completed_event_id: context.completed_event_id,
+                search_attributes: Some(attributes),
+            },
+        ),
     );
     Ok(())
 }
@@ -49,7 +51,10 @@ pub(super) fn modify_memo(
             message: "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand.".into(),
         });
     };
-    merge(&mut context.run.state.memo.get_or_insert_default().fields, memo.fields.clone());
+    merge(
+        &mut context.run.state.memo.get_or_insert_default().fields,
+        memo.fields.clone(),
+    );
     context.run.effects.attributes_changed = true;
     context.run.append(
         context.now,
@@ -64,7 +69,10 @@ pub(super) fn modify_memo(
 /// Sets what `new` names; a null or empty payload takes the entry away.
 fn merge(all: &mut HashMap<String, Payload>, new: HashMap<String, Payload>) {
     for (name, value) in new {
-        let is_null = value.metadata.get("encoding").is_some_and(|encoding| encoding == b"binary/null");
+        let is_null = value
+            .metadata
+            .get("encoding")
+            .is_some_and(|encoding| encoding == b"binary/null");
         if is_null || value.data.is_empty() || value.data == b"null" || value.data == b"[]" {
             all.remove(&name);
         } else {

@@ -45,7 +45,10 @@ pub(super) fn fail(
         context.now,
         Attributes::WorkflowExecutionFailedEventAttributes(WorkflowExecutionFailedEventAttributes {
             failure: Some(failure),
-            retry_state: retry.as_ref().err().map_or(RetryState::InProgress, |state| *state) as i32,
+            retry_state: retry
+                .as_ref()
+                .err()
+                .map_or(RetryState::InProgress, |state| *state) as i32,
             workflow_task_completed_event_id: context.completed_event_id,
             new_execution_run_id: retry.unwrap_or_default(),
         }),

@@ -31,7 +31,10 @@ pub(super) fn apply(
     let run = &mut *context.run;
     let mut next = run
         .successor(ContinueAsNewInitiator::Workflow, 1)
-        .map_err(|error| CommandError { cause: bad, message: error.to_string() })?;
+        .map_err(|error| CommandError {
+            cause: bad,
+            message: error.to_string(),
+        })?;
 
     if let Some(workflow_type) = command.workflow_type.filter(|given| !given.name.is_empty()) {
         next.workflow_type = workflow_type.name;
@@ -51,7 +54,9 @@ pub(super) fn apply(
     next.header = command.header;
     next.memo = command.memo.or(next.memo);
     next.search_attributes = command.search_attributes.or(next.search_attributes);
-    next.retry_policy = command.retry_policy.map(|policy| retry::with_defaults(Some(policy)));
+    next.retry_policy = command
+        .retry_policy
+        .map(|policy| retry::with_defaults(Some(policy)));
     next.last_completion_result = command.last_completion_result.or(next.last_completion_result);
     next.first_task_delay = nanos(command.backoff_start_interval.as_ref()).max(0);
 
@@ -74,7 +79,10 @@ pub(super) fn apply(
         ..Default::default()
     };
     run.continue_with(next);
-    run.append(context.now, Attributes::WorkflowExecutionContinuedAsNewEventAttributes(event));
+    run.append(
+        context.now,
+        Attributes::WorkflowExecutionContinuedAsNewEventAttributes(event),
+    );
     run.close(context.now, WorkflowExecutionStatus::ContinuedAsNew);
     Ok(())
 }

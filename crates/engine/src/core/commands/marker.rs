@@ -8,10 +8,15 @@ use temporalio_protos::temporal::api::{
 
 use super::{CommandError, Context, ensure};
 
-pub(super) fn record(context: &mut Context<'_>, command: RecordMarkerCommandAttributes) -> Result<(), CommandError> {
-    ensure(!command.marker_name.is_empty(), Cause::BadRecordMarkerAttributes, || {
-        "MarkerName is not set on RecordMarkerCommand.".into()
-    })?;
+pub(super) fn record(
+    context: &mut Context<'_>,
+    command: RecordMarkerCommandAttributes,
+) -> Result<(), CommandError> {
+    ensure(
+        !command.marker_name.is_empty(),
+        Cause::BadRecordMarkerAttributes,
+        || "MarkerName is not set on RecordMarkerCommand.".into(),
+    )?;
     context.run.append_with(
         context.now,
         Attributes::MarkerRecordedEventAttributes(MarkerRecordedEventAttributes {

@@ -53,7 +53,14 @@ pub(super) fn apply(
     check_attributes: AttributeCheck<'_>,
 ) -> Result<Applied, CommandError> {
     let applied = Applied::default();
-    let mut context = Context { run, now, completed_event_id, user_metadata: None, check_attributes, applied };
+    let mut context = Context {
+        run,
+        now,
+        completed_event_id,
+        user_metadata: None,
+        check_attributes,
+        applied,
+    };
     for command in commands {
         if !context.run.is_running() {
             break;
@@ -90,7 +97,10 @@ fn apply_one(context: &mut Context<'_>, command: Command) -> Result<(), CommandE
 fn not_there(command_type: CommandType) -> CommandError {
     CommandError {
         cause: WorkflowTaskFailedCause::FeatureDisabled,
-        message: format!("this engine does not implement the command {}", command_type.as_str_name()),
+        message: format!(
+            "this engine does not implement the command {}",
+            command_type.as_str_name()
+        ),
     }
 }
 
@@ -113,5 +123,12 @@ fn ensure(
     cause: WorkflowTaskFailedCause,
     message: impl FnOnce() -> String,
 ) -> Result<(), CommandError> {
-    if holds { Ok(()) } else { Err(CommandError { cause, message: message() }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(CommandError {
+            cause,
+            message: message(),
+        })
+    }
 }

@@ -12,15 +12,25 @@ use crate::{
     core::state::Timer,
 };
 
-pub(super) fn start(context: &mut Context<'_>, command: StartTimerCommandAttributes) -> Result<(), CommandError> {
+pub(super) fn start(
+    context: &mut Context<'_>,
+    command: StartTimerCommandAttributes,
+) -> Result<(), CommandError> {
     let after = nanos(command.start_to_fire_timeout.as_ref());
     let id = command.timer_id;
-    ensure(!id.is_empty(), Cause::BadStartTimerAttributes, || "TimerId is not set on StartTimerCommand.".into())?;
+    ensure(!id.is_empty(), Cause::BadStartTimerAttributes, || {
+        "TimerId is not set on StartTimerCommand.".into()
+    })?;
     ensure(after >= 0, Cause::BadStartTimerAttributes, || {
-        format!("An invalid StartToFireTimeout is set on StartTimerCommand: {}s. TimerId={id}", after / crate::clock::SECOND)
+        format!(
+            "An invalid StartToFireTimeout is set on StartTimerCommand: {}s. TimerId={id}",
+            after / crate::clock::SECOND
+        )
     })?;
     let is_open = context.run.state.timers.iter().any(|timer| timer.id == id);
-    ensure(!is_open, Cause::StartTimerDuplicateId, || format!("a timer with the id {id} is open already"))?;
+    ensure(!is_open, Cause::StartTimerDuplicateId, || {
+        format!("a timer with the id {id} is open already")
+    })?;
 
     let started_event_id = context.run.append_with(
         context.now,
@@ -32,11 +42,18 @@ pub(super) fn start(context: &mut Context<'_>, command: StartTimerCommandAttribu
         context.user_metadata.take(),
     );
     let fire_at = context.now.saturating_add(after);
-    context.run.state.timers.push(Timer { id, started_event_id, fire_at });
+    context.run.state.timers.push(Timer {
+        id,
+        started_event_id,
+        fire_at,
+    });
     Ok(())
 }
 
-pub(super) fn cancel(context: &mut Context<'_>, command: CancelTimerCommandAttributes) -> Result<(), CommandError> {
+pub(super) fn cancel(
+    context: &mut Context<'_>,
+    command: CancelTimerCommandAttributes,
+) -> Result<(), CommandError> {
     let id = command.timer_id;
     let started_event_id = match context.run.state.timers.iter().position(|timer| timer.id == id) {
         Some(index) => context.run.state.timers.remove(index).started_event_id,
@@ -60,12 +77,16 @@ pub(super) fn cancel(context: &mut Context<'_>, command: CancelTimerCommandAttri
 
 fn take_unseen_fired(context: &mut Context<'_>, id: &str) -> Option<i64> {
     let buffered = &mut context.run.state.buffered;
-    let (index, started_event_id) = buffered.iter().enumerate().find_map(|(index, event)| match &event.attributes {
-        Some(Attributes::TimerFiredEventAttributes(fired)) if fired.timer_id == id => {
-            Some((index, fired.started_event_id))
-        }
-        _ => None,
-    })?;
+    let (index, started_event_id) =
+        buffered
+            .iter()
+            .enumerate()
+            .find_map(|(index, event)| match &event.attributes {
+                Some(Attributes::TimerFiredEventAttributes(fired)) if fired.timer_id == id => {
+                    Some((index, fired.started_event_id))
+                }
+                _ => None,
+            })?;
     buffered.remove(index);
     Some(started_event_id)
 }

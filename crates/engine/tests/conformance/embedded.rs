@@ -1,16 +1,15 @@
-//! What the engine's tests share: an engine on a temporary file, a client, a worker.
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+//! An embedded engine on a temporary file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use segno_engine::{Engine, Options};
-use temporalio_client::{Client, ClientOptions, Connection};
 use tempfile::TempDir;
+use temporalio_client::{Client, ClientOptions, Connection};
 
 /// An engine whose file goes with it.
 pub struct TestEngine {
-    pub engine: Engine,
-    pub folder: TempDir,
+    engine: Engine,
+    folder: TempDir,
 }
 
 impl TestEngine {
@@ -28,13 +27,22 @@ impl TestEngine {
         Self { engine, folder }
     }
 
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("engine.db")
+    }
+
+    /// A client in process.
     pub async fn client(&self) -> Client {
         let options = self.engine.handle().connection_options();
-        let connection = Connection::connect(options).await.expect("a connection in process");
+        let connection = Connection::connect(options)
+            .await
+            .expect("a connection in process");
         Client::new(connection, ClientOptions::new("default").build()).expect("a client")
     }
 }
 
 async fn open(folder: &Path) -> Engine {
-    Engine::open(Options::new(folder.join("engine.db"))).await.expect("an engine")
+    Engine::open(Options::new(folder.join("engine.db")))
+        .await
+        .expect("an engine")
 }
