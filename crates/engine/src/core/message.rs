@@ -43,7 +43,6 @@ impl Run {
         }
         self.record_signal(now, signal);
         self.state.transition_count += 1;
-        self.skip_start_delay();
         self.schedule_workflow_task(now);
         Ok(())
     }
@@ -91,7 +90,6 @@ impl Run {
             ),
         );
         self.state.transition_count += 1;
-        self.skip_start_delay();
         self.schedule_workflow_task(now);
         Ok(())
     }

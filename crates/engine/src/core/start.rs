@@ -134,7 +134,6 @@ impl Run {
             retry_policy: new.retry_policy.clone(),
             attempt,
             first_task_at,
-            first_task_delay_by: initiator as i32,
             root: Some(execution.clone()),
             transition_count: 1,
             ..Default::default()
@@ -181,12 +180,5 @@ impl Run {
         }
         run.schedule_workflow_task(now);
         run
-    }
-
-    /// Begins the run's work now although its start delay is not over.
-    pub(super) fn skip_start_delay(&mut self) {
-        if self.state.first_task_delay_by == ContinueAsNewInitiator::Unspecified as i32 {
-            self.state.first_task_at = 0;
-        }
     }
 }

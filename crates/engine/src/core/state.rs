@@ -82,9 +82,6 @@ pub struct RunState {
     /// When the delayed first workflow task is to be scheduled; 0 once it is.
     #[prost(int64, tag = "31")]
     pub first_task_at: Nanos,
-    /// Why the first task waits, `ContinueAsNewInitiator`; 0: a start delay, which a signal cuts short.
-    #[prost(int32, tag = "32")]
-    pub first_task_delay_by: i32,
     #[prost(message, optional, tag = "33")]
     pub parent: Option<Parent>,
     #[prost(message, optional, tag = "34")]

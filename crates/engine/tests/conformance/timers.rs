@@ -68,12 +68,12 @@ both_engines! {
         assert_eq!(bed.close_event("w").await.event_type(), EventType::WorkflowExecutionTimedOut);
     }
 
-    async fn a_delayed_start_is_cut_short_by_a_signal(bed: &Bed) {
+    async fn a_signal_does_not_cut_a_delayed_start_short(bed: &Bed) {
         let mut request = bed.start_request("w");
-        request.workflow_start_delay = Some(seconds(600));
+        request.workflow_start_delay = Some(seconds(1));
         rpc!(bed, start_workflow_execution, request).expect("a start");
         assert_eq!(bed.event_types("w").await, ["WorkflowExecutionStarted"]);
-        bed.signal("w", "now").await;
+        bed.signal("w", "early").await;
         let task = bed.task().await;
         bed.complete(&task, vec![commands::complete("done")]).await;
         assert_eq!(
