@@ -1,4 +1,5 @@
 //! What the engine's tests share: an engine on a temporary file, a client, a worker.
+#![allow(clippy::expect_used, reason = "a test has no better use for an error")]
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 use std::path::Path;
