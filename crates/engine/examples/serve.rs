@@ -1,4 +1,5 @@
 //! An engine on a gRPC port: `cargo run -p segno-engine --example serve -- 127.0.0.1:7233 engine.db`
+#![allow(clippy::print_stdout, reason = "it says where it serves")]
 
 use std::error::Error;
 

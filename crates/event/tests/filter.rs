@@ -1,4 +1,9 @@
 //! Filters on events.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 use segno_event::{CompileError, Data, EvalError, Event, Filter};
 use serde_json::json;

@@ -1,4 +1,9 @@
 //! The HTTP binding and the specification's rules, case by case.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use segno_event::http::{HttpError, parse};

@@ -2,7 +2,8 @@
 //! expected of ours is then also true of the real one.
 //!
 //! Most scenarios are workers and clients made by hand from single RPCs, so that the order of what
-//! happens is theirs; `sdk_*` use the official SDK's worker.
+//! happens is theirs; `sdk` uses the official SDK's worker.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod activities;
 mod activity_timeouts;
