@@ -210,7 +210,7 @@ fn payloads_are_counted() {
 fn no_event_takes_the_process_down() {
     let big = "x".repeat(1 << 16);
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
-    let path: Vec<_> = (0..100_000).map(|_| "a").collect();
+    let path: Vec<_> = (0..20_000).map(|_| "a").collect();
     let event =
         Event::new("/s", "1", "t").with_data(json!({"big": big, "deep": deep, "path": path, "n": 1e12}));
     for (source, part) in [
