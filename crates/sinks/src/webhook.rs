@@ -1,0 +1,64 @@
+//! The webhook sink: one signed HTTP request for each payload.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::Value;
+
+use crate::{Delivered, Failure, Sink, signature::message_id};
+
+mod options;
+mod sender;
+
+pub use options::{HeaderError, Headers, Method, Options, Target, TargetError};
+pub use sender::{Request, Sender, SenderError};
+
+/// A webhook sink: sends each payload as a JSON body, `webhook-id` being the idempotency key as
+/// [`message_id`] writes it.
+#[derive(Debug)]
+pub struct Webhook {
+    options: Options,
+    headers: HeaderMap,
+    secrets: Vec<crate::Secret>,
+    sender: Sender,
+}
+
+impl Webhook {
+    /// The sink these options describe.
+    ///
+    /// # Errors
+    ///
+    /// [`SenderError`], when the machine gives no TLS or no resolver.
+    pub fn new(options: Options) -> Result<Self, SenderError> {
+        let sender = Sender::new(options.allow_private)?;
+        let mut headers = options.headers.as_map().clone();
+        headers
+            .entry(header::CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json"));
+        let secrets = options.secret.iter().chain(&options.secrets).cloned().collect();
+        Ok(Self {
+            options,
+            headers,
+            secrets,
+            sender,
+        })
+    }
+}
+
+#[async_trait]
+impl Sink for Webhook {
+    async fn deliver(&self, key: &str, payload: &Value) -> Result<Delivered, Failure> {
+        let body = serde_json::to_vec(payload)
+            .map_err(|error| Failure::permanent(format!("the payload cannot be written as JSON: {error}")))?;
+        let request = Request {
+            method: &self.options.method,
+            url: self.options.url.as_url(),
+            headers: &self.headers,
+            body: Bytes::from(body),
+            id: &message_id(key),
+            secrets: &self.secrets,
+            timeout: self.options.timeout,
+        };
+        self.sender.send(request).await
+    }
+}
