@@ -32,6 +32,7 @@ pub mod http;
 mod json;
 mod pattern;
 mod rule;
+mod stack;
 mod transform;
 mod validate;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::types::CelBool;
 use cel::{Context, Env, ExecutionError, ParseError, ParseErrors, Program, Value, extensions};
 
+use crate::stack::on_big_stack;
 use crate::{CompileError, EvalError, Event};
 
 /// The one variable.
@@ -23,10 +24,6 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// The longest filter, in bytes.
 const MAX_SOURCE: usize = 8 * 1024;
-
-/// The stack that a filter is compiled on, in bytes. CEL's parser recurses, in a debug build by up to 40 KiB of stack a
-/// level: this is enough for every filter of [`MAX_SOURCE`] bytes. Only what is touched of it takes memory.
-const COMPILE_STACK: usize = 256 << 20;
 
 /// A condition on an event, written in [CEL](https://cel.dev).
 ///
@@ -68,24 +65,9 @@ impl Filter {
             check::program(&program)?;
             Ok(program)
         };
-        let thread = std::thread::Builder::new()
-            .name("cel".to_owned())
-            .stack_size(COMPILE_STACK);
-        let parsed =
-            std::thread::scope(|scope| thread.spawn_scoped(scope, parse).map(|handle| handle.join()));
-        let program = match parsed {
-            Ok(Ok(result)) => result?,
-            Ok(Err(_)) => {
-                return Err(CompileError::new(
-                    "CEL's parser fails on this filter",
-                    0..source.len(),
-                ));
-            }
-            Err(error) => {
-                let message = format!("no thread could be started to compile the filter: {error}");
-                return Err(CompileError::new(message, 0..0));
-            }
-        };
+        // CEL's parser recurses, by up to 40 KiB of stack a level.
+        let program = on_big_stack(parse)
+            .unwrap_or_else(|error| Err(CompileError::new(error.to_string(), 0..source.len())))?;
         Ok(Self {
             source: source.to_owned(),
             program,
