@@ -2,8 +2,8 @@
 //!
 //! Each delivery is one line `{"key": …, "sink": …, "payload": …}`, written by one write to the end of the
 //! file and on disk before it counts as delivered. A delivery that is repeated after a crash may be there
-//! twice: the key tells. Several processes may append to one file, and it may be moved away at any time: the
-//! next delivery makes a new one.
+//! twice: the key tells. Several processes may append to one file (they take turns by a lock on it), and it
+//! may be moved away at any time: the next delivery makes a new one.
 
 use std::{path::PathBuf, sync::mpsc, thread};
 

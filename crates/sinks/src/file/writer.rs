@@ -21,6 +21,9 @@ impl Writer {
     /// error, any of them may be there.
     pub(super) fn append<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
         let mut file = self.open()?;
+        // Goes with the file at the end. Without it, a line that another process is just writing would
+        // look torn.
+        file.lock()?;
         if !ends_with_line_feed(&mut file)? {
             // What was torn by a crash or a full disk stays a line of its own.
             file.write_all(b"\n")?;

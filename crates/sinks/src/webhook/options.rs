@@ -110,9 +110,21 @@ pub enum HeaderError {
     /// Its value cannot stand in a header.
     #[error("the value of the header {0:?} holds characters that a header cannot hold")]
     Value(String),
+    /// It is there twice; case makes no difference.
+    #[error("the header {0:?} is given twice")]
+    Twice(String),
     /// It is one that each request has of its own.
     #[error("the header {0:?} is set by Segno")]
     Reserved(String),
+}
+
+impl HeaderError {
+    /// The header's name as it was given.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Value(name) | Self::Twice(name) | Self::Reserved(name) => name,
+        }
+    }
 }
 
 impl Headers {
@@ -126,7 +138,7 @@ impl Headers {
         for (name, value) in pairs {
             match Self::pair(name, value) {
                 Ok((name, _)) if map.contains_key(&name) => {
-                    errors.push(HeaderError::Name(name.to_string()));
+                    errors.push(HeaderError::Twice(name.to_string()));
                 }
                 Ok((name, value)) => {
                     map.insert(name, value);
@@ -286,7 +298,7 @@ mod tests {
             ("url = \"http://a\"\nheaders = { a = \"b\\n\" }", "cannot hold"),
             (
                 "url = \"http://a\"\nheaders = { a = \"b\", A = \"c\" }",
-                "not a header name",
+                "given twice",
             ),
             ("url = \"http://a\"\nsecrets = [\"s\"]", "whsec_"),
             ("url = \"http://a\"\nurls = []", "unknown field"),
