@@ -1,1 +1,66 @@
-fn main() {}
+//! The engine's figures beside those of a real Temporal server: see `bench/README.md`.
+
+mod disk;
+mod drive;
+mod footprint;
+mod job;
+mod machine;
+mod process;
+mod report;
+mod settings;
+mod starts;
+mod target;
+mod throughput;
+mod worker;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    report::{Report, json, table},
+    settings::{Mode, Settings},
+    target::{Kind, serve},
+};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let settings = Settings::parse();
+    if settings.mode == Mode::Serve {
+        return serve::run(&settings).await;
+    }
+    let mut terminated = signal(SignalKind::terminate())?;
+    // Leaving by the end of this function ends the servers that were started.
+    tokio::select! {
+        measured = measure(&settings) => measured,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminated.recv() => bail!("terminated"),
+    }
+}
+
+async fn measure(settings: &Settings) -> Result<()> {
+    let kinds = Kind::available(settings);
+    let mut report = Report::new(settings)?;
+    for round in 1..=settings.rounds {
+        for &kind in &kinds {
+            eprintln!("round {round} of {}: {}", settings.rounds, kind.name());
+            if settings.mode.has(Mode::Throughput) {
+                report
+                    .throughput
+                    .extend(throughput::measure(kind, settings).await?);
+            }
+            if settings.mode.has(Mode::Starts) {
+                report.starts.push(starts::measure(kind, settings).await?);
+            }
+            if settings.mode.has(Mode::Memory) {
+                report.footprint.push(footprint::measure(kind, settings).await?);
+            }
+        }
+    }
+    report.conclude();
+    print!("{}", table::render(&report));
+    if let Some(path) = &settings.json {
+        json::write(&report, path)?;
+    }
+    Ok(())
+}

@@ -1,1 +1,20 @@
+//! Routing: which routes an event takes, and what is to be done on each.
+//!
+//! [`plan`] answers for the machine: one self-contained [`Plan`] a matching route, to travel in the input of the
+//! execution that carries it out. [`explain`] answers for people: every route, with the reason why it was or was not
+//! taken. Both are pure.
 
+mod explain;
+mod id;
+mod plan;
+mod retry;
+mod route;
+
+pub use explain::{
+    ActionExplanation, EventSummary, Explanation, HandlerExplanation, Outcome, RouteExplanation, Yields,
+    explain,
+};
+pub use id::{MAX_WORKFLOW_ID, workflow_id};
+pub use plan::{Plan, PlannedAction, PlannedHandler, plan};
+pub use retry::{Retry, RetryError};
+pub use route::{Action, DEFAULT_WEIGHT, Handler, Route, RouteError, Routes, is_route_name};

@@ -1,4 +1,5 @@
 //! The file sink on a real file system.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test has no better use for an error")]
 
 use std::collections::BTreeSet;
 

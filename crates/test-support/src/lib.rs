@@ -6,6 +6,7 @@
 //!
 //! Functions here panic when the environment does not give what a test needs: a test has no better use
 //! for such an error than to fail with its text.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "as said above")]
 
 mod ports;
 mod receiver;

@@ -79,8 +79,10 @@ impl Drop for Process {
 mod tests {
     use std::{
         io::{BufRead, BufReader},
-        time::{Duration, Instant},
+        time::Duration,
     };
+
+    use tokio::time::Instant;
 
     use super::*;
 

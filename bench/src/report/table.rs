@@ -1,0 +1,118 @@
+//! The report for people.
+
+use super::{Footprint, Rate, Report};
+use crate::target::Kind;
+
+/// All tables of the report.
+pub(crate) fn render(report: &Report) -> String {
+    let machine = &report.machine;
+    let mut text = format!(
+        "\n{} cores, {}; files on {}; load before: {}\n",
+        machine.cores, machine.processor, machine.file_system, machine.load
+    );
+    if !report.throughput.is_empty() {
+        text += "\nOne-activity workflows, started and awaited\n";
+        text += &rates("workflows/s", &report.throughput);
+    }
+    if !report.starts.is_empty() {
+        text += "\nStarts alone\n";
+        text += &rates("starts/s", &report.starts);
+    }
+    if !report.footprint.is_empty() {
+        text += "\nWhat the servers take\n";
+        text += &footprints(&report.footprint);
+    }
+    text
+}
+
+fn rates(unit: &str, rates: &[Rate]) -> String {
+    let peer = Kind::DevServerFile.name();
+    let mut rows = vec![
+        [
+            "server",
+            "callers",
+            unit,
+            "p50 ms",
+            "p99 ms",
+            "CPU ms driver",
+            "server",
+            "x dev server, file",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    rows.extend(rates.iter().map(|rate| {
+        vec![
+            rate.server.to_owned(),
+            rate.callers.to_string(),
+            format!("{:.0}", rate.per_second),
+            format!("{:.1}", rate.p50_ms),
+            format!("{:.1}", rate.p99_ms),
+            format!("{:.2}", rate.driver_cpu_ms),
+            number(rate.server_cpu_ms, 2),
+            number(rate.ratios.get(peer).copied(), 1),
+        ]
+    }));
+    align(&rows)
+}
+
+fn footprints(footprints: &[Footprint]) -> String {
+    let mut rows = vec![
+        [
+            "server",
+            "start-up ms",
+            "idle MiB",
+            "loaded MiB",
+            "peak MiB",
+            "empty file KiB",
+            "bytes/execution",
+            "executions",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    rows.extend(footprints.iter().map(|row| {
+        let empty = row.empty_file_bytes.map(|bytes| (bytes / 1_024).to_string());
+        vec![
+            row.server.to_owned(),
+            format!("{:.0}", row.start_up_ms),
+            number(row.idle_mib, 1),
+            number(row.loaded_mib, 1),
+            number(row.peak_mib, 1),
+            empty.unwrap_or_else(|| "-".to_owned()),
+            number(row.bytes_per_execution, 0),
+            row.executions.to_string(),
+        ]
+    }));
+    align(&rows)
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// Rows of cells in columns: the first to the left, the others to the right.
+fn align(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(String::len)
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            text += &if column == 0 {
+                format!("{cell:<width$}")
+            } else {
+                format!("  {cell:>width$}")
+            };
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,174 @@
+//! The servers that are measured.
+
+mod child;
+mod peer;
+pub(crate) mod serve;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use segno_engine::{Engine, Options};
+use serde::Serialize;
+use tempfile::TempDir;
+use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions};
+
+use self::child::ServerProcess;
+use crate::{process::Pid, settings::Settings};
+
+/// Which server, and how it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// Segno's engine in the driver's process
+    SegnoInProcess,
+    /// Segno's engine in a process of its own
+    SegnoGrpc,
+    /// The real dev server, on a file
+    DevServerFile,
+    /// The real dev server, which forgets all when it ends
+    DevServerMemory,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::SegnoInProcess => "segno, in process",
+            Self::SegnoGrpc => "segno, gRPC",
+            Self::DevServerFile => "dev server, file",
+            Self::DevServerMemory => "dev server, memory",
+        }
+    }
+
+    pub(crate) fn is_peer(self) -> bool {
+        matches!(self, Self::DevServerFile | Self::DevServerMemory)
+    }
+
+    /// The servers to measure: those asked for, without the dev server where it is not installed.
+    pub(crate) fn available(settings: &Settings) -> Vec<Self> {
+        let mut kinds = if settings.only.is_empty() {
+            Self::value_variants().to_vec()
+        } else {
+            settings.only.clone()
+        };
+        if peer::program(settings).is_none() && kinds.iter().any(|kind| kind.is_peer()) {
+            eprintln!(
+                "no `temporal` on PATH and no SEGNO_TEMPORAL_BIN: measuring Segno alone, without ratios"
+            );
+            kinds.retain(|kind| !kind.is_peer());
+        }
+        kinds
+    }
+}
+
+/// A running server. Dropping it ends it and removes its files.
+pub(crate) struct Target {
+    kind: Kind,
+    running: Running,
+    connection: ConnectionOptions,
+    start_up: Duration,
+    file: Option<PathBuf>,
+    _folder: TempDir,
+}
+
+enum Running {
+    Here(Engine),
+    Elsewhere(ServerProcess),
+}
+
+impl Target {
+    /// Starts a server on files of its own.
+    pub(crate) async fn start(kind: Kind, settings: &Settings) -> Result<Self> {
+        let folder = TempDir::with_prefix_in("segno-bench-", settings.folder())?;
+        let file = folder.path().join("server.db");
+        let began = Instant::now();
+        let (running, connection) = match kind {
+            Kind::SegnoInProcess => {
+                let engine = Engine::open(Options::new(&file)).await?;
+                let connection = engine.handle().connection_options();
+                (Running::Here(engine), connection)
+            }
+            Kind::SegnoGrpc => elsewhere(|port| serve::command(port, &file))?,
+            Kind::DevServerFile => elsewhere(|port| peer::command(settings, port, Some(&file)))?,
+            Kind::DevServerMemory => elsewhere(|port| peer::command(settings, port, None))?,
+        };
+        let mut target = Self {
+            kind,
+            running,
+            connection,
+            start_up: Duration::ZERO,
+            file: Some(file),
+            _folder: folder,
+        };
+        target.wait_until_up(settings.limit()).await?;
+        target.start_up = began.elapsed();
+        if kind == Kind::DevServerMemory {
+            target.file = None;
+        }
+        Ok(target)
+    }
+
+    /// Waits for the first answer to `GetSystemInfo`, which the SDK asks when it connects.
+    async fn wait_until_up(&mut self, limit: Duration) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let Err(error) = Connection::connect(self.connection.clone()).await else {
+                return Ok(());
+            };
+            if let Running::Elsewhere(server) = &mut self.running {
+                server.check_running()?;
+            }
+            if began.elapsed() > limit {
+                return Err(error).with_context(|| format!("{} does not come up", self.kind.name()));
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// From the start of the server to its first answer.
+    pub(crate) fn start_up(&self) -> Duration {
+        self.start_up
+    }
+
+    /// The server's process, where it is not this one.
+    pub(crate) fn meter(&self) -> Option<Pid> {
+        match &self.running {
+            Running::Elsewhere(server) => Some(server.pid()),
+            Running::Here(_) => None,
+        }
+    }
+
+    /// The server's file, if it has one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// A client of the SDK, with its defaults.
+    pub(crate) async fn client(&self) -> Result<Client> {
+        let connection = Connection::connect(self.connection.clone()).await?;
+        Ok(Client::new(connection, ClientOptions::new("default").build())?)
+    }
+
+    /// Ends the server.
+    pub(crate) async fn stop(self) {
+        if let Running::Here(engine) = self.running {
+            engine.shutdown().await;
+        }
+    }
+}
+
+fn elsewhere(
+    command: impl FnOnce(u16) -> Result<std::process::Command>,
+) -> Result<(Running, ConnectionOptions)> {
+    let port = child::free_port()?;
+    let server = ServerProcess::spawn(command(port)?)?;
+    let url = format!("http://127.0.0.1:{port}").parse::<url::Url>()?;
+    Ok((Running::Elsewhere(server), ConnectionOptions::new(url).build()))
+}

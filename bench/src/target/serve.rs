@@ -1,0 +1,33 @@
+//! Segno's engine on a port, in a process of its own: this program, started again.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context, Result};
+use segno_engine::{Engine, Options};
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+use crate::settings::Settings;
+
+/// How to start it.
+pub(crate) fn command(port: u16, file: &Path) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--db"])
+        .arg(file);
+    Ok(command)
+}
+
+/// Serves until standard input ends, that is, until the program that started this one is gone.
+pub(crate) async fn run(settings: &Settings) -> Result<()> {
+    let listen = settings.listen.context("--listen is missing")?;
+    let file = settings.db.as_ref().context("--db is missing")?;
+    let engine = Engine::open(Options::new(file)).await?;
+    let listener = TcpListener::bind(listen).await?;
+    segno_engine::serve(&engine.handle(), listener, async {
+        // Whatever this gives, there is no more input.
+        let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
+    })
+    .await?;
+    engine.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `UpsertWorkflowSearchAttributes` and `ModifyWorkflowProperties` (the memo).
+
+use std::collections::HashMap;
+
+use temporalio_protos::temporal::api::{
+    command::v1::{
+        ModifyWorkflowPropertiesCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes,
+    },
+    common::v1::Payload,
+    enums::v1::WorkflowTaskFailedCause as Cause,
+    history::v1::{
+        UpsertWorkflowSearchAttributesEventAttributes, WorkflowPropertiesModifiedEventAttributes,
+        history_event::Attributes,
+    },
+};
+
+use super::{CommandError, Context, ensure};
+
+pub(super) fn upsert(
+    context: &mut Context<'_>,
+    command: UpsertWorkflowSearchAttributesCommandAttributes,
+) -> Result<(), CommandError> {
+    let cause = Cause::BadSearchAttributes;
+    let attributes = command.search_attributes.unwrap_or_default();
+    ensure(!attributes.indexed_fields.is_empty(), cause, || {
+        "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand.".into()
+    })?;
+    (context.check_attributes)(&attributes).map_err(|message| CommandError { cause, message })?;
+    let all = context.run.state.search_attributes.get_or_insert_default();
+    merge(&mut all.indexed_fields, attributes.indexed_fields.clone());
+    context.run.effects.attributes_changed = true;
+    context.run.append(
+        context.now,
+        Attributes::UpsertWorkflowSearchAttributesEventAttributes(
+            UpsertWorkflowSearchAttributesEventAttributes {
+                workflow_task_completed_event_id: context.completed_event_id,
+                search_attributes: Some(attributes),
+            },
+        ),
+    );
+    Ok(())
+}
+
+pub(super) fn modify_memo(
+    context: &mut Context<'_>,
+    command: ModifyWorkflowPropertiesCommandAttributes,
+) -> Result<(), CommandError> {
+    let Some(memo) = command.upserted_memo else {
+        return Err(CommandError {
+            cause: Cause::BadModifyWorkflowPropertiesAttributes,
+            message: "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand.".into(),
+        });
+    };
+    merge(
+        &mut context.run.state.memo.get_or_insert_default().fields,
+        memo.fields.clone(),
+    );
+    context.run.effects.attributes_changed = true;
+    context.run.append(
+        context.now,
+        Attributes::WorkflowPropertiesModifiedEventAttributes(WorkflowPropertiesModifiedEventAttributes {
+            workflow_task_completed_event_id: context.completed_event_id,
+            upserted_memo: Some(memo),
+        }),
+    );
+    Ok(())
+}
+
+/// Sets what `new` names; a null or empty payload takes the entry away.
+fn merge(all: &mut HashMap<String, Payload>, new: HashMap<String, Payload>) {
+    for (name, value) in new {
+        let is_null = value
+            .metadata
+            .get("encoding")
+            .is_some_and(|encoding| encoding == b"binary/null");
+        if is_null || value.data.is_empty() || value.data == b"null" || value.data == b"[]" {
+            all.remove(&name);
+        } else {
+            all.insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `RecordMarker`: what the SDK writes down for itself (side effects, versions, local activities).
+
+use temporalio_protos::temporal::api::{
+    command::v1::RecordMarkerCommandAttributes,
+    enums::v1::WorkflowTaskFailedCause as Cause,
+    history::v1::{MarkerRecordedEventAttributes, history_event::Attributes},
+};
+
+use super::{CommandError, Context, ensure};
+
+pub(super) fn record(
+    context: &mut Context<'_>,
+    command: RecordMarkerCommandAttributes,
+) -> Result<(), CommandError> {
+    ensure(
+        !command.marker_name.is_empty(),
+        Cause::BadRecordMarkerAttributes,
+        || "MarkerName is not set on RecordMarkerCommand.".into(),
+    )?;
+    context.run.append_with(
+        context.now,
+        Attributes::MarkerRecordedEventAttributes(MarkerRecordedEventAttributes {
+            marker_name: command.marker_name,
+            details: command.details,
+            workflow_task_completed_event_id: context.completed_event_id,
+            header: command.header,
+            failure: command.failure,
+        }),
+        context.user_metadata.take(),
+    );
+    Ok(())
+}

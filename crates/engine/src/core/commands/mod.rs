@@ -1,0 +1,134 @@
+//! The commands of a completed workflow task, one file each.
+
+mod activity;
+mod attributes;
+mod close;
+mod continue_as_new;
+mod marker;
+mod timer;
+
+use temporalio_protos::temporal::api::{
+    command::v1::{Command, command::Attributes},
+    common::v1::SearchAttributes,
+    enums::v1::{CommandType, WorkflowTaskFailedCause},
+    sdk::v1::UserMetadata,
+};
+
+use super::run::Run;
+use crate::clock::Nanos;
+
+/// Says what is wrong with search attributes, if anything.
+pub type AttributeCheck<'a> = &'a dyn Fn(&SearchAttributes) -> Result<(), String>;
+
+/// Why a command fails the workflow task.
+#[derive(Debug)]
+pub(super) struct CommandError {
+    pub(super) cause: WorkflowTaskFailedCause,
+    pub(super) message: String,
+}
+
+/// What applied commands leave for the completion's answer.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// Activities that the worker asked to get at once, by scheduled event id.
+    pub(super) eager_activities: Vec<i64>,
+}
+
+/// What every command is applied with.
+struct Context<'a> {
+    run: &'a mut Run,
+    now: Nanos,
+    completed_event_id: i64,
+    user_metadata: Option<UserMetadata>,
+    check_attributes: AttributeCheck<'a>,
+    applied: Applied,
+}
+
+/// Applies the commands in order. What follows a command that closed the run is not looked at.
+pub(super) fn apply(
+    run: &mut Run,
+    now: Nanos,
+    completed_event_id: i64,
+    commands: Vec<Command>,
+    check_attributes: AttributeCheck<'_>,
+) -> Result<Applied, CommandError> {
+    let applied = Applied::default();
+    let mut context = Context {
+        run,
+        now,
+        completed_event_id,
+        user_metadata: None,
+        check_attributes,
+        applied,
+    };
+    for command in commands {
+        if !context.run.is_running() {
+            break;
+        }
+        context.user_metadata = command.user_metadata.clone();
+        apply_one(&mut context, command)?;
+    }
+    Ok(context.applied)
+}
+
+fn apply_one(context: &mut Context<'_>, command: Command) -> Result<(), CommandError> {
+    use Attributes as A;
+    let command_type = command.command_type();
+    match command.attributes {
+        Some(A::ScheduleActivityTaskCommandAttributes(a)) => activity::schedule(context, a),
+        Some(A::RequestCancelActivityTaskCommandAttributes(a)) => activity::request_cancel(context, &a),
+        Some(A::StartTimerCommandAttributes(a)) => timer::start(context, a),
+        Some(A::CancelTimerCommandAttributes(a)) => timer::cancel(context, a),
+        Some(A::RecordMarkerCommandAttributes(a)) => marker::record(context, a),
+        Some(A::UpsertWorkflowSearchAttributesCommandAttributes(a)) => attributes::upsert(context, a),
+        Some(A::ModifyWorkflowPropertiesCommandAttributes(a)) => attributes::modify_memo(context, a),
+        Some(A::CompleteWorkflowExecutionCommandAttributes(a)) => close::complete(context, a),
+        Some(A::FailWorkflowExecutionCommandAttributes(a)) => close::fail(context, a),
+        Some(A::CancelWorkflowExecutionCommandAttributes(a)) => close::cancel(context, a),
+        Some(A::ContinueAsNewWorkflowExecutionCommandAttributes(a)) => continue_as_new::apply(context, a),
+        Some(_) => Err(not_there(command_type)),
+        None => Err(CommandError {
+            cause: WorkflowTaskFailedCause::Unspecified,
+            message: format!("the command {} has no attributes", command_type.as_str_name()),
+        }),
+    }
+}
+
+fn not_there(command_type: CommandType) -> CommandError {
+    CommandError {
+        cause: WorkflowTaskFailedCause::FeatureDisabled,
+        message: format!(
+            "this engine does not implement the command {}",
+            command_type.as_str_name()
+        ),
+    }
+}
+
+impl Context<'_> {
+    /// Refuses to close the run while there are events that the workflow has not seen.
+    fn check_nothing_unseen(&self) -> Result<(), CommandError> {
+        if self.run.state.buffered.is_empty() {
+            return Ok(());
+        }
+        Err(CommandError {
+            cause: WorkflowTaskFailedCause::UnhandledCommand,
+            message: "there are new events that the workflow has not handled".into(),
+        })
+    }
+}
+
+/// Fails with `cause` and `message` unless `holds`.
+fn ensure(
+    holds: bool,
+    cause: WorkflowTaskFailedCause,
+    message: impl FnOnce() -> String,
+) -> Result<(), CommandError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(CommandError {
+            cause,
+            message: message(),
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! A worker completes a workflow task: its commands become events, or the task fails as a whole.
+
+use temporalio_protos::temporal::api::{
+    command::v1::Command,
+    common::v1::MeteringMetadata,
+    enums::v1::WorkflowTaskFailedCause,
+    failure::v1::{Failure, ServerFailureInfo, failure::FailureInfo},
+    history::v1::{WorkflowTaskCompletedEventAttributes, history_event::Attributes},
+    sdk::v1::WorkflowTaskCompletedMetadata,
+};
+
+use super::{
+    commands::{self, Applied, CommandError},
+    run::{Run, Sticky},
+    state::StartedTask,
+};
+use crate::{clock::Nanos, rpc::RpcError};
+
+/// What a worker says when it completes a workflow task.
+#[derive(Clone, Debug, Default)]
+pub struct Completion {
+    pub started_event_id: i64,
+    pub attempt: i32,
+    pub commands: Vec<Command>,
+    pub identity: String,
+    pub sticky: Option<Sticky>,
+    /// The worker wants another task although nothing new happened (it runs a long local activity).
+    pub force_new_task: bool,
+    pub sdk_metadata: Option<WorkflowTaskCompletedMetadata>,
+    pub metering_metadata: Option<MeteringMetadata>,
+}
+
+/// How a completion ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The commands are applied. The worker may have these activities, by scheduled event id, at once.
+    Applied { eager_activities: Vec<i64> },
+    /// The commands are refused: the task has failed in the history, and this is the worker's answer.
+    Refused(RpcError),
+}
+
+/// What of a run must come back if a command is refused. The history is only ever appended to.
+struct Snapshot {
+    state: super::state::RunState,
+    history_len: usize,
+    started_task: Option<StartedTask>,
+    sticky: Option<Sticky>,
+    tasks: usize,
+}
+
+impl Run {
+    /// Applies a completion. `check_attributes` says what is wrong with search attributes that a
+    /// command sets, if anything.
+    ///
+    /// # Errors
+    /// When the task is not the one in a worker's hands; then nothing changes.
+    pub fn complete_workflow_task(
+        &mut self,
+        now: Nanos,
+        completion: Completion,
+        check_attributes: commands::AttributeCheck<'_>,
+    ) -> Result<Outcome, RpcError> {
+        let snapshot = self.snapshot();
+        let Completion {
+            started_event_id,
+            attempt,
+            identity,
+            ..
+        } = &completion;
+        let (started_event_id, attempt, identity) = (*started_event_id, *attempt, identity.clone());
+        let started = self.end_workflow_task(now, started_event_id, attempt, &identity)?;
+        let completed_event_id = self.append(
+            now,
+            Attributes::WorkflowTaskCompletedEventAttributes(WorkflowTaskCompletedEventAttributes {
+                scheduled_event_id: started.scheduled_event_id,
+                started_event_id: started.started_event_id,
+                identity: completion.identity,
+                sdk_metadata: completion.sdk_metadata,
+                metering_metadata: completion.metering_metadata,
+                ..Default::default()
+            }),
+        );
+        self.state.last_started_event_id = started.started_event_id;
+        self.sticky = completion.sticky;
+        self.state.transition_count += 1;
+
+        match commands::apply(
+            self,
+            now,
+            completed_event_id,
+            completion.commands,
+            check_attributes,
+        ) {
+            Ok(Applied { eager_activities }) => {
+                if self.is_running() && (self.flush_buffered() || completion.force_new_task) {
+                    self.schedule_workflow_task(now);
+                }
+                Ok(Outcome::Applied { eager_activities })
+            }
+            Err(CommandError { cause, message }) => {
+                self.restore(snapshot);
+                if self.started_task.is_none() {
+                    self.start_workflow_task(started.at, &identity, started.request_id)?;
+                }
+                let failure = Failure {
+                    message: message.clone(),
+                    source: "Server".into(),
+                    failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo {
+                        non_retryable: true,
+                    })),
+                    ..Default::default()
+                };
+                self.fail_workflow_task(now, started_event_id, attempt, cause, Some(failure), &identity)?;
+                let message = match cause {
+                    WorkflowTaskFailedCause::UnhandledCommand => "UnhandledCommand".to_owned(),
+                    cause => format!("{}: {message}", cause_name(cause)),
+                };
+                Ok(Outcome::Refused(RpcError::InvalidArgument(message)))
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            state: self.state.clone(),
+            history_len: self.history.len(),
+            started_task: self.started_task.clone(),
+            sticky: self.sticky.clone(),
+            tasks: self.effects.tasks.len(),
+        }
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) {
+        self.state = snapshot.state;
+        self.history.truncate(snapshot.history_len);
+        self.started_task = snapshot.started_task;
+        self.sticky = snapshot.sticky;
+        self.effects.tasks.truncate(snapshot.tasks);
+        self.effects.successor = None;
+    }
+}
+
+/// `BadScheduleActivityAttributes` for `WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES`.
+fn cause_name(cause: WorkflowTaskFailedCause) -> String {
+    let name = cause
+        .as_str_name()
+        .trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
+    name.split('_')
+        .map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            format!("{first}{}", rest.to_ascii_lowercase())
+        })
+        .collect()
+}

@@ -1,0 +1,128 @@
+//! What clients tell a running execution: signals, cancel requests, termination.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{Header, Payloads},
+    enums::v1::WorkflowExecutionStatus,
+    history::v1::{
+        WorkflowExecutionCancelRequestedEventAttributes, WorkflowExecutionSignaledEventAttributes,
+        WorkflowExecutionTerminatedEventAttributes, history_event::Attributes,
+    },
+};
+
+use super::run::Run;
+use crate::{clock::Nanos, rpc::RpcError};
+
+/// Signals that one run takes, as the real server's default.
+const MAXIMUM_SIGNALS: usize = 10_000;
+
+/// A signal.
+#[derive(Clone, Debug, Default)]
+pub struct Signal {
+    pub name: String,
+    pub input: Option<Payloads>,
+    pub header: Option<Header>,
+    pub identity: String,
+    /// A repeated id is the same signal; empty: never the same.
+    pub request_id: String,
+}
+
+impl Run {
+    /// Records a signal and wakes the workflow; the same request id again does nothing.
+    ///
+    /// # Errors
+    /// When the run is closed, or has had as many signals as a run may have.
+    pub fn signal(&mut self, now: Nanos, signal: Signal) -> Result<(), RpcError> {
+        self.check_running()?;
+        if !self.is_new_request(&signal.request_id) {
+            return Ok(());
+        }
+        if self.state.request_ids.len() >= MAXIMUM_SIGNALS {
+            return Err(RpcError::InvalidArgument(format!(
+                "exceeded workflow execution limit for signal events: {MAXIMUM_SIGNALS}"
+            )));
+        }
+        self.record_signal(now, signal);
+        self.state.transition_count += 1;
+        self.schedule_workflow_task(now);
+        Ok(())
+    }
+
+    pub(super) fn record_signal(&mut self, now: Nanos, signal: Signal) {
+        self.state.request_ids.push(signal.request_id.clone());
+        self.append_external(
+            now,
+            Attributes::WorkflowExecutionSignaledEventAttributes(WorkflowExecutionSignaledEventAttributes {
+                signal_name: signal.name,
+                input: signal.input,
+                identity: signal.identity,
+                header: signal.header,
+                request_id: signal.request_id,
+                ..Default::default()
+            }),
+        );
+    }
+
+    /// Records that the execution is asked to cancel; a second request does nothing.
+    ///
+    /// # Errors
+    /// When the run is closed.
+    pub fn request_cancel(
+        &mut self,
+        now: Nanos,
+        cause: String,
+        identity: String,
+        request_id: String,
+    ) -> Result<(), RpcError> {
+        self.check_running()?;
+        if self.state.cancel_requested {
+            return Ok(());
+        }
+        self.state.cancel_requested = true;
+        self.state.request_ids.push(request_id);
+        self.append_external(
+            now,
+            Attributes::WorkflowExecutionCancelRequestedEventAttributes(
+                WorkflowExecutionCancelRequestedEventAttributes {
+                    cause,
+                    identity,
+                    ..Default::default()
+                },
+            ),
+        );
+        self.state.transition_count += 1;
+        self.schedule_workflow_task(now);
+        Ok(())
+    }
+
+    /// Closes the run at once, whatever its workflow is at.
+    ///
+    /// # Errors
+    /// When the run is closed already.
+    pub fn terminate(
+        &mut self,
+        now: Nanos,
+        reason: String,
+        details: Option<Payloads>,
+        identity: String,
+    ) -> Result<(), RpcError> {
+        self.check_running()?;
+        self.force_fail_workflow_task(now);
+        self.flush_buffered();
+        self.append(
+            now,
+            Attributes::WorkflowExecutionTerminatedEventAttributes(
+                WorkflowExecutionTerminatedEventAttributes {
+                    reason,
+                    details,
+                    identity,
+                },
+            ),
+        );
+        self.close(now, WorkflowExecutionStatus::Terminated);
+        Ok(())
+    }
+
+    fn is_new_request(&self, request_id: &str) -> bool {
+        request_id.is_empty() || !self.state.request_ids.iter().any(|known| known == request_id)
+    }
+}

@@ -1,0 +1,39 @@
+//! The pure core: what happens to a run when something comes in.
+//!
+//! `(run, input, now)` gives a changed run, new events at the end of its history, and effects for
+//! the host (tasks for the task queues, a successor to create). No I/O, no clock, no randomness.
+//!
+//! | file | transitions |
+//! |---|---|
+//! | `start` | a run begins |
+//! | `workflow_task` | scheduled, started, failed, timed out |
+//! | `completion` | a worker completes a workflow task: its `commands`, one file each |
+//! | `activity` | started, heartbeat, completed, failed, canceled, timed out, tried again |
+//! | `message` | signal, cancel request, terminate |
+//! | `wake` | timers, time-outs and back-offs that are due |
+//! | `close` | the run ends, a successor goes on |
+//! | `resume` | the engine has started again |
+
+mod activity;
+mod close;
+mod commands;
+mod completion;
+mod history;
+mod message;
+mod resume;
+mod retry;
+mod run;
+mod start;
+mod state;
+mod wake;
+mod workflow_task;
+
+pub use activity::HeartbeatAnswer;
+pub use commands::AttributeCheck;
+pub use completion::{Completion, Outcome};
+pub use message::Signal;
+pub(crate) use retry::{check as check_retry_policy, with_defaults as retry_policy_with_defaults};
+pub use run::{Effects, Queue, Run, RunKey, Sticky, Task};
+pub use start::{Continued, NewRun};
+pub use state::{Activity, Parent, RunState, StartedActivity, StartedTask, Timer, WorkflowTask};
+pub(crate) use workflow_task::normal_queue;

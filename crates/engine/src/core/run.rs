@@ -1,0 +1,154 @@
+//! One run in memory: its state, its history, and what the last transitions ask the host to do.
+
+use temporalio_protos::temporal::api::{
+    enums::v1::WorkflowExecutionStatus,
+    history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
+};
+
+use super::{
+    start::NewRun,
+    state::{RunState, StartedTask},
+};
+use crate::{clock::Nanos, rpc::RpcError};
+
+/// The engine's own number of a run: its row in the file.
+pub type RunKey = i64;
+
+/// One run: the pure core's unit. Every transition is a method that takes what came in and the time,
+/// changes the run, and leaves in `effects` what the host must do beyond writing the run down.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub key: RunKey,
+    pub state: RunState,
+    /// The whole history, from event 1.
+    pub history: Vec<HistoryEvent>,
+    /// How many events of `history` are on disk.
+    pub stored: usize,
+    /// The workflow task in a worker's hands.
+    pub started_task: Option<StartedTask>,
+    /// The worker that wants this run's next workflow tasks; forgotten with the process.
+    pub sticky: Option<Sticky>,
+    pub effects: Effects,
+}
+
+/// A worker's own task queue, and how long a task may wait there for the worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sticky {
+    pub task_queue: String,
+    pub schedule_to_start: Nanos,
+}
+
+/// What a transition asks of the host.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    /// Tasks for the task queues.
+    pub tasks: Vec<Task>,
+    /// The run that goes on after this one closed, to be created in the same write.
+    pub successor: Option<Box<NewRun>>,
+    /// Search attributes or memo have changed.
+    pub attributes_changed: bool,
+}
+
+/// A task for a task queue.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// The run's pending workflow task; `attempt` and `scheduled_at` tell it from a later one.
+    Workflow { queue: Queue, scheduled_at: Nanos },
+    /// An attempt of an activity.
+    Activity {
+        queue: String,
+        scheduled_event_id: i64,
+        attempt: i32,
+    },
+}
+
+/// Where a workflow task waits for a worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Queue {
+    Normal(String),
+    Sticky { queue: String, normal: String },
+}
+
+impl Run {
+    /// A run as it was read from disk, after a start of the engine or when it is wanted again.
+    pub fn load(key: RunKey, state: RunState, history: Vec<HistoryEvent>) -> Self {
+        let stored = history.len();
+        Self {
+            key,
+            state,
+            history,
+            stored,
+            started_task: None,
+            sticky: None,
+            effects: Effects::default(),
+        }
+    }
+
+    /// Whether the run is still open.
+    pub fn is_running(&self) -> bool {
+        self.state.status == WorkflowExecutionStatus::Running as i32
+    }
+
+    /// Fails unless the run is still open.
+    pub fn check_running(&self) -> Result<(), RpcError> {
+        if self.is_running() {
+            Ok(())
+        } else {
+            Err(RpcError::already_completed())
+        }
+    }
+
+    /// The attributes of event 1.
+    pub fn started_attributes(&self) -> Result<&WorkflowExecutionStartedEventAttributes, RpcError> {
+        match self.history.first().and_then(|event| event.attributes.as_ref()) {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => Ok(started),
+            _ => Err(RpcError::Internal(format!(
+                "the history of run {} has no start",
+                self.state.run_id
+            ))),
+        }
+    }
+
+    /// The event of this id.
+    pub fn event(&self, id: i64) -> Option<&HistoryEvent> {
+        let index = usize::try_from(id.checked_sub(1)?).ok()?;
+        self.history.get(index)
+    }
+
+    /// The last event, if the run is closed.
+    pub fn close_event(&self) -> Option<&HistoryEvent> {
+        if self.is_running() {
+            None
+        } else {
+            self.history.last()
+        }
+    }
+
+    /// When the run next wants to be woken; none: only a request moves it.
+    pub fn next_wake(&self) -> Option<Nanos> {
+        if !self.is_running() {
+            return None;
+        }
+        let state = &self.state;
+        let mut next = Nanos::MAX;
+        for at in [
+            state.run_expiration,
+            state.execution_expiration,
+            state.first_task_at,
+        ] {
+            if at != 0 {
+                next = next.min(at);
+            }
+        }
+        if let Some(at) = self.workflow_task_deadline() {
+            next = next.min(at);
+        }
+        for timer in &state.timers {
+            next = next.min(timer.fire_at);
+        }
+        for activity in &state.activities {
+            next = next.min(activity.next_wake());
+        }
+        (next != Nanos::MAX).then_some(next)
+    }
+}

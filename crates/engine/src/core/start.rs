@@ -1,0 +1,184 @@
+//! The beginning of a run: by a client's request, or as the successor of a run that closed.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{
+        Header, Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution, WorkflowType,
+    },
+    enums::v1::{ContinueAsNewInitiator, WorkflowExecutionStatus},
+    failure::v1::Failure,
+    history::v1::{WorkflowExecutionStartedEventAttributes, history_event::Attributes},
+    sdk::v1::UserMetadata,
+};
+
+use super::{
+    message::Signal,
+    run::{Run, RunKey},
+    state::RunState,
+    workflow_task::normal_queue,
+};
+use crate::clock::{Nanos, SECOND, duration, timestamp_opt};
+
+/// Time-out of a workflow task where the start names none.
+const DEFAULT_TASK_TIMEOUT: Nanos = 10 * SECOND;
+/// The longest time-out of a workflow task.
+const MAXIMUM_TASK_TIMEOUT: Nanos = 120 * SECOND;
+
+/// All that a new run begins with. Durations are nanoseconds, 0 for none.
+#[derive(Clone, Debug, Default)]
+pub struct NewRun {
+    pub namespace_key: u32,
+    pub workflow_id: String,
+    pub run_id: String,
+    pub workflow_type: String,
+    pub task_queue: String,
+    pub input: Option<Payloads>,
+    pub header: Option<Header>,
+    pub memo: Option<Memo>,
+    pub search_attributes: Option<SearchAttributes>,
+    pub execution_timeout: Nanos,
+    pub run_timeout: Nanos,
+    pub task_timeout: Nanos,
+    pub retry_policy: Option<RetryPolicy>,
+    pub identity: String,
+    pub request_id: String,
+    /// How long the first workflow task waits.
+    pub first_task_delay: Nanos,
+    pub user_metadata: Option<UserMetadata>,
+    pub priority: Option<Priority>,
+    pub continued: Option<Continued>,
+    pub last_completion_result: Option<Payloads>,
+    pub continued_failure: Option<Failure>,
+    /// A signal that is there before the first workflow task.
+    pub first_signal: Option<Signal>,
+}
+
+/// What a run takes over from the one before it in its chain.
+#[derive(Clone, Debug)]
+pub struct Continued {
+    pub run_id: String,
+    pub first_run_id: String,
+    pub initiator: ContinueAsNewInitiator,
+    /// Attempt by the workflow's retry policy, from 1.
+    pub attempt: i32,
+    /// When the whole chain must have ended; 0: never.
+    pub execution_expiration: Nanos,
+}
+
+impl Run {
+    /// Begins a run: its first event is written, its first workflow task scheduled or due later.
+    pub fn begin(key: RunKey, new: NewRun, now: Nanos) -> Self {
+        let continued = new.continued;
+        let (first_run_id, attempt, expiration, initiator) = match &continued {
+            Some(from) => (
+                from.first_run_id.clone(),
+                from.attempt,
+                from.execution_expiration,
+                from.initiator,
+            ),
+            None => {
+                let expiration = if new.execution_timeout == 0 {
+                    0
+                } else {
+                    now.saturating_add(new.execution_timeout)
+                };
+                (
+                    new.run_id.clone(),
+                    1,
+                    expiration,
+                    ContinueAsNewInitiator::Unspecified,
+                )
+            }
+        };
+        let task_timeout = match new.task_timeout {
+            0 => DEFAULT_TASK_TIMEOUT,
+            given => given.min(MAXIMUM_TASK_TIMEOUT),
+        };
+        let run_timeout = match (new.run_timeout, new.execution_timeout) {
+            (0, execution) => execution,
+            (run, 0) => run,
+            (run, execution) => run.min(execution),
+        };
+        let first_task_at = if new.first_task_delay > 0 {
+            now.saturating_add(new.first_task_delay)
+        } else {
+            0
+        };
+        let began = now.max(first_task_at);
+        let execution = WorkflowExecution {
+            workflow_id: new.workflow_id.clone(),
+            run_id: new.run_id.clone(),
+        };
+        let state = RunState {
+            namespace_key: new.namespace_key,
+            workflow_id: new.workflow_id.clone(),
+            run_id: new.run_id.clone(),
+            first_run_id: first_run_id.clone(),
+            workflow_type: new.workflow_type.clone(),
+            task_queue: new.task_queue.clone(),
+            status: WorkflowExecutionStatus::Running as i32,
+            next_event_id: 1,
+            start_time: now,
+            execution_time: began,
+            execution_expiration: expiration,
+            run_expiration: if run_timeout == 0 {
+                0
+            } else {
+                began.saturating_add(run_timeout)
+            },
+            execution_timeout: new.execution_timeout,
+            run_timeout,
+            task_timeout,
+            start_request_id: new.request_id,
+            memo: new.memo.clone(),
+            search_attributes: new.search_attributes.clone(),
+            retry_policy: new.retry_policy.clone(),
+            attempt,
+            first_task_at,
+            root: Some(execution.clone()),
+            transition_count: 1,
+            ..Default::default()
+        };
+        let mut run = Run {
+            stored: 0,
+            ..Run::load(key, state, Vec::new())
+        };
+        let started = WorkflowExecutionStartedEventAttributes {
+            workflow_type: Some(WorkflowType {
+                name: new.workflow_type,
+            }),
+            task_queue: Some(normal_queue(&new.task_queue)),
+            input: new.input,
+            workflow_execution_timeout: Some(duration(new.execution_timeout)),
+            workflow_run_timeout: Some(duration(run_timeout)),
+            workflow_task_timeout: Some(duration(task_timeout)),
+            continued_execution_run_id: continued.map(|from| from.run_id).unwrap_or_default(),
+            initiator: initiator as i32,
+            continued_failure: new.continued_failure,
+            last_completion_result: new.last_completion_result,
+            original_execution_run_id: new.run_id,
+            identity: new.identity,
+            first_execution_run_id: first_run_id,
+            retry_policy: new.retry_policy,
+            attempt,
+            workflow_execution_expiration_time: timestamp_opt(expiration),
+            first_workflow_task_backoff: Some(duration(new.first_task_delay)),
+            memo: new.memo,
+            search_attributes: new.search_attributes,
+            header: new.header,
+            workflow_id: new.workflow_id,
+            root_workflow_execution: Some(execution),
+            priority: new.priority,
+            ..Default::default()
+        };
+        run.append_with(
+            now,
+            Attributes::WorkflowExecutionStartedEventAttributes(started),
+            new.user_metadata,
+        );
+        if let Some(signal) = new.first_signal {
+            run.record_signal(now, signal);
+        }
+        run.schedule_workflow_task(now);
+        run
+    }
+}

@@ -1,0 +1,219 @@
+//! What the engine keeps of one run beside its history. This is also the form on disk: each struct
+//! is a protobuf message, so that fields can be added later and old files stay readable.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{Memo, Payloads, RetryPolicy, SearchAttributes, WorkflowExecution},
+    failure::v1::Failure,
+    history::v1::HistoryEvent,
+};
+
+use crate::clock::Nanos;
+
+/// The mutable state of one run. Times are nanoseconds since the epoch, durations nanoseconds; 0 is "none".
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunState {
+    #[prost(uint32, tag = "1")]
+    pub namespace_key: u32,
+    #[prost(string, tag = "2")]
+    pub workflow_id: String,
+    #[prost(string, tag = "3")]
+    pub run_id: String,
+    /// First run of the chain (continue-as-new, retry, cron).
+    #[prost(string, tag = "4")]
+    pub first_run_id: String,
+    #[prost(string, tag = "5")]
+    pub workflow_type: String,
+    #[prost(string, tag = "6")]
+    pub task_queue: String,
+    /// `WorkflowExecutionStatus`.
+    #[prost(int32, tag = "7")]
+    pub status: i32,
+    /// Id that the next history event gets.
+    #[prost(int64, tag = "8")]
+    pub next_event_id: i64,
+    #[prost(int64, tag = "9")]
+    pub start_time: Nanos,
+    /// When the first workflow task is due: the start time and the first task's delay.
+    #[prost(int64, tag = "10")]
+    pub execution_time: Nanos,
+    #[prost(int64, tag = "11")]
+    pub close_time: Nanos,
+    #[prost(int64, tag = "12")]
+    pub execution_expiration: Nanos,
+    #[prost(int64, tag = "13")]
+    pub run_expiration: Nanos,
+    #[prost(int64, tag = "14")]
+    pub execution_timeout: Nanos,
+    #[prost(int64, tag = "15")]
+    pub run_timeout: Nanos,
+    #[prost(int64, tag = "16")]
+    pub task_timeout: Nanos,
+    #[prost(message, optional, tag = "17")]
+    pub workflow_task: Option<WorkflowTask>,
+    /// Id of the `WorkflowTaskStarted` event of the last completed task; 0 before the first.
+    #[prost(int64, tag = "18")]
+    pub last_started_event_id: i64,
+    #[prost(message, repeated, tag = "19")]
+    pub activities: Vec<Activity>,
+    #[prost(message, repeated, tag = "20")]
+    pub timers: Vec<Timer>,
+    /// Events that came while a workflow task was running; they get their ids when it ends.
+    #[prost(message, repeated, tag = "21")]
+    pub buffered: Vec<HistoryEvent>,
+    #[prost(bool, tag = "22")]
+    pub cancel_requested: bool,
+    /// Request ids of signals and cancel requests already taken.
+    #[prost(string, repeated, tag = "23")]
+    pub request_ids: Vec<String>,
+    #[prost(string, tag = "24")]
+    pub start_request_id: String,
+    #[prost(message, optional, tag = "25")]
+    pub memo: Option<Memo>,
+    #[prost(message, optional, tag = "26")]
+    pub search_attributes: Option<SearchAttributes>,
+    #[prost(message, optional, tag = "27")]
+    pub retry_policy: Option<RetryPolicy>,
+    #[prost(int32, tag = "28")]
+    pub attempt: i32,
+    #[prost(int64, tag = "29")]
+    pub history_size: i64,
+    #[prost(int64, tag = "30")]
+    pub transition_count: i64,
+    /// When the delayed first workflow task is to be scheduled; 0 once it is.
+    #[prost(int64, tag = "31")]
+    pub first_task_at: Nanos,
+    #[prost(message, optional, tag = "33")]
+    pub parent: Option<Parent>,
+    #[prost(message, optional, tag = "34")]
+    pub root: Option<WorkflowExecution>,
+    /// Run that goes on after this one closed.
+    #[prost(string, tag = "35")]
+    pub successor_run_id: String,
+    /// When the namespace's retention ends for the closed run.
+    #[prost(int64, tag = "36")]
+    pub delete_at: Nanos,
+}
+
+/// The pending workflow task. Its start is kept in memory alone until it completes, see [`StartedTask`].
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WorkflowTask {
+    /// Id of its `WorkflowTaskScheduled` event; 0: transient, the event is written only if it completes.
+    #[prost(int64, tag = "1")]
+    pub scheduled_event_id: i64,
+    #[prost(int32, tag = "2")]
+    pub attempt: i32,
+    #[prost(int64, tag = "3")]
+    pub scheduled_at: Nanos,
+    #[prost(int64, tag = "4")]
+    pub original_scheduled_at: Nanos,
+    /// For a transient task: the next event id when it was scheduled. Events since make it a normal one.
+    #[prost(int64, tag = "5")]
+    pub scheduled_before: i64,
+}
+
+/// A workflow task in a worker's hands.
+///
+/// Not on disk: `WorkflowTaskStarted` is written together with how the task ended. After a crash the
+/// task is simply scheduled again, and a completion that comes from before the crash still matches,
+/// unless anything happened to the run meanwhile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartedTask {
+    /// Id of the scheduled event, also where it is only made up (transient).
+    pub scheduled_event_id: i64,
+    /// Id that the started event has or will have.
+    pub started_event_id: i64,
+    pub attempt: i32,
+    pub at: Nanos,
+    pub identity: String,
+    pub request_id: String,
+    pub history_size: i64,
+    pub suggest_continue_as_new: bool,
+    /// When the task times out.
+    pub deadline: Nanos,
+}
+
+/// A pending activity.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Activity {
+    #[prost(int64, tag = "1")]
+    pub scheduled_event_id: i64,
+    #[prost(string, tag = "2")]
+    pub id: String,
+    #[prost(string, tag = "3")]
+    pub activity_type: String,
+    #[prost(string, tag = "4")]
+    pub task_queue: String,
+    #[prost(int32, tag = "5")]
+    pub attempt: i32,
+    #[prost(int64, tag = "6")]
+    pub scheduled_at: Nanos,
+    /// When the current attempt was or will be handed to the task queue.
+    #[prost(int64, tag = "7")]
+    pub attempt_at: Nanos,
+    /// The current attempt waits for `attempt_at`.
+    #[prost(bool, tag = "8")]
+    pub backing_off: bool,
+    #[prost(message, optional, tag = "9")]
+    pub started: Option<StartedActivity>,
+    #[prost(int64, tag = "10")]
+    pub schedule_to_start: Nanos,
+    #[prost(int64, tag = "11")]
+    pub schedule_to_close: Nanos,
+    #[prost(int64, tag = "12")]
+    pub start_to_close: Nanos,
+    #[prost(int64, tag = "13")]
+    pub heartbeat: Nanos,
+    #[prost(message, optional, tag = "14")]
+    pub retry_policy: Option<RetryPolicy>,
+    #[prost(int64, tag = "15")]
+    pub last_heartbeat_at: Nanos,
+    #[prost(message, optional, tag = "16")]
+    pub heartbeat_details: Option<Payloads>,
+    #[prost(message, optional, tag = "17")]
+    pub last_failure: Option<Failure>,
+    #[prost(string, tag = "18")]
+    pub last_identity: String,
+    /// Id of the `ActivityTaskCancelRequested` event; 0: not requested.
+    #[prost(int64, tag = "19")]
+    pub cancel_requested_event_id: i64,
+    #[prost(int64, tag = "20")]
+    pub last_attempt_ended_at: Nanos,
+    #[prost(int64, tag = "21")]
+    pub last_started_at: Nanos,
+}
+
+/// An activity attempt in a worker's hands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StartedActivity {
+    #[prost(int64, tag = "1")]
+    pub at: Nanos,
+    #[prost(string, tag = "2")]
+    pub identity: String,
+    #[prost(string, tag = "3")]
+    pub request_id: String,
+    /// The worker is in the engine's process: when the process ends, the attempt has ended too.
+    #[prost(bool, tag = "4")]
+    pub in_process: bool,
+}
+
+/// An open timer.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Timer {
+    #[prost(string, tag = "1")]
+    pub id: String,
+    #[prost(int64, tag = "2")]
+    pub started_event_id: i64,
+    #[prost(int64, tag = "3")]
+    pub fire_at: Nanos,
+}
+
+/// The execution that started this one as its child.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Parent {
+    #[prost(uint32, tag = "1")]
+    pub namespace_key: u32,
+    #[prost(message, optional, tag = "2")]
+    pub execution: Option<WorkflowExecution>,
+    #[prost(int64, tag = "3")]
+    pub initiated_event_id: i64,
+}

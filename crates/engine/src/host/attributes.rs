@@ -1,0 +1,133 @@
+//! Search attributes: what a namespace has, whether given ones fit, and the rows that lists are made from.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use rusqlite::Connection;
+use temporalio_protos::temporal::api::common::v1::SearchAttributes;
+
+use super::Host;
+use crate::{
+    core::Run,
+    rpc::RpcError,
+    visibility::{
+        AttributeType, ClosedExecution, IndexedAttributes, Registry, RegistryError, StartedExecution,
+        replace_attributes, replace_memo, update_close, upsert_start,
+    },
+};
+
+impl Host {
+    /// Checks the search attributes of a request.
+    ///
+    /// # Errors
+    /// When one is unknown, of the wrong type, or too large.
+    pub(crate) fn check_attributes(
+        &self,
+        namespace: u32,
+        given: Option<&SearchAttributes>,
+    ) -> Result<(), RpcError> {
+        let Some(given) = given else { return Ok(()) };
+        self.attribute_check(namespace)(given).map_err(RpcError::InvalidArgument)
+    }
+
+    /// What says whether search attributes fit a namespace.
+    pub(crate) fn attribute_check(
+        &self,
+        namespace: u32,
+    ) -> Box<dyn Fn(&SearchAttributes) -> Result<(), String>> {
+        let registry = self.namespaces.registry(namespace);
+        Box::new(move |given| {
+            IndexedAttributes::new(given, &*registry)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        })
+    }
+
+    /// Registers and removes custom search attributes of a namespace.
+    ///
+    /// # Errors
+    /// When a name is taken by a built-in attribute or another type.
+    pub(crate) fn alter_attributes(
+        &mut self,
+        namespace: u32,
+        add: &[(String, AttributeType)],
+        remove: &[String],
+    ) -> Result<(), RpcError> {
+        let mut registry = Registry::clone(&self.namespaces.registry(namespace));
+        self.store.begin().map_err(super::unwritable)?;
+        let connection = self.store.connection();
+        for (name, attribute_type) in add {
+            registry.add(connection, name, *attribute_type).map_err(refused)?;
+        }
+        for name in remove {
+            if !registry.remove(connection, name).map_err(refused)? {
+                return Err(RpcError::NotFound(format!(
+                    "Search attribute {name} doesn't exist."
+                )));
+            }
+        }
+        self.namespaces.set_registry(namespace, Arc::new(registry));
+        Ok(())
+    }
+}
+
+fn refused(error: RegistryError) -> RpcError {
+    match error {
+        RegistryError::Sqlite(error) => super::unwritable(error.into()),
+        other => RpcError::InvalidArgument(other.to_string()),
+    }
+}
+
+/// Files a run that has started.
+pub(super) fn file_started(connection: &Connection, run: &Run, registry: &Registry) -> rusqlite::Result<()> {
+    let state = &run.state;
+    let memo = state.memo.as_ref().map(prost::Message::encode_to_vec);
+    let parent = state.parent.as_ref().and_then(|parent| parent.execution.as_ref());
+    let root = state.root.as_ref().filter(|root| root.run_id != state.run_id);
+    let started = StartedExecution {
+        key: run.key,
+        namespace_key: i64::from(state.namespace_key),
+        workflow_id: &state.workflow_id,
+        run_id: &state.run_id,
+        workflow_type: &state.workflow_type,
+        task_queue: &state.task_queue,
+        status: temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus::Running as i32,
+        start_time: state.start_time,
+        execution_time: state.execution_time,
+        parent: parent.map(|parent| (parent.workflow_id.as_str(), parent.run_id.as_str())),
+        root: root.map(|root| (root.workflow_id.as_str(), root.run_id.as_str())),
+        memo: memo.as_deref(),
+    };
+    upsert_start(connection, &started, &indexed(run, registry))
+}
+
+/// Files that a run has closed.
+pub(super) fn file_closed(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
+    let state = &run.state;
+    let closed = ClosedExecution {
+        status: state.status,
+        close_time: state.close_time,
+        history_length: state.next_event_id - 1,
+        history_size_bytes: state.history_size,
+        state_transition_count: state.transition_count,
+    };
+    update_close(connection, run.key, &closed).map(drop)
+}
+
+/// Files a run's changed memo and search attributes.
+pub(super) fn file_attributes(
+    connection: &Connection,
+    run: &Run,
+    registry: &Registry,
+) -> rusqlite::Result<()> {
+    let memo = run.state.memo.as_ref().map(|memo| memo.encode_to_vec());
+    replace_memo(connection, run.key, memo.as_deref())?;
+    replace_attributes(connection, run.key, &indexed(run, registry)).map(drop)
+}
+
+fn indexed(run: &Run, registry: &Registry) -> IndexedAttributes {
+    match &run.state.search_attributes {
+        Some(attributes) => IndexedAttributes::accepted(attributes, registry),
+        None => IndexedAttributes::default(),
+    }
+}

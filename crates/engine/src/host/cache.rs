@@ -1,0 +1,132 @@
+//! The runs in memory. A run comes in when something happens to it and goes when room is needed.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::{
+    clock::Nanos,
+    core::{Run, RunKey},
+    store::OpenRun,
+};
+
+/// Runs kept in memory at least, where there are so many.
+const CAPACITY: usize = 20_000;
+
+/// A run and what the host knows of it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) run: Run,
+    /// The run has no rows yet.
+    pub(crate) is_new: bool,
+    /// The run was open when it was last written, or is new.
+    pub(crate) was_open: bool,
+    /// It is in the list of runs to write with this batch.
+    pub(crate) is_touched: bool,
+    /// Its state differs from the one on disk.
+    pub(crate) is_dirty: bool,
+    /// Its entry in the host's wake-up order.
+    pub(crate) wake_at: Option<Nanos>,
+    /// Its narrow row on disk.
+    pub(crate) open_row: Option<OpenRun>,
+    last_use: u64,
+}
+
+impl Slot {
+    pub(crate) fn new(run: Run) -> Self {
+        Self {
+            run,
+            is_new: true,
+            was_open: true,
+            is_touched: false,
+            is_dirty: true,
+            wake_at: None,
+            open_row: None,
+            last_use: 0,
+        }
+    }
+
+    pub(crate) fn stored(run: Run, open_row: Option<OpenRun>) -> Self {
+        let wake_at = open_row.and_then(|row| row.wake_at);
+        let was_open = run.is_running();
+        Self {
+            is_new: false,
+            is_dirty: false,
+            was_open,
+            open_row,
+            wake_at,
+            ..Self::new(run)
+        }
+    }
+
+    /// Whether it can be dropped from memory: all of it is on disk, and no worker has its task.
+    fn is_evictable(&self) -> bool {
+        !self.is_touched && !self.is_dirty && self.run.started_task.is_none()
+    }
+}
+
+/// Runs by key, the ones used least recently dropped first.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    slots: HashMap<RunKey, Slot>,
+    /// Uses in their order; an entry counts only if it is the slot's last use.
+    uses: VecDeque<(RunKey, u64)>,
+    now: u64,
+}
+
+impl Cache {
+    pub(crate) fn get_mut(&mut self, key: RunKey) -> Option<&mut Slot> {
+        self.slots.get_mut(&key)
+    }
+
+    pub(crate) fn contains(&self, key: RunKey) -> bool {
+        self.slots.contains_key(&key)
+    }
+
+    pub(crate) fn insert(&mut self, slot: Slot) {
+        self.slots.insert(slot.run.key, slot);
+    }
+
+    /// Marks the run as used now.
+    pub(crate) fn note_use(&mut self, key: RunKey) {
+        self.now += 1;
+        if let Some(slot) = self.slots.get_mut(&key) {
+            slot.last_use = self.now;
+            self.uses.push_back((key, self.now));
+        }
+    }
+
+    /// Drops runs that have not been used for long, down to the capacity.
+    pub(crate) fn evict(&mut self) {
+        let mut looked_at = 0;
+        while self.slots.len() > CAPACITY && looked_at < 1_000 {
+            looked_at += 1;
+            let Some((key, at)) = self.uses.pop_front() else {
+                return;
+            };
+            let Some(slot) = self.slots.get(&key) else {
+                continue;
+            };
+            if slot.last_use != at {
+                continue;
+            }
+            if slot.is_evictable() {
+                drop(self.slots.remove(&key))
+            } else {
+                self.note_use(key)
+            }
+        }
+        // Old uses of runs that are used again and again.
+        while self.uses.len() > 4 * CAPACITY {
+            let Some((key, at)) = self.uses.pop_front() else {
+                return;
+            };
+            if self.slots.get(&key).is_some_and(|slot| slot.last_use == at) {
+                self.uses.push_front((key, at));
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

@@ -1,0 +1,186 @@
+//! Tasks as workers get them.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{ActivityType, WorkflowExecution, WorkflowType},
+    history::v1::{History, HistoryEvent},
+    workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
+};
+
+use prost::Message as _;
+
+use crate::{
+    clock::{duration, timestamp},
+    core::{Run, normal_queue},
+    token::{HistoryToken, TaskToken},
+};
+
+/// Events in one page of a history.
+pub(crate) const PAGE_EVENTS: usize = 256;
+/// Bytes of events in one page, unless a single event is larger.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Up to a page of `events`, and whether more follow.
+pub(crate) fn page<'a>(
+    events: impl Iterator<Item = &'a HistoryEvent>,
+    limit: usize,
+) -> (Vec<HistoryEvent>, bool) {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for event in events {
+        bytes += event.encoded_len();
+        if page.len() >= limit || (!page.is_empty() && bytes > PAGE_BYTES) {
+            return (page, true);
+        }
+        page.push(event.clone());
+    }
+    (page, false)
+}
+
+/// The events from `from` on, and the token for what does not fit the page. For a worker (`until`
+/// not 0), with the unwritten events of its task.
+pub(crate) fn history_page(run: &Run, from: i64, until: i64, limit: usize) -> (Vec<HistoryEvent>, Vec<u8>) {
+    let skip = usize::try_from(from - 1).unwrap_or(0).min(run.history.len());
+    let unwritten = if until == 0 {
+        Vec::new()
+    } else {
+        run.unwritten_task_events()
+    };
+    let rest = run.history[skip..]
+        .iter()
+        .chain(unwritten.iter().filter(|event| event.event_id >= from));
+    let rest = rest.filter(|event| until == 0 || event.event_id <= until);
+    let (events, has_more) = page(rest, limit);
+    let next_event_id = events.last().map_or(from, |event| event.event_id + 1);
+    let token = HistoryToken {
+        run: run.key,
+        next_event_id,
+        until,
+    };
+    (
+        events,
+        if has_more {
+            token.encode_to_vec()
+        } else {
+            Vec::new()
+        },
+    )
+}
+
+/// The run's started workflow task. `partial`: the worker has the history up to its last task.
+pub(crate) fn workflow_task(run: &Run, partial: bool, backlog: usize) -> PollWorkflowTaskQueueResponse {
+    let Some(started) = &run.started_task else {
+        return PollWorkflowTaskQueueResponse::default();
+    };
+    let from = if partial {
+        run.state.last_started_event_id + 1
+    } else {
+        1
+    };
+    let (events, next_page_token) = history_page(run, from, started.started_event_id, PAGE_EVENTS);
+    let scheduled_at = run
+        .state
+        .workflow_task
+        .as_ref()
+        .map_or(started.at, |task| task.scheduled_at);
+    let token = TaskToken {
+        run: run.key,
+        attempt: started.attempt,
+        started_event_id: started.started_event_id,
+        ..Default::default()
+    };
+    PollWorkflowTaskQueueResponse {
+        task_token: token.encode_to_vec(),
+        previous_started_event_id: run.state.last_started_event_id,
+        started_event_id: started.started_event_id,
+        attempt: started.attempt,
+        backlog_count_hint: i64::try_from(backlog).unwrap_or(i64::MAX),
+        history: Some(History { events }),
+        next_page_token,
+        scheduled_time: Some(timestamp(scheduled_at)),
+        started_time: Some(timestamp(started.at)),
+        ..task_of(run)
+    }
+}
+
+/// A task that only asks a query. `partial`: the worker has the whole history already.
+pub(crate) fn query_task(run: &Run, partial: bool, id: u64) -> PollWorkflowTaskQueueResponse {
+    let (events, next_page_token) = if partial {
+        (Vec::new(), Vec::new())
+    } else {
+        history_page(run, 1, 0, PAGE_EVENTS)
+    };
+    PollWorkflowTaskQueueResponse {
+        task_token: TaskToken {
+            run: run.key,
+            query: id,
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        previous_started_event_id: run.state.last_started_event_id,
+        started_event_id: 0,
+        attempt: 1,
+        history: Some(History { events }),
+        next_page_token,
+        ..task_of(run)
+    }
+}
+
+fn task_of(run: &Run) -> PollWorkflowTaskQueueResponse {
+    PollWorkflowTaskQueueResponse {
+        workflow_execution: Some(execution(run)),
+        workflow_type: Some(WorkflowType {
+            name: run.state.workflow_type.clone(),
+        }),
+        workflow_execution_task_queue: Some(normal_queue(&run.state.task_queue)),
+        ..Default::default()
+    }
+}
+
+/// A started activity attempt; none where the run no longer has it.
+pub(crate) fn activity_task(
+    run: &Run,
+    namespace: &str,
+    scheduled_event_id: i64,
+) -> Option<PollActivityTaskQueueResponse> {
+    let activity = run.activity(scheduled_event_id)?;
+    let started = activity.started.as_ref()?;
+    let scheduled = run.activity_scheduled(scheduled_event_id)?;
+    let token = TaskToken {
+        run: run.key,
+        attempt: activity.attempt,
+        scheduled_event_id,
+        ..Default::default()
+    };
+    Some(PollActivityTaskQueueResponse {
+        task_token: token.encode_to_vec(),
+        workflow_namespace: namespace.to_owned(),
+        workflow_type: Some(WorkflowType {
+            name: run.state.workflow_type.clone(),
+        }),
+        workflow_execution: Some(execution(run)),
+        activity_type: Some(ActivityType {
+            name: activity.activity_type.clone(),
+        }),
+        activity_id: activity.id.clone(),
+        header: scheduled.header.clone(),
+        input: scheduled.input.clone(),
+        heartbeat_details: activity.heartbeat_details.clone(),
+        scheduled_time: Some(timestamp(activity.scheduled_at)),
+        current_attempt_scheduled_time: Some(timestamp(activity.attempt_at)),
+        started_time: Some(timestamp(started.at)),
+        attempt: activity.attempt,
+        schedule_to_close_timeout: Some(duration(activity.schedule_to_close)),
+        start_to_close_timeout: Some(duration(activity.start_to_close)),
+        heartbeat_timeout: Some(duration(activity.heartbeat)),
+        retry_policy: activity.retry_policy.clone(),
+        priority: scheduled.priority.clone(),
+        ..Default::default()
+    })
+}
+
+/// The ids of a run, as clients know it.
+pub(crate) fn execution(run: &Run) -> WorkflowExecution {
+    WorkflowExecution {
+        workflow_id: run.state.workflow_id.clone(),
+        run_id: run.state.run_id.clone(),
+    }
+}

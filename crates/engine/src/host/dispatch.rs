@@ -1,0 +1,298 @@
+//! Tasks and workers meet. A task goes to a worker that waits, else it waits itself; a poll takes
+//! the oldest task, else it waits.
+
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
+};
+
+use super::{
+    Host, delivery,
+    matching::{Delivery, Origin, Poller, QueueId, QueueKind, Waiting},
+};
+use crate::{
+    core::{Queue, Run, RunKey, StartedActivity, Task},
+    rpc::RpcError,
+};
+
+/// What became of a task that a worker was offered.
+enum Offered {
+    Taken,
+    /// The task is stale; the worker still waits.
+    Refused(Poller),
+}
+
+impl Host {
+    /// Offers a run's task to the workers of its queue.
+    pub(super) fn offer(&mut self, key: RunKey, task: Task) -> Result<(), RpcError> {
+        let namespace = self.run(key)?.state.namespace_key;
+        let (id, waiting) = match task {
+            Task::Activity {
+                queue,
+                scheduled_event_id,
+                attempt,
+            } => (
+                QueueId {
+                    namespace,
+                    kind: QueueKind::Activity,
+                    name: queue,
+                },
+                Waiting::Activity {
+                    key,
+                    scheduled_event_id,
+                    attempt,
+                },
+            ),
+            Task::Workflow { queue, scheduled_at } => {
+                let name = self.live_queue(key, namespace, queue)?;
+                (
+                    QueueId {
+                        namespace,
+                        kind: QueueKind::Workflow,
+                        name,
+                    },
+                    Waiting::Workflow { key, scheduled_at },
+                )
+            }
+        };
+        self.offer_waiting(&id, waiting)
+    }
+
+    /// The queue for a workflow task: the sticky one only while its worker is there.
+    fn live_queue(&mut self, key: RunKey, namespace: u32, queue: Queue) -> Result<String, RpcError> {
+        match queue {
+            Queue::Normal(name) => Ok(name),
+            Queue::Sticky { queue: name, normal } => {
+                let now = self.now();
+                let id = QueueId {
+                    namespace,
+                    kind: QueueKind::Workflow,
+                    name,
+                };
+                if self.queues.is_alive(&id, now) {
+                    return Ok(id.name);
+                }
+                self.slot(key)?.run.sticky = None;
+                Ok(normal)
+            }
+        }
+    }
+
+    pub(super) fn offer_waiting(&mut self, id: &QueueId, task: Waiting) -> Result<(), RpcError> {
+        // Only behind those that wait already: tasks are handed out in order.
+        if self.queues.queue(id).backlog() == 0
+            && let Some(poller) = self.queues.queue(id).take_poller()
+        {
+            if let Offered::Refused(poller) = self.hand_out(id, task, poller)? {
+                self.queues.wait_for_task(id, poller);
+            }
+            return Ok(());
+        }
+        self.queues.wait_for_worker(id, task);
+        Ok(())
+    }
+
+    /// A worker asks for a task.
+    pub(crate) fn poll(&mut self, id: &QueueId, mut poller: Poller) -> Result<(), RpcError> {
+        let now = self.now();
+        self.queues.note_poll(id, now);
+        while let Some(task) = self.queues.queue(id).take_task() {
+            match self.hand_out(id, task, poller)? {
+                Offered::Taken => return Ok(()),
+                Offered::Refused(again) => poller = again,
+            }
+        }
+        self.queues.wait_for_task(id, poller);
+        Ok(())
+    }
+
+    fn hand_out(&mut self, id: &QueueId, task: Waiting, poller: Poller) -> Result<Offered, RpcError> {
+        let found = match task {
+            Waiting::Workflow { key, scheduled_at } => self
+                .start_workflow_task(id, key, Some(scheduled_at), &poller.identity)?
+                .map(|(task, origin)| Delivery::Workflow {
+                    task: Box::new(task),
+                    origin,
+                }),
+            Waiting::Activity {
+                key,
+                scheduled_event_id,
+                attempt,
+            } => self
+                .start_activity(
+                    key,
+                    scheduled_event_id,
+                    attempt,
+                    &poller.identity,
+                    poller.in_process,
+                )?
+                .map(|(task, origin)| Delivery::Activity {
+                    task: Box::new(task),
+                    origin,
+                }),
+            Waiting::Query { key, query } => self.hand_out_query(id, key, query)?,
+        };
+        let Some(delivery) = found else {
+            return Ok(Offered::Refused(poller));
+        };
+        self.deliver(poller, delivery);
+        Ok(Offered::Taken)
+    }
+
+    /// Answers a poll once the batch is on disk. If the worker is gone by then, somebody else gets
+    /// the task.
+    fn deliver(&mut self, poller: Poller, delivery: Delivery) {
+        self.after_commit(move |host, is_on_disk| {
+            if is_on_disk && let Err(delivery) = poller.reply.send(delivery) {
+                host.take_back(delivery);
+            }
+        });
+    }
+
+    /// Takes back a task that did not reach its worker.
+    pub(crate) fn take_back(&mut self, delivery: Delivery) {
+        let origin = match delivery {
+            Delivery::Workflow { origin, .. } | Delivery::Activity { origin, .. } => origin,
+            Delivery::Nothing | Delivery::Refused(_) => return,
+        };
+        let taken_back = match origin {
+            Origin::Workflow {
+                key,
+                started_event_id,
+                attempt,
+            } => self.change(key, |run, now| {
+                run.return_workflow_task(now, started_event_id, attempt);
+                Ok(())
+            }),
+            Origin::Activity {
+                key,
+                scheduled_event_id,
+                attempt,
+            } => self.change(key, |run, _| {
+                run.return_activity(scheduled_event_id, attempt);
+                Ok(())
+            }),
+            Origin::Query { id } => self.reoffer_query(id),
+        };
+        if let Err(error) = taken_back {
+            tracing::error!(%error, "cannot take a task back");
+        }
+    }
+
+    /// Starts a run's pending workflow task for a worker of queue `id`; none where it is stale.
+    /// `scheduled_at`: the task must be the one scheduled then.
+    pub(crate) fn start_workflow_task(
+        &mut self,
+        id: &QueueId,
+        key: RunKey,
+        scheduled_at: Option<i64>,
+        identity: &str,
+    ) -> Result<Option<(PollWorkflowTaskQueueResponse, Origin)>, RpcError> {
+        let backlog = self.queues.queue(id).backlog();
+        let now = self.now();
+        let slot = match self.slot(key) {
+            Ok(slot) => slot,
+            Err(RpcError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let run = &mut slot.run;
+        let scheduled_at = scheduled_at.or(run.state.workflow_task.as_ref().map(|task| task.scheduled_at));
+        if !scheduled_at.is_some_and(|at| run.can_start_workflow_task(at)) {
+            return Ok(None);
+        }
+        let is_sticky = run
+            .sticky
+            .as_ref()
+            .is_some_and(|sticky| sticky.task_queue == id.name);
+        if !is_sticky {
+            run.sticky = None;
+        }
+        let partial = is_sticky && run.state.last_started_event_id != 0;
+        let events_before = run.history.len();
+        let request_id = uuid::Uuid::new_v4().to_string();
+        let started = run.start_workflow_task(now, identity, request_id)?;
+        let origin = Origin::Workflow {
+            key,
+            started_event_id: started.started_event_id,
+            attempt: started.attempt,
+        };
+        if run.history.len() != events_before {
+            slot.is_dirty = true;
+        }
+        let mut task = delivery::workflow_task(&slot.run, partial, backlog);
+        task.queries = self.queries.attach(key);
+        self.touch(key);
+        Ok(Some((task, origin)))
+    }
+
+    /// Starts an activity attempt for a worker; none where it is stale.
+    pub(crate) fn start_activity(
+        &mut self,
+        key: RunKey,
+        scheduled_event_id: i64,
+        attempt: i32,
+        identity: &str,
+        in_process: bool,
+    ) -> Result<Option<(PollActivityTaskQueueResponse, Origin)>, RpcError> {
+        let is_due = |run: &Run| run.can_start_activity(scheduled_event_id, attempt);
+        match self.run(key) {
+            Ok(run) if is_due(run) => {}
+            Ok(_) | Err(RpcError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        self.change(key, |run, now| {
+            let worker = StartedActivity {
+                identity: identity.to_owned(),
+                request_id: uuid::Uuid::new_v4().to_string(),
+                in_process,
+                at: now,
+            };
+            run.start_activity(now, scheduled_event_id, worker);
+            Ok(())
+        })?;
+        let namespace = self.run(key)?.state.namespace_key;
+        let namespace = self.namespaces.name_of(namespace);
+        let task = delivery::activity_task(self.run(key)?, &namespace, scheduled_event_id);
+        Ok(task.map(|task| {
+            (
+                task,
+                Origin::Activity {
+                    key,
+                    scheduled_event_id,
+                    attempt,
+                },
+            )
+        }))
+    }
+
+    /// A worker is being shut down: its polls end, its sticky queue goes.
+    pub(crate) fn shut_down_worker(
+        &mut self,
+        namespace: u32,
+        sticky: &str,
+        worker_instance_key: &str,
+    ) -> Result<(), RpcError> {
+        if !worker_instance_key.is_empty() {
+            self.queues.end_polls(worker_instance_key);
+        }
+        if sticky.is_empty() {
+            return Ok(());
+        }
+        let id = QueueId {
+            namespace,
+            kind: QueueKind::Workflow,
+            name: sticky.to_owned(),
+        };
+        for task in self.queues.remove(&id) {
+            match task {
+                Waiting::Workflow { key, .. } => self.change(key, |run, _| {
+                    run.sticky = None;
+                    run.offer_workflow_task();
+                    Ok(())
+                })?,
+                Waiting::Query { query, .. } => self.reoffer_query(query.id)?,
+                Waiting::Activity { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}

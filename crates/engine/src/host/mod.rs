@@ -1,0 +1,217 @@
+//! The host of the pure core: one thread that owns all state, applies requests in batches, and puts
+//! each batch on disk before anybody is answered.
+//!
+//! | file | what |
+//! |---|---|
+//! | `thread` | the loop, and the handle through which the rest of the process talks to it |
+//! | `attributes` | search attributes |
+//! | `batch` | a batch's writes, its commit, its answers |
+//! | `cache` | runs in memory |
+//! | `matching` | task queues |
+//! | `dispatch` | tasks and polls meet |
+//! | `delivery` | tasks as workers get them |
+//! | `queries` | queries on their way |
+//! | `start` | starts, by the rules of workflow ids |
+//! | `namespaces` | namespaces and their search attributes |
+//! | `recover` | from the file to memory, when the engine opens |
+
+mod attributes;
+mod batch;
+mod cache;
+pub(crate) mod delivery;
+mod dispatch;
+pub(crate) mod matching;
+mod namespaces;
+pub(crate) mod queries;
+mod recover;
+pub(crate) mod start;
+mod thread;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
+use tokio::sync::oneshot;
+
+use self::{
+    cache::{Cache, Slot},
+    matching::TaskQueues,
+    queries::Queries,
+};
+pub(crate) use self::{
+    namespaces::{Namespace, Namespaces},
+    thread::{Handle, HostThread},
+};
+use crate::{
+    clock::{Clock, Nanos},
+    core::{NewRun, Run, RunKey},
+    rpc::RpcError,
+    store::{self, Store},
+};
+
+/// What is done once a batch is on disk, or could not be put there.
+type AfterCommit = Box<dyn FnOnce(&mut Host, bool) + Send>;
+
+/// Everything the engine knows, on its one thread.
+pub(crate) struct Host {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    now: Nanos,
+    pub(crate) namespaces: Namespaces,
+    cache: Cache,
+    /// When which run wants to be woken. Entries may be out of date; the run knows.
+    wakes: BTreeSet<(Nanos, RunKey)>,
+    pub(crate) queues: TaskQueues,
+    pub(crate) queries: Queries,
+    /// Who waits for news of a run.
+    watchers: HashMap<RunKey, Vec<oneshot::Sender<()>>>,
+    next_key: RunKey,
+    touched: Vec<RunKey>,
+    after_commit: Vec<AfterCommit>,
+}
+
+impl Host {
+    /// The time, which never goes back within one life of the engine.
+    pub(crate) fn now(&mut self) -> Nanos {
+        self.now = self.now.max(self.clock.now());
+        self.now
+    }
+
+    /// The run of this key, read from disk if it is not in memory.
+    pub(crate) fn run(&mut self, key: RunKey) -> Result<&Run, RpcError> {
+        Ok(&self.slot(key)?.run)
+    }
+
+    fn slot(&mut self, key: RunKey) -> Result<&mut Slot, RpcError> {
+        if !self.cache.contains(key) {
+            let run = self.store.load_run(key).map_err(unreadable)?;
+            let run = run.ok_or_else(|| RpcError::NotFound("workflow execution not found".into()))?;
+            let open_row = self.store.open_run(key).map_err(unreadable)?;
+            self.cache.insert(Slot::stored(run, open_row));
+        }
+        self.cache.note_use(key);
+        self.cache
+            .get_mut(key)
+            .ok_or_else(|| RpcError::Internal(format!("run {key} is not in memory")))
+    }
+
+    /// Applies a transition to a run, and does what it asks for. On an error nothing has changed.
+    pub(crate) fn change<R>(
+        &mut self,
+        key: RunKey,
+        transition: impl FnOnce(&mut Run, Nanos) -> Result<R, RpcError>,
+    ) -> Result<R, RpcError> {
+        let result = self.change_quietly(key, transition)?;
+        self.settle(key)?;
+        Ok(result)
+    }
+
+    /// Applies a transition without yet doing what it asks for: the caller has first use of it, and
+    /// then calls `settle`.
+    pub(crate) fn change_quietly<R>(
+        &mut self,
+        key: RunKey,
+        transition: impl FnOnce(&mut Run, Nanos) -> Result<R, RpcError>,
+    ) -> Result<R, RpcError> {
+        let now = self.now();
+        let slot = self.slot(key)?;
+        let result = transition(&mut slot.run, now)?;
+        slot.is_dirty = true;
+        self.touch(key);
+        Ok(result)
+    }
+
+    /// Begins a run and makes it findable.
+    pub(crate) fn create(&mut self, new: NewRun) -> Result<RunKey, RpcError> {
+        let now = self.now();
+        let key = self.next_key;
+        self.next_key += 1;
+        let run = Run::begin(key, new, now);
+        self.store.insert_run_id(key, &run.state).map_err(unwritable)?;
+        self.cache.insert(Slot::new(run));
+        self.cache.note_use(key);
+        self.settle(key)?;
+        Ok(key)
+    }
+
+    /// Notes that a run is to be written with this batch, creates its successor, and offers its
+    /// tasks to workers.
+    pub(crate) fn settle(&mut self, key: RunKey) -> Result<(), RpcError> {
+        self.touch(key);
+        let Some(slot) = self.cache.get_mut(key) else {
+            return Ok(());
+        };
+        let successor = slot.run.effects.successor.take();
+        let tasks = std::mem::take(&mut slot.run.effects.tasks);
+        if let Some(successor) = successor {
+            self.create(*successor)?;
+        }
+        for task in tasks {
+            self.offer(key, task)?;
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self, key: RunKey) {
+        if let Some(slot) = self.cache.get_mut(key)
+            && !slot.is_touched
+        {
+            slot.is_touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    /// The key of an execution: of the given run, or of the newest one of the workflow id.
+    pub(crate) fn find(&self, namespace: u32, execution: &WorkflowExecution) -> Result<RunKey, RpcError> {
+        let id = &execution.workflow_id;
+        if id.is_empty() {
+            return Err(RpcError::InvalidArgument(
+                "WorkflowId is not set on request.".into(),
+            ));
+        }
+        if !execution.run_id.is_empty() && uuid::Uuid::try_parse(&execution.run_id).is_err() {
+            return Err(RpcError::InvalidArgument("Invalid RunId.".into()));
+        }
+        let found = if execution.run_id.is_empty() {
+            self.store.current_run(namespace, id)
+        } else {
+            self.store.find_run(namespace, id, &execution.run_id)
+        };
+        let found = found.map_err(unreadable)?;
+        found
+            .map(|run| run.key)
+            .ok_or_else(|| RpcError::workflow_not_found(id))
+    }
+
+    /// Answers when something has been written for the run, or it has closed.
+    pub(crate) fn watch(&mut self, key: RunKey) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let watchers = self.watchers.entry(key).or_default();
+        watchers.retain(|watcher| !watcher.is_closed());
+        watchers.push(sender);
+        receiver
+    }
+
+    /// Does this once the current batch is on disk (`true`), or has failed (`false`).
+    fn after_commit(&mut self, then: impl FnOnce(&mut Host, bool) + Send + 'static) {
+        self.after_commit.push(Box::new(then));
+    }
+}
+
+fn unreadable(error: store::Error) -> RpcError {
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "reading the engine's file failed"
+    );
+    RpcError::Unavailable("the engine's file cannot be read".into())
+}
+
+fn unwritable(error: store::Error) -> RpcError {
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "writing the engine's file failed"
+    );
+    RpcError::Unavailable("the engine's file cannot be written".into())
+}

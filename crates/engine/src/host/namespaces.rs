@@ -1,0 +1,166 @@
+//! Namespaces in memory.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    clock::{Nanos, SECOND},
+    host::Host,
+    rpc::RpcError,
+    store::{self, NamespaceRecord, Store},
+    visibility::Registry,
+};
+
+/// The namespace that is always there.
+const DEFAULT: &str = "default";
+/// The namespace of the server's own workflows, which tools expect to be listed.
+const SYSTEM: &str = "temporal-system";
+/// How long closed runs are kept where the namespace does not say.
+const DEFAULT_RETENTION: Nanos = 72 * 3_600 * SECOND;
+
+/// A namespace and its number in the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Namespace {
+    pub(crate) key: u32,
+    pub(crate) record: NamespaceRecord,
+    /// Its custom search attributes.
+    registry: Arc<Registry>,
+}
+
+impl Namespace {
+    fn load(store: &Store, key: u32, record: NamespaceRecord) -> Result<Self, store::Error> {
+        let registry = Registry::load(store.connection(), i64::from(key), &record.name)?;
+        Ok(Self {
+            key,
+            record,
+            registry: Arc::new(registry),
+        })
+    }
+}
+
+/// All namespaces.
+#[derive(Debug, Default)]
+pub(crate) struct Namespaces {
+    by_key: BTreeMap<u32, Namespace>,
+    by_name: HashMap<String, u32>,
+}
+
+impl Namespaces {
+    /// Reads them, and makes the ones that are always there.
+    pub(super) fn load(store: &mut Store) -> Result<Self, store::Error> {
+        let mut all = Self::default();
+        for (key, record) in store.namespaces()? {
+            all.insert(Namespace::load(store, key, record)?);
+        }
+        for (name, description) in [
+            (SYSTEM, "Temporal internal system namespace"),
+            (DEFAULT, "Default namespace"),
+        ] {
+            if !all.by_name.contains_key(name) {
+                let record = new_record(name.to_owned(), description.to_owned());
+                let namespace = Namespace::load(store, all.next_key(), record)?;
+                store.put_namespace(namespace.key, &namespace.record)?;
+                all.insert(namespace);
+            }
+        }
+        Ok(all)
+    }
+
+    fn insert(&mut self, namespace: Namespace) {
+        self.by_name.insert(namespace.record.name.clone(), namespace.key);
+        self.by_key.insert(namespace.key, namespace);
+    }
+
+    fn next_key(&self) -> u32 {
+        self.by_key.keys().next_back().map_or(1, |last| last + 1)
+    }
+
+    /// The namespace of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn named(&self, name: &str) -> Result<&Namespace, RpcError> {
+        if name.is_empty() {
+            return Err(RpcError::InvalidArgument("Namespace not set on request.".into()));
+        }
+        let key = self.by_name.get(name);
+        key.and_then(|key| self.by_key.get(key))
+            .ok_or_else(|| RpcError::NamespaceNotFound(name.to_owned()))
+    }
+
+    /// The key of the namespace of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn key_of(&self, name: &str) -> Result<u32, RpcError> {
+        Ok(self.named(name)?.key)
+    }
+
+    /// The namespace of this id.
+    pub(crate) fn with_id(&self, id: &str) -> Option<&Namespace> {
+        self.by_key.values().find(|namespace| namespace.record.id == id)
+    }
+
+    pub(crate) fn name_of(&self, key: u32) -> String {
+        self.by_key
+            .get(&key)
+            .map(|namespace| namespace.record.name.clone())
+            .unwrap_or_default()
+    }
+
+    /// The custom search attributes of a namespace.
+    pub(crate) fn registry(&self, key: u32) -> Arc<Registry> {
+        self.by_key
+            .get(&key)
+            .map(|namespace| namespace.registry.clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn set_registry(&mut self, key: u32, registry: Arc<Registry>) {
+        if let Some(namespace) = self.by_key.get_mut(&key) {
+            namespace.registry = registry;
+        }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Namespace> {
+        self.by_key.values()
+    }
+}
+
+impl Host {
+    /// Registers a namespace.
+    ///
+    /// # Errors
+    /// When there is one of this name.
+    pub(crate) fn register_namespace(&mut self, mut record: NamespaceRecord) -> Result<(), RpcError> {
+        if record.name.is_empty() {
+            return Err(RpcError::InvalidArgument("Namespace not set on request.".into()));
+        }
+        if self.namespaces.by_name.contains_key(&record.name) {
+            return Err(RpcError::NamespaceAlreadyExists(record.name));
+        }
+        record.id = uuid::Uuid::new_v4().to_string();
+        if record.retention <= 0 {
+            record.retention = DEFAULT_RETENTION;
+        }
+        let key = self.namespaces.next_key();
+        let namespace = Namespace::load(&self.store, key, record).map_err(super::unreadable)?;
+        self.store
+            .put_namespace(key, &namespace.record)
+            .map_err(super::unwritable)?;
+        self.namespaces.insert(namespace);
+        Ok(())
+    }
+}
+
+fn new_record(name: String, description: String) -> NamespaceRecord {
+    NamespaceRecord {
+        name,
+        id: uuid::Uuid::new_v4().to_string(),
+        description,
+        retention: DEFAULT_RETENTION,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,261 @@
+//! Queries on their way to a worker and back. They live in memory: whoever asked is waiting.
+//!
+//! A query rides along with the run's next workflow task where one is due, so that it sees all that
+//! was acknowledged before; else it goes to a worker by itself.
+
+use std::collections::HashMap;
+
+use temporalio_protos::temporal::api::{
+    common::v1::Payloads,
+    query::v1::{WorkflowQuery, WorkflowQueryResult},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    Host, delivery,
+    matching::{Delivery, DirectQuery, Origin, QueueId, QueueKind, Waiting},
+};
+use crate::{core::RunKey, rpc::RpcError};
+
+/// From this attempt of the workflow task on, a query is not left waiting for it.
+const FAILING_FROM_ATTEMPT: i32 = 3;
+
+/// What a query ends with.
+pub(crate) type Answer = Result<Option<Payloads>, RpcError>;
+
+/// A query that waits for its answer.
+#[derive(Debug)]
+struct Pending {
+    run: RunKey,
+    query: WorkflowQuery,
+    reply: oneshot::Sender<Answer>,
+    way: Way,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It waits for the run's next workflow task.
+    NextTask,
+    /// It went along with the run's current workflow task.
+    WithTask,
+    /// It goes by itself.
+    Direct,
+}
+
+/// All queries under way, by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Queries {
+    pending: HashMap<u64, Pending>,
+    by_run: HashMap<RunKey, Vec<u64>>,
+    last_id: u64,
+}
+
+impl Queries {
+    /// Takes the run's waiting queries along with a workflow task.
+    pub(super) fn attach(&mut self, run: RunKey) -> HashMap<String, WorkflowQuery> {
+        let ids = self.by_run.get(&run).cloned().unwrap_or_default();
+        let mut attached = HashMap::new();
+        for id in ids {
+            if let Some(pending) = self.pending.get_mut(&id)
+                && pending.way != Way::Direct
+                && !pending.reply.is_closed()
+            {
+                pending.way = Way::WithTask;
+                attached.insert(id.to_string(), pending.query.clone());
+            }
+        }
+        attached
+    }
+
+    /// Answers a query.
+    pub(crate) fn answer(&mut self, id: u64, answer: Answer) -> bool {
+        let Some(pending) = self.pending.remove(&id) else {
+            return false;
+        };
+        if let Some(ids) = self.by_run.get_mut(&pending.run) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_run.remove(&pending.run);
+            }
+        }
+        // Whoever asked may have gone.
+        let _ = pending.reply.send(answer);
+        true
+    }
+
+    fn waiting_for_task(&self, run: RunKey) -> Vec<u64> {
+        let ids = self.by_run.get(&run).map(Vec::as_slice).unwrap_or_default();
+        let waits = |id: &&u64| {
+            self.pending
+                .get(id)
+                .is_some_and(|pending| pending.way != Way::Direct)
+        };
+        ids.iter().filter(waits).copied().collect()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            last_id: self.last_id,
+            ..Self::default()
+        };
+    }
+}
+
+impl Host {
+    /// Asks a run. The answer comes through `reply`.
+    pub(crate) fn query(
+        &mut self,
+        key: RunKey,
+        query: WorkflowQuery,
+        reply: oneshot::Sender<Answer>,
+    ) -> Result<(), RpcError> {
+        let run = self.run(key)?;
+        let rides = match &run.state.workflow_task {
+            Some(task) if task.attempt >= FAILING_FROM_ATTEMPT => {
+                return Err(RpcError::NotReady(
+                    "Unable to query workflow due to Workflow Task in failed state.".into(),
+                ));
+            }
+            Some(_) => run.is_running(),
+            None if run.is_running() && run.state.last_started_event_id == 0 => {
+                return Err(RpcError::NotReady("Workflow task is not scheduled yet.".into()));
+            }
+            None => false,
+        };
+        self.queries.last_id += 1;
+        let id = self.queries.last_id;
+        let way = if rides { Way::NextTask } else { Way::Direct };
+        self.queries.pending.insert(
+            id,
+            Pending {
+                run: key,
+                query: query.clone(),
+                reply,
+                way,
+            },
+        );
+        self.queries.by_run.entry(key).or_default().push(id);
+        if rides {
+            Ok(())
+        } else {
+            self.offer_query(key, id, query)
+        }
+    }
+
+    /// Forgets a query whose asker has gone.
+    pub(crate) fn forget_query(&mut self, key: RunKey) {
+        let ids = self.queries.by_run.get(&key).cloned().unwrap_or_default();
+        for id in ids {
+            if self
+                .queries
+                .pending
+                .get(&id)
+                .is_some_and(|pending| pending.reply.is_closed())
+            {
+                self.queries.answer(id, Ok(None));
+            }
+        }
+    }
+
+    fn offer_query(&mut self, key: RunKey, id: u64, query: WorkflowQuery) -> Result<(), RpcError> {
+        let run = self.run(key)?;
+        let namespace = run.state.namespace_key;
+        let normal = run.state.task_queue.clone();
+        let sticky = run.sticky.as_ref().map(|sticky| sticky.task_queue.clone());
+        let queue = |name| QueueId {
+            namespace,
+            kind: QueueKind::Workflow,
+            name,
+        };
+        let id_of_queue = match sticky.map(queue) {
+            Some(sticky) if self.queues.has_poller(&sticky) => sticky,
+            _ => queue(normal),
+        };
+        self.offer_waiting(
+            &id_of_queue,
+            Waiting::Query {
+                key,
+                query: DirectQuery { id, query },
+            },
+        )
+    }
+
+    /// Offers a direct query to another worker.
+    pub(super) fn reoffer_query(&mut self, id: u64) -> Result<(), RpcError> {
+        match self.queries.pending.get(&id) {
+            Some(pending) if !pending.reply.is_closed() => {
+                let (key, query) = (pending.run, pending.query.clone());
+                self.offer_query(key, id, query)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn hand_out_query(
+        &mut self,
+        id: &QueueId,
+        key: RunKey,
+        query: DirectQuery,
+    ) -> Result<Option<Delivery>, RpcError> {
+        if self
+            .queries
+            .pending
+            .get(&query.id)
+            .is_none_or(|pending| pending.reply.is_closed())
+        {
+            return Ok(None);
+        }
+        let run = self.run(key)?;
+        let partial = run
+            .sticky
+            .as_ref()
+            .is_some_and(|sticky| sticky.task_queue == id.name);
+        let mut task = delivery::query_task(run, partial, query.id);
+        task.query = Some(query.query);
+        Ok(Some(Delivery::Workflow {
+            task: Box::new(task),
+            origin: Origin::Query { id: query.id },
+        }))
+    }
+
+    /// Takes the answers that came with a completed workflow task, and sends what else waits for one
+    /// by itself if no further task is due.
+    pub(crate) fn answer_queries(
+        &mut self,
+        key: RunKey,
+        results: HashMap<String, WorkflowQueryResult>,
+    ) -> Result<(), RpcError> {
+        for (id, result) in results {
+            if let Ok(id) = id.parse() {
+                self.queries.answer(id, answer_of(result));
+            }
+        }
+        self.release_queries(key)
+    }
+
+    /// Sends the queries that wait for a workflow task by themselves, if none is due any more.
+    pub(crate) fn release_queries(&mut self, key: RunKey) -> Result<(), RpcError> {
+        if !self.queries.by_run.contains_key(&key) || self.run(key)?.state.workflow_task.is_some() {
+            return Ok(());
+        }
+        for id in self.queries.waiting_for_task(key) {
+            if let Some(pending) = self.queries.pending.get_mut(&id) {
+                pending.way = Way::Direct;
+                let query = pending.query.clone();
+                self.offer_query(key, id, query)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn answer_of(result: WorkflowQueryResult) -> Answer {
+    use temporalio_protos::temporal::api::enums::v1::QueryResultType;
+    if result.result_type() == QueryResultType::Failed {
+        return Err(RpcError::QueryFailed {
+            message: result.error_message,
+            failure: result.failure.map(Box::new),
+        });
+    }
+    Ok(result.answer)
+}

@@ -1,0 +1,62 @@
+//! From the file to memory, when the engine opens.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{Host, Namespaces, cache::Cache, matching::TaskQueues, queries::Queries};
+use crate::{
+    clock::Clock,
+    store::{Error, Store},
+};
+
+impl Host {
+    /// A host over an open file, with all that waits in it ready to go on.
+    pub(super) fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let mut host = Self {
+            store,
+            now: 0,
+            clock,
+            namespaces: Namespaces::default(),
+            cache: Cache::default(),
+            wakes: BTreeSet::new(),
+            queues: TaskQueues::default(),
+            queries: Queries::default(),
+            watchers: HashMap::new(),
+            next_key: 1,
+            touched: Vec::new(),
+            after_commit: Vec::new(),
+        };
+        host.recover()?;
+        host.end_batch();
+        Ok(host)
+    }
+
+    /// Reads what memory needs: when runs are to be woken, and the tasks that wait for workers. Runs
+    /// that only wait for time or a request stay on disk until then.
+    pub(super) fn recover(&mut self) -> Result<(), Error> {
+        self.namespaces = Namespaces::load(&mut self.store)?;
+        self.next_key = self.store.next_run_key()?;
+        let mut ready = Vec::new();
+        let wakes = &mut self.wakes;
+        self.store.each_open_run(|key, row| {
+            if let Some(at) = row.wake_at {
+                wakes.insert((at, key));
+            }
+            if row.ready {
+                ready.push(key);
+            }
+        })?;
+        for key in ready {
+            let resumed = self.change(key, |run, now| {
+                run.resume(now);
+                Ok(())
+            });
+            if let Err(error) = resumed {
+                tracing::error!(%error, run = key, "a run cannot go on");
+            }
+        }
+        Ok(())
+    }
+}

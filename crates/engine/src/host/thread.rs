@@ -1,0 +1,183 @@
+//! The engine's thread, and the handle to it.
+//!
+//! Requests are functions on the host. The thread takes all that are waiting as one batch, so that
+//! under load many requests share one write to the disk.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, TryRecvError},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::Host;
+use crate::{
+    clock::Clock,
+    rpc::RpcError,
+    store::{self, Store},
+};
+
+/// Requests in one batch at most, so that no one waits long for the others of its batch.
+const BATCH: usize = 1_024;
+/// How often unused task queues are forgotten.
+const TIDY: Duration = Duration::from_secs(30);
+
+type Request = Box<dyn FnOnce(&mut Host) + Send>;
+
+enum Message {
+    Request(Request),
+    Stop,
+}
+
+/// How the rest of the process reaches the host. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    sender: mpsc::Sender<Message>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+fn stopped() -> RpcError {
+    RpcError::Unavailable("the engine is stopping, or could not write its file".into())
+}
+
+impl Handle {
+    /// Runs `request` on the host and answers with its result once all that it changed is on disk.
+    ///
+    /// # Errors
+    /// Those of the request; or when the engine stops or cannot write.
+    pub(crate) async fn call<R: Send + 'static>(
+        &self,
+        request: impl FnOnce(&mut Host) -> Result<R, RpcError> + Send + 'static,
+    ) -> Result<R, RpcError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(move |host| {
+            let result = request(host);
+            host.after_commit(move |_, is_on_disk| {
+                // Whoever asked may have gone; the change stands.
+                let _ = reply.send(if is_on_disk { result } else { Err(stopped()) });
+            });
+        })?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Runs `request` on the host without waiting.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub(crate) fn submit(&self, request: impl FnOnce(&mut Host) + Send + 'static) -> Result<(), RpcError> {
+        self.sender
+            .send(Message::Request(Box::new(request)))
+            .map_err(|_| stopped())
+    }
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub(crate) struct HostThread {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HostThread {
+    /// Reads the file and starts the thread.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or no thread can be started.
+    pub(crate) fn start(store: Store, clock: Arc<dyn Clock>) -> Result<Self, store::Error> {
+        let mut host = Host::open(store, clock)?;
+        let (sender, receiver) = mpsc::channel();
+        let spawned = std::thread::Builder::new()
+            .name("segno-engine".into())
+            .spawn(move || run(&mut host, &receiver));
+        let thread = spawned.map_err(|source| store::Error::Open {
+            path: "the engine's thread".into(),
+            source,
+        })?;
+        Ok(Self {
+            handle: Handle { sender },
+            thread: Some(thread),
+        })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Ends the thread after the batch it is at. Blocks until it has ended.
+    pub(crate) fn stop(&mut self) {
+        // Fails only if the thread has ended already.
+        let _ = self.handle.sender.send(Message::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the engine's thread ended with a panic");
+        }
+    }
+}
+
+impl Drop for HostThread {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
+    let mut next_tidy = host.now();
+    loop {
+        let has_work = !host.touched.is_empty() || !host.after_commit.is_empty();
+        let wait = if has_work {
+            Duration::ZERO
+        } else {
+            time_to_wake(host)
+        };
+        let mut next = match receiver.recv_timeout(wait) {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let mut taken = 0;
+        let mut stop = false;
+        while let Some(message) = next.take() {
+            match message {
+                Message::Request(request) => request(host),
+                Message::Stop => stop = true,
+            }
+            taken += 1;
+            if taken < BATCH && !stop {
+                next = match receiver.try_recv() {
+                    Ok(message) => Some(message),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                };
+            }
+        }
+        host.wake_due();
+        host.end_batch();
+        if host.now() >= next_tidy {
+            next_tidy = host
+                .now
+                .saturating_add(i64::try_from(TIDY.as_nanos()).unwrap_or(i64::MAX));
+            let now = host.now;
+            host.queues.forget_unused(now);
+        }
+        if stop {
+            return;
+        }
+    }
+}
+
+/// How long the thread may sleep: until a run wants to be woken.
+fn time_to_wake(host: &Host) -> Duration {
+    host.wakes.first().map_or(TIDY, |&(at, _)| {
+        let left = at.saturating_sub(host.now.max(host.clock.now())).max(0);
+        Duration::from_nanos(left.unsigned_abs()).min(TIDY)
+    })
+}

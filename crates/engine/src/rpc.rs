@@ -1,0 +1,180 @@
+//! The generated service traits, what every call carries, and errors as Temporal's clients read them.
+
+use std::{future::Future, time::Duration};
+
+use bytes::Bytes;
+use prost::Message;
+use temporalio_protos::{google::rpc, temporal::api::errordetails::v1 as details};
+use tonic::{Code, Status};
+
+include!(concat!(env!("OUT_DIR"), "/services.rs"));
+
+/// What a transport knows about a call beside its message.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// How long the caller waits for the answer (`grpc-timeout`); none: for ever.
+    pub timeout: Option<Duration>,
+    /// The caller lives in this process, and so ends when the engine ends.
+    pub in_process: bool,
+}
+
+fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, Status> {
+    M::decode(bytes).map_err(|error| Status::internal(format!("the request cannot be decoded: {error}")))
+}
+
+/// The answer to an RPC that this engine does not have.
+pub(crate) fn unimplemented(service: &str, rpc: &str) -> Status {
+    Status::unimplemented(format!("unknown method {rpc} for service {service}"))
+}
+
+/// What an RPC fails with; becomes a gRPC status with the detail message that the SDKs parse.
+///
+/// Source: `temporal/api/errordetails/v1/message.proto`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RpcError {
+    /// A request field breaks a rule.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// No such execution, activity or task, or it is closed already.
+    #[error("{0}")]
+    NotFound(String),
+    /// No namespace of this name.
+    #[error("Namespace {0} is not found.")]
+    NamespaceNotFound(String),
+    /// A namespace of this name is there already.
+    #[error("Namespace {0} already exists.")]
+    NamespaceAlreadyExists(String),
+    /// The workflow id is taken, by the rules of its reuse and conflict policies.
+    #[error("{message}")]
+    AlreadyStarted {
+        /// What the caller is told.
+        message: String,
+        /// Request id of the start that took the id.
+        start_request_id: String,
+        /// Run that has the id now.
+        run_id: String,
+        /// First run of that run's chain.
+        first_run_id: String,
+    },
+    /// The query reached the workflow and its handler failed, or there is no such query.
+    #[error("{message}")]
+    QueryFailed {
+        /// The handler's error.
+        message: String,
+        /// The handler's failure, where the SDK sent one.
+        failure: Option<Box<temporalio_protos::temporal::api::failure::v1::Failure>>,
+    },
+    /// The workflow cannot answer queries yet.
+    #[error("{0}")]
+    NotReady(String),
+    /// The state does not allow it.
+    #[error("{0}")]
+    FailedPrecondition(String),
+    /// No worker took the task in time.
+    #[error("{0}")]
+    DeadlineExceeded(String),
+    /// A limit is reached; try again later.
+    #[error("{0}")]
+    ResourceExhausted(String),
+    /// The feature is not in this engine.
+    #[error("{0}")]
+    Unimplemented(String),
+    /// The engine is stopping, or its file cannot be written.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The stored data is not as the engine wrote it.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl RpcError {
+    /// The error for a workflow id or run that the engine does not know.
+    pub fn workflow_not_found(workflow_id: &str) -> Self {
+        Self::NotFound(format!("workflow not found for ID: {workflow_id}"))
+    }
+
+    /// The error for an operation that needs a running execution.
+    pub fn already_completed() -> Self {
+        Self::NotFound("workflow execution already completed".into())
+    }
+}
+
+impl From<RpcError> for Status {
+    fn from(error: RpcError) -> Self {
+        let message = error.to_string();
+        match error {
+            RpcError::InvalidArgument(_) => Status::invalid_argument(message),
+            RpcError::NotFound(_) => detailed(
+                Code::NotFound,
+                message,
+                "NotFoundFailure",
+                &details::NotFoundFailure::default(),
+            ),
+            RpcError::NamespaceNotFound(namespace) => detailed(
+                Code::NotFound,
+                message,
+                "NamespaceNotFoundFailure",
+                &details::NamespaceNotFoundFailure { namespace },
+            ),
+            RpcError::NamespaceAlreadyExists(_) => detailed(
+                Code::AlreadyExists,
+                message,
+                "NamespaceAlreadyExistsFailure",
+                &details::NamespaceAlreadyExistsFailure {},
+            ),
+            RpcError::AlreadyStarted {
+                start_request_id,
+                run_id,
+                first_run_id,
+                ..
+            } => detailed(
+                Code::AlreadyExists,
+                message,
+                "WorkflowExecutionAlreadyStartedFailure",
+                &details::WorkflowExecutionAlreadyStartedFailure {
+                    start_request_id,
+                    run_id,
+                    first_execution_run_id: first_run_id,
+                },
+            ),
+            RpcError::QueryFailed { failure, .. } => detailed(
+                Code::InvalidArgument,
+                message,
+                "QueryFailedFailure",
+                &details::QueryFailedFailure {
+                    failure: failure.map(|failure| *failure),
+                },
+            ),
+            RpcError::NotReady(_) => detailed(
+                Code::FailedPrecondition,
+                message,
+                "WorkflowNotReadyFailure",
+                &details::WorkflowNotReadyFailure {},
+            ),
+            RpcError::FailedPrecondition(_) => Status::failed_precondition(message),
+            RpcError::DeadlineExceeded(_) => Status::deadline_exceeded(message),
+            RpcError::ResourceExhausted(_) => detailed(
+                Code::ResourceExhausted,
+                message,
+                "ResourceExhaustedFailure",
+                &details::ResourceExhaustedFailure::default(),
+            ),
+            RpcError::Unimplemented(_) => Status::unimplemented(message),
+            RpcError::Unavailable(_) => Status::unavailable(message),
+            RpcError::Internal(_) => Status::internal(message),
+        }
+    }
+}
+
+/// A status whose `grpc-status-details-bin` carries `detail`.
+fn detailed(code: Code, message: String, name: &str, detail: &impl Message) -> Status {
+    let status = rpc::Status {
+        code: code as i32,
+        message: message.clone(),
+        details: vec![prost_types::Any {
+            type_url: format!("type.googleapis.com/temporal.api.errordetails.v1.{name}"),
+            value: detail.encode_to_vec(),
+        }],
+    };
+    Status::with_details(code, message, status.encode_to_vec().into())
+}

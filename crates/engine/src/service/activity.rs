@@ -1,0 +1,260 @@
+//! How workers, and others by activity id, answer activity tasks.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{Payloads, WorkflowExecution},
+    failure::v1::Failure,
+    workflowservice::v1::{
+        RecordActivityTaskHeartbeatByIdRequest, RecordActivityTaskHeartbeatByIdResponse,
+        RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse,
+        RespondActivityTaskCanceledByIdRequest, RespondActivityTaskCanceledByIdResponse,
+        RespondActivityTaskCanceledRequest, RespondActivityTaskCanceledResponse,
+        RespondActivityTaskCompletedByIdRequest, RespondActivityTaskCompletedByIdResponse,
+        RespondActivityTaskCompletedRequest, RespondActivityTaskCompletedResponse,
+        RespondActivityTaskFailedByIdRequest, RespondActivityTaskFailedByIdResponse,
+        RespondActivityTaskFailedRequest, RespondActivityTaskFailedResponse,
+    },
+};
+
+use super::{Service, limits};
+use crate::{
+    core::{HeartbeatAnswer, RunKey},
+    host::Host,
+    rpc::RpcError,
+    token::{self, TaskToken},
+};
+
+/// Which activity a request is about.
+enum Target {
+    /// By the token that came with the task.
+    Token(TaskToken),
+    /// By its ids; `run_id` may be empty.
+    Id {
+        namespace: String,
+        workflow_id: String,
+        run_id: String,
+        activity_id: String,
+    },
+}
+
+/// What the request says of it.
+enum Report {
+    Completed(Option<Payloads>),
+    Failed {
+        failure: Option<Failure>,
+        last_heartbeat_details: Option<Payloads>,
+    },
+    Canceled(Option<Payloads>),
+    Heartbeat(Option<Payloads>),
+}
+
+/// The activity of a report: run, scheduled event, attempt (0: whichever is running).
+struct Located {
+    run: RunKey,
+    scheduled_event_id: i64,
+    attempt: i32,
+}
+
+impl Target {
+    fn token(bytes: &[u8]) -> Result<Self, RpcError> {
+        Ok(Self::Token(token::parse(bytes, "TaskToken")?))
+    }
+
+    fn locate(self, host: &mut Host) -> Result<Located, RpcError> {
+        match self {
+            Self::Token(TaskToken {
+                run,
+                scheduled_event_id,
+                attempt,
+                ..
+            }) => Ok(Located {
+                run,
+                scheduled_event_id,
+                attempt,
+            }),
+            Self::Id {
+                namespace,
+                workflow_id,
+                run_id,
+                activity_id,
+            } => {
+                if activity_id.is_empty() {
+                    return Err(RpcError::InvalidArgument(
+                        "ActivityId is not set on request.".into(),
+                    ));
+                }
+                let namespace = host.namespaces.key_of(&namespace)?;
+                let run = host.find(namespace, &WorkflowExecution { workflow_id, run_id })?;
+                let activity = host.run(run)?.activity_by_id(&activity_id);
+                let activity = activity
+                    .ok_or_else(|| RpcError::NotFound(format!("cannot find pending activity with ActivityID {activity_id}, check workflow execution history for more details")))?;
+                Ok(Located {
+                    run,
+                    scheduled_event_id: activity.scheduled_event_id,
+                    attempt: 0,
+                })
+            }
+        }
+    }
+}
+
+impl Service {
+    async fn report(
+        &self,
+        target: Target,
+        report: Report,
+        identity: String,
+    ) -> Result<HeartbeatAnswer, RpcError> {
+        let payloads = match &report {
+            Report::Completed(payloads) | Report::Canceled(payloads) | Report::Heartbeat(payloads) => {
+                payloads
+            }
+            Report::Failed {
+                last_heartbeat_details,
+                ..
+            } => last_heartbeat_details,
+        };
+        limits::blob(payloads.as_ref())?;
+        self.host
+            .call(move |host| {
+                let Located {
+                    run,
+                    scheduled_event_id: id,
+                    attempt,
+                } = target.locate(host)?;
+                host.change(run, |run, now| match report {
+                    Report::Completed(result) => {
+                        run.complete_activity(now, id, attempt, result, &identity)?;
+                        Ok(HeartbeatAnswer::default())
+                    }
+                    Report::Failed {
+                        failure,
+                        last_heartbeat_details,
+                    } => {
+                        let failure = failure.unwrap_or_default();
+                        run.fail_activity(now, id, attempt, failure, last_heartbeat_details, &identity)?;
+                        Ok(HeartbeatAnswer::default())
+                    }
+                    Report::Canceled(details) => {
+                        run.cancel_activity(now, id, attempt, details, &identity)?;
+                        Ok(HeartbeatAnswer::default())
+                    }
+                    Report::Heartbeat(details) => run.heartbeat_activity(now, id, attempt, details),
+                })
+            })
+            .await
+    }
+
+    pub(super) async fn activity_completed(
+        &self,
+        request: RespondActivityTaskCompletedRequest,
+    ) -> Result<RespondActivityTaskCompletedResponse, RpcError> {
+        let target = Target::token(&request.task_token)?;
+        self.report(target, Report::Completed(request.result), request.identity)
+            .await?;
+        Ok(RespondActivityTaskCompletedResponse {})
+    }
+
+    pub(super) async fn activity_failed(
+        &self,
+        request: RespondActivityTaskFailedRequest,
+    ) -> Result<RespondActivityTaskFailedResponse, RpcError> {
+        let target = Target::token(&request.task_token)?;
+        let report = Report::Failed {
+            failure: request.failure,
+            last_heartbeat_details: request.last_heartbeat_details,
+        };
+        self.report(target, report, request.identity).await?;
+        Ok(RespondActivityTaskFailedResponse { failures: Vec::new() })
+    }
+
+    pub(super) async fn activity_canceled(
+        &self,
+        request: RespondActivityTaskCanceledRequest,
+    ) -> Result<RespondActivityTaskCanceledResponse, RpcError> {
+        let target = Target::token(&request.task_token)?;
+        self.report(target, Report::Canceled(request.details), request.identity)
+            .await?;
+        Ok(RespondActivityTaskCanceledResponse {})
+    }
+
+    pub(super) async fn activity_heartbeat(
+        &self,
+        request: RecordActivityTaskHeartbeatRequest,
+    ) -> Result<RecordActivityTaskHeartbeatResponse, RpcError> {
+        let target = Target::token(&request.task_token)?;
+        let answer = self
+            .report(target, Report::Heartbeat(request.details), request.identity)
+            .await?;
+        Ok(RecordActivityTaskHeartbeatResponse {
+            cancel_requested: answer.cancel_requested,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn activity_completed_by_id(
+        &self,
+        request: RespondActivityTaskCompletedByIdRequest,
+    ) -> Result<RespondActivityTaskCompletedByIdResponse, RpcError> {
+        let target = Target::Id {
+            namespace: request.namespace,
+            workflow_id: request.workflow_id,
+            run_id: request.run_id,
+            activity_id: request.activity_id,
+        };
+        self.report(target, Report::Completed(request.result), request.identity)
+            .await?;
+        Ok(RespondActivityTaskCompletedByIdResponse {})
+    }
+
+    pub(super) async fn activity_failed_by_id(
+        &self,
+        request: RespondActivityTaskFailedByIdRequest,
+    ) -> Result<RespondActivityTaskFailedByIdResponse, RpcError> {
+        let target = Target::Id {
+            namespace: request.namespace,
+            workflow_id: request.workflow_id,
+            run_id: request.run_id,
+            activity_id: request.activity_id,
+        };
+        let report = Report::Failed {
+            failure: request.failure,
+            last_heartbeat_details: request.last_heartbeat_details,
+        };
+        self.report(target, report, request.identity).await?;
+        Ok(RespondActivityTaskFailedByIdResponse { failures: Vec::new() })
+    }
+
+    pub(super) async fn activity_canceled_by_id(
+        &self,
+        request: RespondActivityTaskCanceledByIdRequest,
+    ) -> Result<RespondActivityTaskCanceledByIdResponse, RpcError> {
+        let target = Target::Id {
+            namespace: request.namespace,
+            workflow_id: request.workflow_id,
+            run_id: request.run_id,
+            activity_id: request.activity_id,
+        };
+        self.report(target, Report::Canceled(request.details), request.identity)
+            .await?;
+        Ok(RespondActivityTaskCanceledByIdResponse {})
+    }
+
+    pub(super) async fn activity_heartbeat_by_id(
+        &self,
+        request: RecordActivityTaskHeartbeatByIdRequest,
+    ) -> Result<RecordActivityTaskHeartbeatByIdResponse, RpcError> {
+        let target = Target::Id {
+            namespace: request.namespace,
+            workflow_id: request.workflow_id,
+            run_id: request.run_id,
+            activity_id: request.activity_id,
+        };
+        let answer = self
+            .report(target, Report::Heartbeat(request.details), request.identity)
+            .await?;
+        Ok(RecordActivityTaskHeartbeatByIdResponse {
+            cancel_requested: answer.cancel_requested,
+            ..Default::default()
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! `DescribeWorkflowExecution`.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{ActivityType, WorkflowType},
+    enums::v1::{PendingActivityState, PendingWorkflowTaskState},
+    workflow::v1::{
+        PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
+        WorkflowExecutionInfo,
+    },
+    workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
+};
+
+use super::Service;
+use crate::{
+    clock::{Nanos, duration, timestamp, timestamp_opt},
+    core::{Activity, Run, normal_queue},
+    host::delivery::execution,
+    rpc::RpcError,
+};
+
+impl Service {
+    pub(super) async fn describe_workflow(
+        &self,
+        request: DescribeWorkflowExecutionRequest,
+    ) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
+        let wanted = request.execution.unwrap_or_default();
+        self.host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&request.namespace)?;
+                let key = host.find(namespace, &wanted)?;
+                let now = host.now();
+                describe(host.run(key)?, now)
+            })
+            .await
+    }
+}
+
+fn describe(run: &Run, now: Nanos) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
+    let state = &run.state;
+    let user_metadata = run.history.first().and_then(|event| event.user_metadata.clone());
+    Ok(DescribeWorkflowExecutionResponse {
+        execution_config: Some(WorkflowExecutionConfig {
+            task_queue: Some(normal_queue(&state.task_queue)),
+            workflow_execution_timeout: Some(duration(state.execution_timeout)),
+            workflow_run_timeout: Some(duration(state.run_timeout)),
+            default_workflow_task_timeout: Some(duration(state.task_timeout)),
+            user_metadata,
+        }),
+        workflow_execution_info: Some(info(run)?),
+        pending_activities: state
+            .activities
+            .iter()
+            .map(|activity| pending_activity(activity, now))
+            .collect(),
+        pending_workflow_task: pending_task(run),
+        workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
+            execution_expiration_time: timestamp_opt(state.execution_expiration),
+            run_expiration_time: timestamp_opt(state.run_expiration),
+            cancel_requested: state.cancel_requested,
+            original_start_time: timestamp_opt(state.start_time),
+            ..Default::default()
+        }),
+        ..Default::default()
+    })
+}
+
+fn info(run: &Run) -> Result<WorkflowExecutionInfo, RpcError> {
+    let state = &run.state;
+    let started = run.started_attributes()?;
+    let execution_duration =
+        (state.close_time != 0).then(|| duration((state.close_time - state.execution_time).max(0)));
+    Ok(WorkflowExecutionInfo {
+        execution: Some(execution(run)),
+        r#type: Some(WorkflowType {
+            name: state.workflow_type.clone(),
+        }),
+        start_time: Some(timestamp(state.start_time)),
+        close_time: timestamp_opt(state.close_time),
+        status: state.status,
+        history_length: state.next_event_id - 1,
+        execution_time: Some(timestamp(state.execution_time)),
+        memo: Some(state.memo.clone().unwrap_or_default()),
+        search_attributes: Some(state.search_attributes.clone().unwrap_or_default()),
+        task_queue: state.task_queue.clone(),
+        state_transition_count: state.transition_count,
+        history_size_bytes: state.history_size,
+        execution_duration,
+        root_execution: state.root.clone(),
+        first_run_id: state.first_run_id.clone(),
+        priority: started.priority.clone(),
+        ..Default::default()
+    })
+}
+
+fn pending_activity(activity: &Activity, now: Nanos) -> PendingActivityInfo {
+    let state = match &activity.started {
+        Some(_) if activity.cancel_requested_event_id != 0 => PendingActivityState::CancelRequested,
+        Some(_) => PendingActivityState::Started,
+        None => PendingActivityState::Scheduled,
+    };
+    let policy = activity.retry_policy.clone().unwrap_or_default();
+    let next = activity.backing_off.then_some(activity.attempt_at);
+    PendingActivityInfo {
+        activity_id: activity.id.clone(),
+        activity_type: Some(ActivityType {
+            name: activity.activity_type.clone(),
+        }),
+        state: state as i32,
+        heartbeat_details: activity.heartbeat_details.clone(),
+        last_heartbeat_time: timestamp_opt(activity.last_heartbeat_at),
+        last_started_time: timestamp_opt(activity.last_started_at),
+        attempt: activity.attempt,
+        maximum_attempts: policy.maximum_attempts,
+        scheduled_time: Some(timestamp(activity.attempt_at.min(now))),
+        expiration_time: timestamp_opt(activity.expiration()),
+        last_failure: activity.last_failure.clone(),
+        last_worker_identity: activity.last_identity.clone(),
+        current_retry_interval: next.map(|at| duration((at - activity.last_attempt_ended_at).max(0))),
+        last_attempt_complete_time: timestamp_opt(activity.last_attempt_ended_at),
+        next_attempt_schedule_time: next.map(timestamp),
+        ..Default::default()
+    }
+}
+
+fn pending_task(run: &Run) -> Option<PendingWorkflowTaskInfo> {
+    let task = run.state.workflow_task.as_ref()?;
+    let (state, started_time) = match &run.started_task {
+        Some(started) => (PendingWorkflowTaskState::Started, Some(timestamp(started.at))),
+        None => (PendingWorkflowTaskState::Scheduled, None),
+    };
+    Some(PendingWorkflowTaskInfo {
+        state: state as i32,
+        scheduled_time: Some(timestamp(task.scheduled_at)),
+        original_scheduled_time: Some(timestamp(task.original_scheduled_at)),
+        started_time,
+        attempt: task.attempt,
+    })
+}

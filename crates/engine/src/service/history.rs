@@ -1,0 +1,173 @@
+//! `GetWorkflowExecutionHistory`: pages for workers, long polls for whoever waits for news or the end.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use temporalio_protos::temporal::api::{
+    enums::v1::HistoryEventFilterType,
+    history::v1::History,
+    workflowservice::v1::{GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse},
+};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Service, poll_time};
+use crate::{
+    core::RunKey,
+    host::{
+        Host,
+        delivery::{self, PAGE_EVENTS},
+    },
+    rpc::{Call, RpcError},
+    token::{self, HistoryToken},
+};
+
+/// The longest that a reader waits for the next event.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// What a reader wants.
+#[derive(Clone)]
+struct Reading {
+    run: RunKey,
+    next_event_id: i64,
+    until: i64,
+    close_event_only: bool,
+    wait: bool,
+    limit: usize,
+}
+
+/// What there is for a reader now.
+enum Found {
+    Answer(GetWorkflowExecutionHistoryResponse),
+    /// Nothing yet; told when there is news.
+    Wait(oneshot::Receiver<()>),
+}
+
+impl Service {
+    pub(super) async fn get_history(
+        &self,
+        request: GetWorkflowExecutionHistoryRequest,
+        call: Call,
+    ) -> Result<GetWorkflowExecutionHistoryResponse, RpcError> {
+        let deadline = Instant::now() + poll_time(&call, LONGEST_WAIT);
+        let mut reading = self.start_reading(request).await?;
+        loop {
+            let wanted = reading.clone();
+            let news = match self.host.call(move |host| look(host, &wanted)).await? {
+                Found::Answer(answer) => return Ok(answer),
+                Found::Wait(news) => news,
+            };
+            // The news may also be that the engine stops: the next look says so.
+            if tokio::time::timeout_at(deadline, news).await.is_err() {
+                let token = HistoryToken {
+                    run: reading.run,
+                    next_event_id: reading.next_event_id,
+                    until: 0,
+                };
+                return Ok(GetWorkflowExecutionHistoryResponse {
+                    history: Some(History::default()),
+                    next_page_token: token.encode_to_vec(),
+                    ..Default::default()
+                });
+            }
+            reading.wait = true;
+        }
+    }
+
+    async fn start_reading(&self, request: GetWorkflowExecutionHistoryRequest) -> Result<Reading, RpcError> {
+        let close_event_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
+        let limit = match usize::try_from(request.maximum_page_size) {
+            Ok(given) if given > 0 => given.min(PAGE_EVENTS),
+            _ => PAGE_EVENTS,
+        };
+        let reading = Reading {
+            run: 0,
+            next_event_id: 1,
+            until: 0,
+            close_event_only,
+            wait: close_event_only,
+            limit,
+        };
+        if !request.next_page_token.is_empty() {
+            let token: HistoryToken = token::parse(&request.next_page_token, "NextPageToken")?;
+            return Ok(Reading {
+                run: token.run,
+                next_event_id: token.next_event_id,
+                until: token.until,
+                wait: request.wait_new_event || close_event_only,
+                ..reading
+            });
+        }
+        let execution = request.execution.unwrap_or_default();
+        let namespace = request.namespace;
+        let run = self
+            .host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&namespace)?;
+                host.find(namespace, &execution)
+            })
+            .await?;
+        // The first look answers what there is, and a token if more may come.
+        let next_event_id = 1;
+        Ok(Reading {
+            run,
+            next_event_id,
+            wait: request.wait_new_event || close_event_only,
+            ..reading
+        })
+    }
+}
+
+fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
+    let run = host.run(reading.run)?;
+    let is_running = run.is_running();
+    if reading.close_event_only {
+        return match run.close_event() {
+            Some(event) => Ok(answer(vec![event.clone()], Vec::new())),
+            None => Ok(Found::Wait(host.watch(reading.run))),
+        };
+    }
+    let until = match &run.started_task {
+        _ if reading.until != 0 => reading.until,
+        // Others see the start of a task as soon as it is certain to be written.
+        Some(started)
+            if run
+                .state
+                .workflow_task
+                .as_ref()
+                .is_some_and(|task| task.scheduled_event_id != 0) =>
+        {
+            started.started_event_id
+        }
+        _ => 0,
+    };
+    let (events, mut token) = delivery::history_page(run, reading.next_event_id, until, reading.limit);
+    let is_for_worker = reading.until != 0;
+    if !is_for_worker {
+        let next_event_id = events
+            .last()
+            .map_or(reading.next_event_id, |event| event.event_id + 1);
+        if !token.is_empty() || (reading.wait && is_running) {
+            token = HistoryToken {
+                run: reading.run,
+                next_event_id,
+                until: 0,
+            }
+            .encode_to_vec();
+        }
+        if events.is_empty() && reading.wait && is_running {
+            return Ok(Found::Wait(host.watch(reading.run)));
+        }
+    }
+    Ok(answer(events, token))
+}
+
+fn answer(
+    events: Vec<temporalio_protos::temporal::api::history::v1::HistoryEvent>,
+    next_page_token: Vec<u8>,
+) -> Found {
+    Found::Answer(GetWorkflowExecutionHistoryResponse {
+        history: Some(History { events }),
+        next_page_token,
+        ..Default::default()
+    })
+}

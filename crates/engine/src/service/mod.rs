@@ -1,0 +1,53 @@
+//! The RPCs, one file a group. Each checks its request, asks the host, and shapes the answer; what
+//! a run does with it is the core's.
+
+mod activity;
+mod describe;
+mod history;
+mod limits;
+mod message;
+mod namespace;
+mod operator;
+mod poll;
+mod query;
+mod start;
+mod system;
+mod traits;
+mod visibility;
+mod workflow_task;
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{host::Handle, rpc::Call, store::Readers};
+
+/// The longest that a long poll waits.
+const LONGEST_POLL: Duration = Duration::from_secs(60);
+/// An answer leaves this long before the caller gives up.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Temporal's services over one engine. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    host: Handle,
+    readers: Readers,
+    cluster_id: Arc<str>,
+}
+
+impl Service {
+    pub(crate) fn new(host: Handle, readers: Readers, cluster_id: Arc<str>) -> Self {
+        Self {
+            host,
+            readers,
+            cluster_id,
+        }
+    }
+}
+
+/// How long a long poll of this call may wait, at most `longest`.
+fn poll_time(call: &Call, longest: Duration) -> Duration {
+    match call.timeout {
+        None => longest,
+        Some(timeout) if timeout > 2 * MARGIN => (timeout - MARGIN).min(longest),
+        Some(timeout) => (timeout / 2).min(longest),
+    }
+}

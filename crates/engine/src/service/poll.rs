@@ -1,0 +1,132 @@
+//! Long polls for tasks, and how a worker says that it stops.
+
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
+};
+use tokio::sync::oneshot;
+
+use super::{LONGEST_POLL, Service, limits, poll_time};
+use crate::{
+    host::{
+        Handle,
+        matching::{Delivery, Poller, QueueId, QueueKind},
+    },
+    rpc::{Call, RpcError},
+};
+
+/// A poll under way. If it is dropped with a task in it (the caller has gone, or its time is over),
+/// the task goes back.
+struct Waiting {
+    receiver: oneshot::Receiver<Delivery>,
+    host: Handle,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(delivery) = self.receiver.try_recv() {
+            // Fails only when the engine has stopped: then the task waits for its next start.
+            let _ = self.host.submit(move |host| host.take_back(delivery));
+        }
+    }
+}
+
+/// Who polls for what.
+struct Poll {
+    namespace: String,
+    kind: QueueKind,
+    name: String,
+    identity: String,
+    worker_instance_key: String,
+}
+
+impl Service {
+    pub(super) async fn poll_workflow_task(
+        &self,
+        request: PollWorkflowTaskQueueRequest,
+        call: Call,
+    ) -> Result<PollWorkflowTaskQueueResponse, RpcError> {
+        let poll = Poll {
+            namespace: request.namespace,
+            kind: QueueKind::Workflow,
+            name: limits::task_queue(request.task_queue)?,
+            identity: request.identity,
+            worker_instance_key: request.worker_instance_key,
+        };
+        match self.poll(poll, &call).await? {
+            Some(Delivery::Workflow { task, .. }) => Ok(*task),
+            // Empty to the last field: SDKs take anything else for a task.
+            _ => Ok(PollWorkflowTaskQueueResponse::default()),
+        }
+    }
+
+    pub(super) async fn poll_activity_task(
+        &self,
+        request: PollActivityTaskQueueRequest,
+        call: Call,
+    ) -> Result<PollActivityTaskQueueResponse, RpcError> {
+        let poll = Poll {
+            namespace: request.namespace,
+            kind: QueueKind::Activity,
+            name: limits::task_queue(request.task_queue)?,
+            identity: request.identity,
+            worker_instance_key: request.worker_instance_key,
+        };
+        match self.poll(poll, &call).await? {
+            Some(Delivery::Activity { task, .. }) => Ok(*task),
+            _ => Ok(PollActivityTaskQueueResponse::default()),
+        }
+    }
+
+    async fn poll(&self, poll: Poll, call: &Call) -> Result<Option<Delivery>, RpcError> {
+        let (reply, receiver) = oneshot::channel();
+        let in_process = call.in_process;
+        self.host.submit(move |host| {
+            let namespace = match host.namespaces.key_of(&poll.namespace) {
+                Ok(key) => key,
+                Err(error) => return drop(reply.send(Delivery::Refused(error))),
+            };
+            let id = QueueId {
+                namespace,
+                kind: poll.kind,
+                name: poll.name,
+            };
+            let poller = Poller {
+                identity: poll.identity,
+                worker_instance_key: poll.worker_instance_key,
+                in_process,
+                reply,
+            };
+            if let Err(error) = host.poll(&id, poller) {
+                tracing::error!(%error, "a poll failed");
+            }
+        })?;
+        let mut waiting = Waiting {
+            receiver,
+            host: self.host.clone(),
+        };
+        match tokio::time::timeout(poll_time(call, LONGEST_POLL), &mut waiting.receiver).await {
+            Ok(Ok(Delivery::Refused(error))) => Err(error),
+            Ok(Ok(delivery)) => Ok(Some(delivery)),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    pub(super) async fn shut_down_worker(
+        &self,
+        request: ShutdownWorkerRequest,
+    ) -> Result<ShutdownWorkerResponse, RpcError> {
+        self.host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&request.namespace)?;
+                host.shut_down_worker(
+                    namespace,
+                    &request.sticky_task_queue,
+                    &request.worker_instance_key,
+                )
+            })
+            .await?;
+        Ok(ShutdownWorkerResponse {})
+    }
+}

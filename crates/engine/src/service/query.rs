@@ -1,0 +1,105 @@
+//! `QueryWorkflow`.
+
+use std::time::Duration;
+
+use temporalio_protos::temporal::api::{
+    enums::v1::{QueryRejectCondition, WorkflowExecutionStatus as Status},
+    query::v1::QueryRejected,
+    workflowservice::v1::{QueryWorkflowRequest, QueryWorkflowResponse},
+};
+use tokio::sync::oneshot;
+
+use super::{Service, limits, poll_time};
+use crate::{
+    host::{Handle, queries::Answer},
+    rpc::{Call, RpcError},
+};
+
+/// How long a query waits for a worker where the caller names no deadline.
+const LONGEST_QUERY: Duration = Duration::from_secs(30);
+
+/// Forgets the query when nobody waits for it any more.
+struct Asking {
+    run: i64,
+    host: Handle,
+    answer: Option<oneshot::Receiver<Answer>>,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        drop(self.answer.take());
+        let run = self.run;
+        // Fails only when the engine has stopped, and all queries with it.
+        let _ = self.host.submit(move |host| host.forget_query(run));
+    }
+}
+
+impl Service {
+    pub(super) async fn query_workflow(
+        &self,
+        request: QueryWorkflowRequest,
+        call: Call,
+    ) -> Result<QueryWorkflowResponse, RpcError> {
+        let reject = request.query_reject_condition();
+        let query = request.query.unwrap_or_default();
+        limits::required_id("QueryType", &query.query_type)?;
+        limits::blob(query.query_args.as_ref())?;
+        let execution = request.execution.unwrap_or_default();
+        let (reply, answer) = oneshot::channel();
+        let asked = self
+            .host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&request.namespace)?;
+                let key = host.find(namespace, &execution)?;
+                let status = host.run(key)?.state.status;
+                if is_rejected(reject, status) {
+                    return Ok(Err(status));
+                }
+                host.query(key, query, reply)?;
+                Ok(Ok(key))
+            })
+            .await?;
+        let run = match asked {
+            Ok(run) => run,
+            Err(status) => {
+                let query_rejected = Some(QueryRejected { status });
+                return Ok(QueryWorkflowResponse {
+                    query_rejected,
+                    ..Default::default()
+                });
+            }
+        };
+        let mut asking = Asking {
+            run,
+            host: self.host.clone(),
+            answer: Some(answer),
+        };
+        let Some(answer) = &mut asking.answer else {
+            return Err(RpcError::Internal("no answer".into()));
+        };
+        match tokio::time::timeout(poll_time(&call, LONGEST_QUERY), answer).await {
+            Ok(Ok(Ok(query_result))) => Ok(QueryWorkflowResponse {
+                query_result,
+                ..Default::default()
+            }),
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Err(_)) => Err(RpcError::Unavailable(
+                "the engine stopped before the query was answered".into(),
+            )),
+            Err(_) => Err(RpcError::DeadlineExceeded(
+                "no worker answered the query in time: is one polling the workflow's task queue?".into(),
+            )),
+        }
+    }
+}
+
+fn is_rejected(condition: QueryRejectCondition, status: i32) -> bool {
+    let is = |other: Status| status == other as i32;
+    match condition {
+        QueryRejectCondition::NotOpen => !is(Status::Running),
+        QueryRejectCondition::NotCompletedCleanly => {
+            is(Status::Failed) || is(Status::Canceled) || is(Status::Terminated) || is(Status::TimedOut)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,258 @@
+//! `StartWorkflowExecution` and `SignalWithStartWorkflowExecution`.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{Memo, Payloads, RetryPolicy, SearchAttributes, WorkflowType},
+    enums::v1::WorkflowIdConflictPolicy,
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1::{
+        SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse,
+        StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
+    },
+};
+
+use super::{Service, limits};
+use crate::{
+    clock::{Nanos, nanos},
+    core::{NewRun, Signal, check_retry_policy, retry_policy_with_defaults},
+    host::{
+        Host,
+        matching::{QueueId, QueueKind},
+        start::IdPolicy,
+    },
+    rpc::RpcError,
+};
+
+impl Service {
+    pub(super) async fn start_workflow(
+        &self,
+        request: StartWorkflowExecutionRequest,
+    ) -> Result<StartWorkflowExecutionResponse, RpcError> {
+        let policy = IdPolicy::resolve(
+            request.workflow_id_reuse_policy(),
+            request.workflow_id_conflict_policy(),
+        )?;
+        refuse_unknown(&[
+            ("cron schedules", !request.cron_schedule.is_empty()),
+            ("completion callbacks", !request.completion_callbacks.is_empty()),
+            ("versioning overrides", request.versioning_override.is_some()),
+            ("time skipping", request.time_skipping_config.is_some()),
+            (
+                "on-conflict options",
+                request
+                    .on_conflict_options
+                    .as_ref()
+                    .is_some_and(|options| *options != Default::default()),
+            ),
+        ])?;
+        let new = NewRun {
+            header: request.header,
+            identity: request.identity,
+            first_task_delay: not_negative("WorkflowStartDelay", request.workflow_start_delay.as_ref())?,
+            user_metadata: request.user_metadata,
+            priority: request.priority,
+            last_completion_result: request.last_completion_result,
+            continued_failure: request.continued_failure,
+            ..Fields {
+                workflow_id: request.workflow_id,
+                workflow_type: request.workflow_type,
+                task_queue: request.task_queue,
+                input: request.input,
+                memo: request.memo,
+                search_attributes: request.search_attributes,
+                execution_timeout: request.workflow_execution_timeout,
+                run_timeout: request.workflow_run_timeout,
+                task_timeout: request.workflow_task_timeout,
+                retry_policy: request.retry_policy,
+                request_id: request.request_id,
+            }
+            .check()?
+        };
+        let (namespace, eager) = (request.namespace, request.request_eager_execution);
+        self.host
+            .call(move |host| start(host, &namespace, new, policy, eager))
+            .await
+    }
+
+    pub(super) async fn signal_with_start(
+        &self,
+        request: SignalWithStartWorkflowExecutionRequest,
+    ) -> Result<SignalWithStartWorkflowExecutionResponse, RpcError> {
+        limits::required_id("SignalName", &request.signal_name)?;
+        limits::blob(request.signal_input.as_ref())?;
+        let (reuse, conflict) = (
+            request.workflow_id_reuse_policy(),
+            request.workflow_id_conflict_policy(),
+        );
+        if conflict == WorkflowIdConflictPolicy::Fail {
+            return Err(RpcError::InvalidArgument(
+                "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not supported for this operation.".into(),
+            ));
+        }
+        let conflict = match (reuse as i32, conflict) {
+            // The deprecated "terminate if running" says itself what is to be done.
+            (4, given) => given,
+            (_, WorkflowIdConflictPolicy::Unspecified) => WorkflowIdConflictPolicy::UseExisting,
+            (_, given) => given,
+        };
+        let policy = IdPolicy::resolve(reuse, conflict)?;
+        refuse_unknown(&[
+            ("cron schedules", !request.cron_schedule.is_empty()),
+            ("versioning overrides", request.versioning_override.is_some()),
+        ])?;
+        let signal = Signal {
+            name: request.signal_name,
+            input: request.signal_input,
+            header: request.header.clone(),
+            identity: request.identity.clone(),
+            request_id: request.request_id.clone(),
+        };
+        let new = NewRun {
+            header: request.header,
+            identity: request.identity,
+            first_task_delay: not_negative("WorkflowStartDelay", request.workflow_start_delay.as_ref())?,
+            user_metadata: request.user_metadata,
+            priority: request.priority,
+            first_signal: Some(signal.clone()),
+            ..Fields {
+                workflow_id: request.workflow_id,
+                workflow_type: request.workflow_type,
+                task_queue: request.task_queue,
+                input: request.input,
+                memo: request.memo,
+                search_attributes: request.search_attributes,
+                execution_timeout: request.workflow_execution_timeout,
+                run_timeout: request.workflow_run_timeout,
+                task_timeout: request.workflow_task_timeout,
+                retry_policy: request.retry_policy,
+                request_id: request.request_id,
+            }
+            .check()?
+        };
+        let namespace = request.namespace;
+        self.host
+            .call(move |host| signal_with_start(host, &namespace, new, policy, signal))
+            .await
+    }
+}
+
+fn start(
+    host: &mut Host,
+    namespace: &str,
+    mut new: NewRun,
+    policy: IdPolicy,
+    eager: bool,
+) -> Result<StartWorkflowExecutionResponse, RpcError> {
+    new.namespace_key = host.namespaces.key_of(namespace)?;
+    host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+    let identity = new.identity.clone();
+    let queue = QueueId {
+        namespace: new.namespace_key,
+        kind: QueueKind::Workflow,
+        name: new.task_queue.clone(),
+    };
+    let run_id = new.run_id.clone();
+    let started = host.start(new, policy)?;
+    let eager_workflow_task = if eager && started.is_new {
+        host.start_workflow_task(&queue, started.key, None, &identity)?
+            .map(|(task, _)| task)
+    } else {
+        None
+    };
+    let run = host.run(started.key)?;
+    let is_first_answer = run.state.run_id == run_id;
+    Ok(StartWorkflowExecutionResponse {
+        run_id: run.state.run_id.clone(),
+        first_execution_run_id: run.state.first_run_id.clone(),
+        started: started.is_new,
+        status: run.state.status,
+        eager_workflow_task: eager_workflow_task.filter(|_| is_first_answer),
+        link: None,
+    })
+}
+
+fn signal_with_start(
+    host: &mut Host,
+    namespace: &str,
+    mut new: NewRun,
+    policy: IdPolicy,
+    signal: Signal,
+) -> Result<SignalWithStartWorkflowExecutionResponse, RpcError> {
+    new.namespace_key = host.namespaces.key_of(namespace)?;
+    host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+    let request_id = signal.request_id.clone();
+    let started = host.start(new, policy)?;
+    let run = host.run(started.key)?;
+    let has_signal = run.state.request_ids.contains(&request_id) && !request_id.is_empty();
+    if !started.is_new && !has_signal {
+        host.change(started.key, |run, now| run.signal(now, signal))?;
+    }
+    let run_id = host.run(started.key)?.state.run_id.clone();
+    Ok(SignalWithStartWorkflowExecutionResponse {
+        run_id,
+        started: started.is_new,
+        ..Default::default()
+    })
+}
+
+/// What both requests say of the run, not yet checked.
+struct Fields {
+    workflow_id: String,
+    workflow_type: Option<WorkflowType>,
+    task_queue: Option<TaskQueue>,
+    input: Option<Payloads>,
+    memo: Option<Memo>,
+    search_attributes: Option<SearchAttributes>,
+    execution_timeout: Option<prost_types::Duration>,
+    run_timeout: Option<prost_types::Duration>,
+    task_timeout: Option<prost_types::Duration>,
+    retry_policy: Option<RetryPolicy>,
+    request_id: String,
+}
+
+impl Fields {
+    fn check(self) -> Result<NewRun, RpcError> {
+        limits::required_id("WorkflowId", &self.workflow_id)?;
+        limits::id("RequestId", &self.request_id)?;
+        limits::blob(self.input.as_ref())?;
+        limits::memo(self.memo.as_ref())?;
+        if let Some(policy) = &self.retry_policy {
+            check_retry_policy(policy).map_err(RpcError::InvalidArgument)?;
+        }
+        Ok(NewRun {
+            workflow_id: self.workflow_id,
+            run_id: uuid::Uuid::new_v4().to_string(),
+            workflow_type: limits::workflow_type(self.workflow_type)?,
+            task_queue: limits::task_queue(self.task_queue)?,
+            input: self.input,
+            memo: self.memo,
+            search_attributes: self.search_attributes,
+            execution_timeout: not_negative("WorkflowExecutionTimeout", self.execution_timeout.as_ref())?,
+            run_timeout: not_negative("WorkflowRunTimeout", self.run_timeout.as_ref())?,
+            task_timeout: not_negative("WorkflowTaskTimeout", self.task_timeout.as_ref())?,
+            retry_policy: self
+                .retry_policy
+                .map(|policy| retry_policy_with_defaults(Some(policy))),
+            request_id: self.request_id,
+            ..Default::default()
+        })
+    }
+}
+
+fn not_negative(what: &str, given: Option<&prost_types::Duration>) -> Result<Nanos, RpcError> {
+    match nanos(given) {
+        negative if negative < 0 => Err(RpcError::InvalidArgument(format!(
+            "Invalid {what}: it is negative."
+        ))),
+        length => Ok(length),
+    }
+}
+
+/// Refuses what a request asks for and this engine does not have.
+fn refuse_unknown(features: &[(&str, bool)]) -> Result<(), RpcError> {
+    match features.iter().find(|(_, is_asked_for)| *is_asked_for) {
+        Some((name, _)) => Err(RpcError::Unimplemented(format!(
+            "this engine does not implement {name}"
+        ))),
+        None => Ok(()),
+    }
+}

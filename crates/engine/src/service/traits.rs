@@ -1,0 +1,120 @@
+//! The generated service traits, each RPC handed to its group's file. What is not here answers
+//! UNIMPLEMENTED by name.
+
+use temporalio_protos::{
+    grpc::health::v1::{HealthCheckRequest, HealthCheckResponse},
+    temporal::api::{
+        operatorservice::v1 as operator,
+        workflowservice::v1::{self as workflow},
+    },
+};
+use tonic::Status;
+
+use super::Service;
+use crate::rpc::{Call, Health, OperatorService, WorkflowService};
+
+/// One RPC: its trait method, its request and response, and the function that does it.
+macro_rules! rpcs {
+    ($package:ident: $($method:ident($request:ident) -> $response:ident = $function:ident $(($call:ident))?;)*) => {
+        $(
+            async fn $method(&self, request: $package::$request, call: Call) -> Result<$package::$response, Status> {
+                let _ = &call;
+                Ok(Service::$function(self, request $(, rpcs!(@call $call call))?).await?)
+            }
+        )*
+    };
+    (@call call $call:ident) => { $call };
+}
+
+impl WorkflowService for Service {
+    async fn get_system_info(
+        &self,
+        _request: workflow::GetSystemInfoRequest,
+        _call: Call,
+    ) -> Result<workflow::GetSystemInfoResponse, Status> {
+        Ok(self.system_info())
+    }
+
+    async fn get_cluster_info(
+        &self,
+        _request: workflow::GetClusterInfoRequest,
+        _call: Call,
+    ) -> Result<workflow::GetClusterInfoResponse, Status> {
+        Ok(self.cluster_info())
+    }
+
+    /// Taken and not kept: nothing here reads it yet, and workers expect an answer.
+    async fn record_worker_heartbeat(
+        &self,
+        _request: workflow::RecordWorkerHeartbeatRequest,
+        _call: Call,
+    ) -> Result<workflow::RecordWorkerHeartbeatResponse, Status> {
+        Ok(workflow::RecordWorkerHeartbeatResponse::default())
+    }
+
+    rpcs! { workflow:
+        register_namespace(RegisterNamespaceRequest) -> RegisterNamespaceResponse = register_namespace;
+        describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse = describe_namespace;
+        list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse = list_namespaces;
+        start_workflow_execution(StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse = start_workflow;
+        signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest)
+            -> SignalWithStartWorkflowExecutionResponse = signal_with_start;
+        poll_workflow_task_queue(PollWorkflowTaskQueueRequest) -> PollWorkflowTaskQueueResponse
+            = poll_workflow_task(call);
+        respond_workflow_task_completed(RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedResponse
+            = workflow_task_completed(call);
+        respond_workflow_task_failed(RespondWorkflowTaskFailedRequest) -> RespondWorkflowTaskFailedResponse
+            = workflow_task_failed;
+        respond_query_task_completed(RespondQueryTaskCompletedRequest) -> RespondQueryTaskCompletedResponse
+            = query_task_completed;
+        reset_sticky_task_queue(ResetStickyTaskQueueRequest) -> ResetStickyTaskQueueResponse = reset_sticky;
+        shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse = shut_down_worker;
+        poll_activity_task_queue(PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse
+            = poll_activity_task(call);
+        respond_activity_task_completed(RespondActivityTaskCompletedRequest) -> RespondActivityTaskCompletedResponse
+            = activity_completed;
+        respond_activity_task_completed_by_id(RespondActivityTaskCompletedByIdRequest)
+            -> RespondActivityTaskCompletedByIdResponse = activity_completed_by_id;
+        respond_activity_task_failed(RespondActivityTaskFailedRequest) -> RespondActivityTaskFailedResponse
+            = activity_failed;
+        respond_activity_task_failed_by_id(RespondActivityTaskFailedByIdRequest)
+            -> RespondActivityTaskFailedByIdResponse = activity_failed_by_id;
+        respond_activity_task_canceled(RespondActivityTaskCanceledRequest) -> RespondActivityTaskCanceledResponse
+            = activity_canceled;
+        respond_activity_task_canceled_by_id(RespondActivityTaskCanceledByIdRequest)
+            -> RespondActivityTaskCanceledByIdResponse = activity_canceled_by_id;
+        record_activity_task_heartbeat(RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse
+            = activity_heartbeat;
+        record_activity_task_heartbeat_by_id(RecordActivityTaskHeartbeatByIdRequest)
+            -> RecordActivityTaskHeartbeatByIdResponse = activity_heartbeat_by_id;
+        signal_workflow_execution(SignalWorkflowExecutionRequest) -> SignalWorkflowExecutionResponse = signal;
+        request_cancel_workflow_execution(RequestCancelWorkflowExecutionRequest)
+            -> RequestCancelWorkflowExecutionResponse = request_cancel;
+        terminate_workflow_execution(TerminateWorkflowExecutionRequest) -> TerminateWorkflowExecutionResponse
+            = terminate;
+        query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse = query_workflow(call);
+        get_workflow_execution_history(GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse
+            = get_history(call);
+        describe_workflow_execution(DescribeWorkflowExecutionRequest) -> DescribeWorkflowExecutionResponse
+            = describe_workflow;
+        list_workflow_executions(ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse = list_workflows;
+        count_workflow_executions(CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse
+            = count_workflows;
+    }
+}
+
+impl OperatorService for Service {
+    rpcs! { operator:
+        add_search_attributes(AddSearchAttributesRequest) -> AddSearchAttributesResponse = add_search_attributes;
+        remove_search_attributes(RemoveSearchAttributesRequest) -> RemoveSearchAttributesResponse
+            = remove_search_attributes;
+        list_search_attributes(ListSearchAttributesRequest) -> ListSearchAttributesResponse
+            = list_search_attributes;
+    }
+}
+
+impl Health for Service {
+    async fn check(&self, request: HealthCheckRequest, _call: Call) -> Result<HealthCheckResponse, Status> {
+        Ok(self.health(request).await?)
+    }
+}

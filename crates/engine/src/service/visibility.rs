@@ -1,0 +1,113 @@
+//! Lists and counts of executions. They read beside the writer, from what is committed.
+
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse, ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse, count_workflow_executions_response::AggregationGroup,
+};
+
+use super::Service;
+use crate::{
+    rpc::RpcError,
+    store,
+    visibility::{self, Query, group_value},
+};
+
+/// Executions in a page where the request does not say.
+const PAGE: usize = 1_000;
+
+/// Why a list fails; tells SQLite's failures from the caller's.
+struct Failure(RpcError);
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "reading the engine's file failed"
+        );
+        Self(RpcError::Unavailable("the engine's file cannot be read".into()))
+    }
+}
+
+impl From<visibility::Error> for Failure {
+    fn from(error: visibility::Error) -> Self {
+        match error {
+            visibility::Error::Sqlite(error) => store::Error::from(error).into(),
+            other => Self(RpcError::InvalidArgument(other.to_string())),
+        }
+    }
+}
+
+impl Service {
+    pub(super) async fn list_workflows(
+        &self,
+        request: ListWorkflowExecutionsRequest,
+    ) -> Result<ListWorkflowExecutionsResponse, RpcError> {
+        let (namespace, query) = self.query(request.namespace, &request.query).await?;
+        let size = usize::try_from(request.page_size)
+            .ok()
+            .filter(|size| *size > 0)
+            .unwrap_or(PAGE)
+            .min(PAGE);
+        let token = request.next_page_token;
+        let page = self
+            .read(move |connection| Ok(visibility::list(connection, namespace, &query, size, &token)?))
+            .await?;
+        let executions = page
+            .executions
+            .iter()
+            .map(|row| row.info())
+            .collect::<Result<_, _>>();
+        let executions =
+            executions.map_err(|_| RpcError::Internal("a stored execution does not decode".into()))?;
+        Ok(ListWorkflowExecutionsResponse {
+            executions,
+            next_page_token: page.next_page_token,
+        })
+    }
+
+    pub(super) async fn count_workflows(
+        &self,
+        request: CountWorkflowExecutionsRequest,
+    ) -> Result<CountWorkflowExecutionsResponse, RpcError> {
+        let (namespace, query) = self.query(request.namespace, &request.query).await?;
+        let count = self
+            .read(move |connection| Ok(visibility::count(connection, namespace, &query)?))
+            .await?;
+        let groups = count.groups.into_iter();
+        Ok(CountWorkflowExecutionsResponse {
+            count: count.total,
+            groups: groups
+                .map(|(value, count)| AggregationGroup {
+                    group_values: vec![group_value(&value)],
+                    count,
+                })
+                .collect(),
+        })
+    }
+
+    /// The namespace's key and the query, checked against the namespace's attributes.
+    async fn query(&self, namespace: String, text: &str) -> Result<(i64, Query), RpcError> {
+        let (key, registry) = self
+            .host
+            .call(move |host| {
+                let key = host.namespaces.key_of(&namespace)?;
+                Ok((key, host.namespaces.registry(key)))
+            })
+            .await?;
+        let query = Query::parse(text, &*registry)
+            .map_err(|error| RpcError::InvalidArgument(format!("invalid query: {error}")))?;
+        Ok((i64::from(key), query))
+    }
+
+    async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, RpcError> {
+        let readers = self.readers.clone();
+        let task = tokio::task::spawn_blocking(move || readers.read(read));
+        let result = task
+            .await
+            .map_err(|_| RpcError::Internal("a read did not finish".into()))?;
+        result.map_err(|Failure(error)| error)
+    }
+}

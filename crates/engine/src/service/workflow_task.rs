@@ -1,0 +1,187 @@
+//! How workers answer workflow tasks.
+
+use temporalio_protos::temporal::api::enums::v1::QueryResultType;
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    PollWorkflowTaskQueueResponse, ResetStickyTaskQueueRequest, ResetStickyTaskQueueResponse,
+    RespondQueryTaskCompletedRequest, RespondQueryTaskCompletedResponse, RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskCompletedResponse, RespondWorkflowTaskFailedRequest,
+    RespondWorkflowTaskFailedResponse,
+};
+
+use super::Service;
+use crate::{
+    clock::nanos,
+    core::{Completion, Outcome, Sticky},
+    host::{
+        Host,
+        matching::{QueueId, QueueKind},
+    },
+    rpc::{Call, RpcError},
+    token::{self, TaskToken},
+};
+
+/// What an unset sticky time-out means: 5 s, as the SDKs' default.
+const STICKY_TIMEOUT: i64 = 5 * crate::clock::SECOND;
+
+impl Service {
+    pub(super) async fn workflow_task_completed(
+        &self,
+        request: RespondWorkflowTaskCompletedRequest,
+        call: Call,
+    ) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
+        let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        if request.intermediate_page || request.page_number != 0 {
+            return Err(RpcError::Unimplemented(
+                "this engine does not implement paged completions".into(),
+            ));
+        }
+        // A refused completion changes the run, so its error travels as a value: past the commit.
+        self.host
+            .call(move |host| Ok(complete(host, &token, request, call.in_process)))
+            .await?
+    }
+
+    pub(super) async fn workflow_task_failed(
+        &self,
+        request: RespondWorkflowTaskFailedRequest,
+    ) -> Result<RespondWorkflowTaskFailedResponse, RpcError> {
+        let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        self.host
+            .call(move |host| {
+                let cause = request.cause();
+                host.change(token.run, |run, now| {
+                    run.fail_workflow_task(
+                        now,
+                        token.started_event_id,
+                        token.attempt,
+                        cause,
+                        request.failure,
+                        &request.identity,
+                    )
+                })
+            })
+            .await?;
+        Ok(RespondWorkflowTaskFailedResponse {})
+    }
+
+    pub(super) async fn query_task_completed(
+        &self,
+        request: RespondQueryTaskCompletedRequest,
+    ) -> Result<RespondQueryTaskCompletedResponse, RpcError> {
+        let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        let answer = match request.completed_type() {
+            QueryResultType::Failed => Err(RpcError::QueryFailed {
+                message: request.error_message,
+                failure: request.failure.map(Box::new),
+            }),
+            _ => Ok(request.query_result),
+        };
+        self.host
+            .call(move |host| {
+                if host.queries.answer(token.query, answer) {
+                    return Ok(());
+                }
+                Err(RpcError::NotFound(
+                    "Query task not found, or already expired.".into(),
+                ))
+            })
+            .await?;
+        Ok(RespondQueryTaskCompletedResponse {})
+    }
+
+    pub(super) async fn reset_sticky(
+        &self,
+        request: ResetStickyTaskQueueRequest,
+    ) -> Result<ResetStickyTaskQueueResponse, RpcError> {
+        self.host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&request.namespace)?;
+                let key = host.find(namespace, &request.execution.unwrap_or_default())?;
+                host.change(key, |run, _| {
+                    run.check_running()?;
+                    run.sticky = None;
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(ResetStickyTaskQueueResponse {})
+    }
+}
+
+fn complete(
+    host: &mut Host,
+    token: &TaskToken,
+    request: RespondWorkflowTaskCompletedRequest,
+    in_process: bool,
+) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
+    let key = token.run;
+    let sticky = request.sticky_attributes.and_then(|attributes| {
+        let queue = attributes
+            .worker_task_queue
+            .filter(|queue| !queue.name.is_empty())?;
+        let timeout = match nanos(attributes.schedule_to_start_timeout.as_ref()) {
+            0 => STICKY_TIMEOUT,
+            given => given,
+        };
+        Some(Sticky {
+            task_queue: queue.name,
+            schedule_to_start: timeout,
+        })
+    });
+    let identity = request.identity;
+    let completion = Completion {
+        started_event_id: token.started_event_id,
+        attempt: token.attempt,
+        commands: request.commands,
+        identity: identity.clone(),
+        sticky: sticky.clone(),
+        force_new_task: request.force_create_new_workflow_task,
+        sdk_metadata: request.sdk_metadata,
+        metering_metadata: request.metering_metadata,
+    };
+    let namespace = host.run(key)?.state.namespace_key;
+    let check = host.attribute_check(namespace);
+    // The answer may carry the next task, so the run's tasks are offered only after that.
+    let outcome = host.change_quietly(key, |run, now| {
+        run.complete_workflow_task(now, completion, &*check)
+    })?;
+    let eager = match outcome {
+        Outcome::Applied { eager_activities } => eager_activities,
+        Outcome::Refused(error) => {
+            host.settle(key)?;
+            host.release_queries(key)?;
+            return Err(error);
+        }
+    };
+
+    let mut response = RespondWorkflowTaskCompletedResponse::default();
+    for scheduled_event_id in eager {
+        let started = host.start_activity(key, scheduled_event_id, 1, &identity, in_process)?;
+        response.activity_tasks.extend(started.map(|(task, _)| task));
+    }
+    host.answer_queries(key, request.query_results)?;
+    if request.return_new_workflow_task {
+        response.workflow_task = next_task(host, key, namespace, sticky, &identity)?;
+    }
+    host.settle(key)?;
+    Ok(response)
+}
+
+/// The run's next workflow task, for the worker that completed the last one.
+fn next_task(
+    host: &mut Host,
+    key: i64,
+    namespace: u32,
+    sticky: Option<Sticky>,
+    identity: &str,
+) -> Result<Option<PollWorkflowTaskQueueResponse>, RpcError> {
+    let Some(sticky) = sticky else { return Ok(None) };
+    let queue = QueueId {
+        namespace,
+        kind: QueueKind::Workflow,
+        name: sticky.task_queue,
+    };
+    Ok(host
+        .start_workflow_task(&queue, key, None, identity)?
+        .map(|(task, _)| task))
+}

@@ -1,0 +1,189 @@
+//! Runs and histories on disk.
+
+use prost::Message as _;
+use rusqlite::{OptionalExtension as _, Row, params};
+use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
+
+use super::{Error, Store};
+use crate::{
+    clock::Nanos,
+    core::{Run, RunKey, RunState},
+};
+
+/// A run, by the ids that clients know it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRef {
+    pub key: RunKey,
+    pub run_id: String,
+}
+
+/// The narrow row of an open run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenRun {
+    pub wake_at: Option<Nanos>,
+    /// It has tasks for a task queue.
+    pub ready: bool,
+}
+
+impl Store {
+    /// The key that the next run gets.
+    pub fn next_run_key(&self) -> Result<RunKey, Error> {
+        let last: Option<RunKey> = self
+            .connection()
+            .query_row("SELECT max(key) FROM run", [], |row| row.get(0))?;
+        Ok(last.unwrap_or(0) + 1)
+    }
+
+    /// The newest run of a workflow id.
+    pub fn current_run(&self, namespace: u32, workflow_id: &str) -> Result<Option<RunRef>, Error> {
+        let mut statement = self.connection().prepare_cached(
+            "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 ORDER BY key DESC LIMIT 1",
+        )?;
+        Ok(statement
+            .query_row(params![namespace, workflow_id], run_ref)
+            .optional()?)
+    }
+
+    /// The run of this workflow id and run id.
+    pub fn find_run(&self, namespace: u32, workflow_id: &str, run_id: &str) -> Result<Option<RunRef>, Error> {
+        let mut statement = self.connection().prepare_cached(
+            "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
+        )?;
+        Ok(statement
+            .query_row(params![namespace, workflow_id, run_id], run_ref)
+            .optional()?)
+    }
+
+    /// Reads a run with its whole history.
+    pub fn load_run(&self, key: RunKey) -> Result<Option<Run>, Error> {
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT state FROM run WHERE key = ?1")?;
+        let state = statement.query_row([key], |row| {
+            let bytes = row.get_ref(0)?.as_blob()?;
+            Ok(RunState::decode(bytes))
+        });
+        let Some(state) = state.optional()? else {
+            return Ok(None);
+        };
+        let state = state.map_err(|_| Error::Damaged {
+            what: format!("the state of run {key}"),
+        })?;
+        Ok(Some(Run::load(key, state, self.load_history(key)?)))
+    }
+
+    fn load_history(&self, key: RunKey) -> Result<Vec<HistoryEvent>, Error> {
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT events FROM history WHERE key = ?1 ORDER BY first_event")?;
+        let mut rows = statement.query([key])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let batch = History::decode(bytes).map_err(|_| Error::Damaged {
+                what: format!("the history of run {key}"),
+            })?;
+            events.extend(batch.events);
+        }
+        Ok(events)
+    }
+
+    /// Makes a run findable by its workflow id. Done at once, so that a start later in the same
+    /// batch finds it.
+    pub fn insert_run_id(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
+        self.begin()?;
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![state.namespace_key, state.workflow_id, key, state.run_id])?;
+        Ok(())
+    }
+
+    /// Writes a run's state.
+    pub fn put_state(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
+        self.begin()?;
+        self.connection()
+            .prepare_cached("INSERT OR REPLACE INTO run (key, state) VALUES (?1, ?2)")?
+            .execute(params![key, state.encode_to_vec()])?;
+        Ok(())
+    }
+
+    /// Appends events to a run's history. `events` are consecutive.
+    pub fn append_history(&mut self, key: RunKey, events: &[HistoryEvent]) -> Result<(), Error> {
+        let Some(first) = events.first() else {
+            return Ok(());
+        };
+        self.begin()?;
+        let bytes = encode_history(events);
+        self.connection()
+            .prepare_cached("INSERT INTO history (key, first_event, events) VALUES (?1, ?2, ?3)")?
+            .execute(params![key, first.event_id, bytes])?;
+        Ok(())
+    }
+
+    /// Writes or, for a closed run (none), removes the narrow row of a run.
+    pub fn put_open_run(&mut self, key: RunKey, open: Option<OpenRun>) -> Result<(), Error> {
+        self.begin()?;
+        match open {
+            Some(OpenRun { wake_at, ready }) => self
+                .connection()
+                .prepare_cached("INSERT OR REPLACE INTO open_run (key, wake_at, ready) VALUES (?1, ?2, ?3)")?
+                .execute(params![key, wake_at, ready])?,
+            None => self
+                .connection()
+                .prepare_cached("DELETE FROM open_run WHERE key = ?1")?
+                .execute([key])?,
+        };
+        Ok(())
+    }
+
+    /// The narrow row of a run.
+    pub fn open_run(&self, key: RunKey) -> Result<Option<OpenRun>, Error> {
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT wake_at, ready FROM open_run WHERE key = ?1")?;
+        let read = |row: &Row<'_>| {
+            Ok(OpenRun {
+                wake_at: row.get(0)?,
+                ready: row.get(1)?,
+            })
+        };
+        Ok(statement.query_row([key], read).optional()?)
+    }
+
+    /// Goes through the open runs in the order they were started.
+    pub fn each_open_run(&self, mut each: impl FnMut(RunKey, OpenRun)) -> Result<(), Error> {
+        let mut statement = self
+            .connection()
+            .prepare("SELECT key, wake_at, ready FROM open_run ORDER BY key")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(
+                row.get(0)?,
+                OpenRun {
+                    wake_at: row.get(1)?,
+                    ready: row.get(2)?,
+                },
+            );
+        }
+        Ok(())
+    }
+}
+
+fn run_ref(row: &Row<'_>) -> rusqlite::Result<RunRef> {
+    Ok(RunRef {
+        key: row.get(0)?,
+        run_id: row.get(1)?,
+    })
+}
+
+/// The encoded `History` of `events`, without first copying them into one.
+fn encode_history(events: &[HistoryEvent]) -> Vec<u8> {
+    let size = events.iter().map(|event| event.encoded_len() + 6).sum();
+    let mut bytes = Vec::with_capacity(size);
+    for event in events {
+        prost::encoding::message::encode(1, event, &mut bytes);
+    }
+    bytes
+}

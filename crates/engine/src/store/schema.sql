@@ -1,0 +1,42 @@
+-- The engine's file. Times are nanoseconds since the Unix epoch.
+
+CREATE TABLE IF NOT EXISTS meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS namespace (
+    key  INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    info BLOB NOT NULL              -- protobuf: NamespaceRecord
+);
+
+-- One row a run: what the engine keeps beside the history (protobuf: RunState).
+CREATE TABLE IF NOT EXISTS run (
+    key   INTEGER PRIMARY KEY,      -- counts up; the newest run of a workflow id has the highest
+    state BLOB NOT NULL
+);
+
+-- Workflow id to runs. The one with the highest key is the current one.
+CREATE TABLE IF NOT EXISTS run_id (
+    namespace   INTEGER NOT NULL,
+    workflow_id TEXT NOT NULL,
+    key         INTEGER NOT NULL,
+    run_id      TEXT NOT NULL,
+    PRIMARY KEY (namespace, workflow_id, key)
+) WITHOUT ROWID;
+
+-- The open runs, narrow, so that a start with a million of them is quick.
+CREATE TABLE IF NOT EXISTS open_run (
+    key     INTEGER PRIMARY KEY,
+    wake_at INTEGER,                -- NULL: only a request moves it
+    ready   INTEGER NOT NULL        -- 1: it has tasks for a task queue
+);
+
+-- Histories, in the batches they were written in (protobuf: temporal.api.history.v1.History).
+CREATE TABLE IF NOT EXISTS history (
+    key         INTEGER NOT NULL,
+    first_event INTEGER NOT NULL,
+    events      BLOB NOT NULL,
+    PRIMARY KEY (key, first_event)
+) WITHOUT ROWID;

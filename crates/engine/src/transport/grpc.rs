@@ -1,0 +1,198 @@
+//! The gRPC port. Messages pass through as bytes; the dispatch decodes them.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, BufMut, Bytes};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    server::{Grpc, NamedService, UnaryService},
+    transport::{Server, server::TcpConnectInfo},
+};
+
+use super::{dispatch, timeout};
+use crate::{Error, rpc::Call, service::Service};
+
+/// Bytes of one message: a little more than clients may send, so that they get the engine's own error.
+const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Serves the engine's gRPC API on `listener` until `shutdown` resolves and the calls under way have
+/// been answered.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    engine: &crate::Handle,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let service = engine.service();
+    Server::builder()
+        .tcp_nodelay(true)
+        .http2_adaptive_window(Some(true))
+        .add_service(Endpoint::<Workflow>::new(service))
+        .add_service(Endpoint::<Operator>::new(service))
+        .add_service(Endpoint::<Health>::new(service))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown)
+        .await
+        .map_err(Error::Serve)
+}
+
+macro_rules! names {
+    ($($name:ident = $full:literal;)*) => {
+        $(
+            #[derive(Clone, Copy, Debug)]
+            struct $name;
+            impl NamedService for Endpoint<$name> {
+                const NAME: &'static str = $full;
+            }
+        )*
+    };
+}
+
+names! {
+    Workflow = "temporal.api.workflowservice.v1.WorkflowService";
+    Operator = "temporal.api.operatorservice.v1.OperatorService";
+    Health = "grpc.health.v1.Health";
+}
+
+/// One gRPC service on the port.
+#[derive(Clone, Debug)]
+struct Endpoint<N> {
+    service: Service,
+    name: std::marker::PhantomData<N>,
+}
+
+impl<N> Endpoint<N> {
+    fn new(service: &Service) -> Self {
+        Self {
+            service: service.clone(),
+            name: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<N> tower::Service<http::Request<Body>> for Endpoint<N> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let service = self.service.clone();
+        Box::pin(async move {
+            let path = request.uri().path().to_owned();
+            let call = Call {
+                timeout: timeout(request.headers()),
+                in_process: false,
+            };
+            if should_refuse_gzip(&request) {
+                return Ok(no_gzip().into_http());
+            }
+            let method = Method { service, path, call };
+            let mut grpc = Grpc::new(BytesCodec)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(MESSAGE_BYTES)
+                .max_encoding_message_size(usize::MAX);
+            Ok(grpc.unary(method, request).await)
+        })
+    }
+}
+
+/// Whether to refuse this compressed request so that the client goes on without compression: on the
+/// same machine gzip costs more than half of the throughput and saves nothing. The SDKs ask for the
+/// system's info first and drop gzip for good where that is refused.
+fn should_refuse_gzip(request: &http::Request<Body>) -> bool {
+    let peer = request
+        .extensions()
+        .get::<TcpConnectInfo>()
+        .and_then(TcpConnectInfo::remote_addr);
+    let is_local = peer.is_some_and(|peer: SocketAddr| peer.ip().is_loopback());
+    let is_gzip = request
+        .headers()
+        .get("grpc-encoding")
+        .is_some_and(|encoding| encoding == "gzip");
+    is_local && is_gzip && request.uri().path().ends_with("/GetSystemInfo")
+}
+
+fn no_gzip() -> Status {
+    Status::unimplemented("grpc: Decompressor is not installed for grpc-encoding \"gzip\"")
+}
+
+/// The called method.
+struct Method {
+    service: Service,
+    path: String,
+    call: Call,
+}
+
+impl UnaryService<Bytes> for Method {
+    type Response = Vec<u8>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Status>> + Send>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let (service, path, call) = (
+            self.service.clone(),
+            std::mem::take(&mut self.path),
+            self.call.clone(),
+        );
+        Box::pin(async move {
+            let (name, method) = path
+                .trim_start_matches('/')
+                .split_once('/')
+                .unwrap_or((&path, ""));
+            let answer = dispatch(&service, name, method, request.into_inner(), call).await?;
+            Ok(Response::new(answer))
+        })
+    }
+}
+
+/// Messages as bytes.
+#[derive(Clone, Copy, Debug)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, target: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        target.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(source.copy_to_bytes(source.remaining())))
+    }
+}

@@ -1,0 +1,54 @@
+//! The ways to the services: a gRPC port, and the SDK's client in the same process.
+
+mod grpc;
+mod in_process;
+
+pub use grpc::serve;
+pub(crate) use in_process::connection_options;
+
+use bytes::Bytes;
+use tonic::Status;
+
+use crate::{
+    rpc::{Call, dispatch_health, dispatch_operator_service, dispatch_workflow_service},
+    service::Service,
+};
+
+/// Calls `method` of the gRPC service `name` with an encoded request.
+async fn dispatch(
+    service: &Service,
+    name: &str,
+    method: &str,
+    request: Bytes,
+    call: Call,
+) -> Result<Vec<u8>, Status> {
+    match name {
+        "temporal.api.workflowservice.v1.WorkflowService" => {
+            dispatch_workflow_service(service, method, request, call).await
+        }
+        "temporal.api.operatorservice.v1.OperatorService" => {
+            dispatch_operator_service(service, method, request, call).await
+        }
+        "grpc.health.v1.Health" => dispatch_health(service, method, request, call).await,
+        other => Err(crate::rpc::unimplemented(other, method)),
+    }
+}
+
+/// The time that a `grpc-timeout` header leaves.
+///
+/// Source: gRPC over HTTP/2, "Timeout".
+fn timeout(headers: &http::HeaderMap) -> Option<std::time::Duration> {
+    use std::time::Duration;
+    let value = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number.saturating_mul(3_600)),
+        "M" => Duration::from_secs(number.saturating_mul(60)),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}

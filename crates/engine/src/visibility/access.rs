@@ -1,0 +1,161 @@
+//! Ways by which rows are reached: indexes that the conditions of a query allow.
+
+use std::cmp::Ordering;
+
+use rusqlite::types::Value;
+
+use super::attribute::AttributeId;
+use super::sql::Sql;
+
+/// A set of executions that an index finds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Access {
+    /// Of these workflow types; each type's in the default order.
+    Types(Vec<Value>),
+    /// Of these statuses, all of them in the partial index; each status's in the default order.
+    Statuses(Vec<Value>),
+    /// With these values of an attribute; each value's in the default order.
+    Stored(AttributeId, Vec<Value>),
+    /// With a value of an attribute in a range.
+    StoredRange(AttributeId, Range),
+    WorkflowIds(Vec<Value>),
+    WorkflowIdRange(Range),
+    Parents(Vec<Value>),
+    Roots(Vec<Value>),
+    StartRange(Range),
+}
+
+impl Access {
+    /// A query of the keys. It may give a key more than once.
+    pub(super) fn keys(&self, scope: i64) -> Sql {
+        let mut sql = Sql::default();
+        let execution = |sql: &mut Sql, index: &str, column: &str| {
+            sql.push("SELECT key FROM execution INDEXED BY ")
+                .push(index)
+                .push(" WHERE scope = ")
+                .bind(scope);
+            sql.push(" AND ").push(column);
+        };
+        let stored = |sql: &mut Sql, id: AttributeId| {
+            sql.push("SELECT key FROM execution_attribute WHERE scope = ")
+                .bind(scope);
+            sql.push(" AND attribute = ").bind(id.stored()).push(" AND value");
+        };
+        match self {
+            Access::Types(values) => {
+                execution(&mut sql, "execution_by_type", "workflow_type IN ");
+                sql.bind_list(values);
+            }
+            Access::Statuses(values) => {
+                execution(
+                    &mut sql,
+                    "execution_by_status",
+                    "status BETWEEN 3 AND 7 AND status IN ",
+                );
+                sql.bind_list(values);
+            }
+            Access::Stored(id, values) => {
+                stored(&mut sql, *id);
+                sql.push(" IN ").bind_list(values);
+            }
+            Access::StoredRange(id, range) => {
+                stored(&mut sql, *id);
+                sql.push(" IS NOT NULL");
+                range.push_to(&mut sql, "value");
+            }
+            Access::WorkflowIds(values) => {
+                execution(&mut sql, "execution_by_workflow_id", "workflow_id IN ");
+                sql.bind_list(values);
+            }
+            Access::WorkflowIdRange(range) => {
+                execution(&mut sql, "execution_by_workflow_id", "workflow_id IS NOT NULL");
+                range.push_to(&mut sql, "workflow_id");
+            }
+            Access::Parents(values) => {
+                execution(&mut sql, "execution_by_parent", "parent_workflow_id IN ");
+                sql.bind_list(values);
+            }
+            Access::Roots(values) => {
+                execution(&mut sql, "execution_by_root", "root_workflow_id IN ");
+                sql.bind_list(values).push(" UNION ALL ");
+                // An execution that is its own root.
+                execution(&mut sql, "execution_by_workflow_id", "workflow_id IN ");
+                sql.bind_list(values);
+            }
+            Access::StartRange(range) => {
+                execution(&mut sql, "execution_by_start", "start_time IS NOT NULL");
+                range.push_to(&mut sql, "start_time");
+            }
+        }
+        sql
+    }
+
+    /// The values within each of which rows come in the default order, if there are such.
+    pub(super) fn ordered_values(&self) -> Option<&[Value]> {
+        match self {
+            Access::Types(values) | Access::Statuses(values) | Access::Stored(_, values) => Some(values),
+            _ => None,
+        }
+    }
+}
+
+/// A bound and whether it is itself included.
+type Bound = Option<(Value, bool)>;
+
+/// Values between two bounds, each optional.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Range {
+    low: Bound,
+    high: Bound,
+}
+
+impl Range {
+    pub(super) fn above(value: Value, included: bool) -> Range {
+        Range {
+            low: Some((value, included)),
+            high: None,
+        }
+    }
+
+    pub(super) fn below(value: Value, included: bool) -> Range {
+        Range {
+            low: None,
+            high: Some((value, included)),
+        }
+    }
+
+    /// The values in both ranges, or in a somewhat larger range.
+    pub(super) fn and(self, other: Range) -> Range {
+        Range {
+            low: tighter(self.low, other.low, Ordering::Greater),
+            high: tighter(self.high, other.high, Ordering::Less),
+        }
+    }
+
+    fn push_to(&self, sql: &mut Sql, column: &str) {
+        for (bound, open, closed) in [(&self.low, " > ", " >= "), (&self.high, " < ", " <= ")] {
+            if let Some((value, included)) = bound {
+                sql.push(" AND ")
+                    .push(column)
+                    .push(if *included { closed } else { open })
+                    .bind(value.clone());
+            }
+        }
+    }
+}
+
+fn tighter(a: Bound, b: Bound, wanted: Ordering) -> Bound {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            let order = match (&a.0, &b.0) {
+                (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
+                (Value::Text(a), Value::Text(b)) => a.cmp(b),
+                // Of mixed numbers either bound is right: the condition itself is still tested on each row.
+                _ => wanted,
+            };
+            let take_b = order != wanted && (order != Ordering::Equal || a.1);
+            Some(if take_b { b } else { a })
+        }
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,244 @@
+//! What the top-level conditions of a query say about where its executions are to be found.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::Value;
+
+use super::access::{Access, Range};
+use super::attribute::{AttributeId, AttributeType, Column, Field};
+use super::builtin::DIVISION;
+use super::filter::{Filter, Operator, Query};
+use super::sql::after_prefix;
+
+/// `order_time` of an open execution.
+pub(super) const OPEN: i64 = i64::MAX;
+/// How many values an access may list: each costs a statement.
+const MAX_VALUES: usize = 16;
+/// The bits of the open statuses (1 running, 8 paused) and of those in the partial index (3 to 7).
+const OPEN_STATUSES: u32 = 1 << 1 | 1 << 8;
+const INDEXED_STATUSES: u32 = 0b1111_1000;
+
+/// Conclusions from a query, each of which holds for all executions that it selects.
+#[derive(Debug, PartialEq)]
+pub(super) struct Analysis {
+    /// The scopes to look in.
+    pub(super) scopes: Vec<i64>,
+    /// The least and the greatest `order_time`.
+    pub(super) low: i64,
+    pub(super) high: i64,
+    /// Sets of executions each of which holds all that are selected.
+    pub(super) accesses: Vec<Access>,
+    /// The statuses possible, by bit.
+    statuses: u32,
+    stored_ranges: BTreeMap<AttributeId, Range>,
+    start_range: Option<Range>,
+}
+
+/// Draws the conclusions.
+pub(super) fn analyse(query: &Query, namespace_key: i64) -> Analysis {
+    let mut analysis = Analysis {
+        scopes: if query.divisions {
+            vec![namespace_key, -namespace_key]
+        } else {
+            vec![namespace_key]
+        },
+        low: i64::MIN,
+        high: OPEN,
+        accesses: Vec::new(),
+        statuses: u32::MAX,
+        stored_ranges: BTreeMap::new(),
+        start_range: None,
+    };
+    if let Some(filter) = &query.filter {
+        analysis.conjunct(filter);
+    }
+    analysis.finish();
+    analysis
+}
+
+impl Analysis {
+    fn conjunct(&mut self, filter: &Filter) {
+        match filter {
+            Filter::All(parts) => parts.iter().for_each(|part| self.conjunct(part)),
+            Filter::Compare {
+                field,
+                operator,
+                value,
+            } => self.compare(*field, *operator, value),
+            Filter::In {
+                field,
+                values,
+                negated: false,
+            } => self.one_of(*field, values),
+            Filter::In {
+                field: Field::Column(Column::ExecutionStatus, _),
+                values,
+                negated: true,
+            } => {
+                self.statuses &= !bits(values);
+            }
+            Filter::Between {
+                field,
+                low,
+                high,
+                negated: false,
+            } => {
+                self.compare(*field, Operator::GreaterOrEqual, low);
+                self.compare(*field, Operator::LessOrEqual, high);
+            }
+            Filter::Prefix {
+                field,
+                prefix,
+                negated: false,
+            } => {
+                let mut range = Range::above(Value::Text(prefix.clone()), true);
+                if let Some(end) = after_prefix(prefix) {
+                    range = range.and(Range::below(Value::Text(end), false));
+                }
+                match field {
+                    Field::Column(Column::WorkflowId, _) => {
+                        self.accesses.push(Access::WorkflowIdRange(range))
+                    }
+                    Field::Stored(id) => self.stored_range(*id, range),
+                    Field::Column(..) => {}
+                }
+            }
+            Filter::Null {
+                field: Field::Column(Column::CloseTime, _),
+                negated,
+            } => {
+                if *negated {
+                    self.high = self.high.min(OPEN - 1);
+                } else {
+                    self.low = OPEN;
+                }
+            }
+            Filter::Null {
+                field: Field::Stored(DIVISION),
+                negated,
+            } => {
+                self.scopes.retain(|scope| (*scope < 0) == *negated);
+            }
+            Filter::Contains {
+                field: Field::Stored(id),
+                values,
+                negated: false,
+            } => self.stored(*id, values),
+            Filter::Words {
+                field: Field::Stored(id),
+                runs,
+                negated: false,
+            } => {
+                let longest = |run: &Vec<String>| run.iter().max_by_key(|word| word.len()).cloned();
+                let words: Vec<Value> = runs.iter().filter_map(longest).map(Value::Text).collect();
+                self.stored(*id, &words);
+            }
+            _ => {}
+        }
+    }
+
+    fn compare(&mut self, field: Field, operator: Operator, value: &Value) {
+        let range = match operator {
+            Operator::Equal => return self.one_of(field, std::slice::from_ref(value)),
+            Operator::NotEqual => {
+                if let Field::Column(Column::ExecutionStatus, _) = field {
+                    self.statuses &= !bits(std::slice::from_ref(value));
+                }
+                return;
+            }
+            Operator::Greater => Range::above(value.clone(), false),
+            Operator::GreaterOrEqual => Range::above(value.clone(), true),
+            Operator::Less => Range::below(value.clone(), false),
+            Operator::LessOrEqual => Range::below(value.clone(), true),
+        };
+        let lower = matches!(operator, Operator::Greater | Operator::GreaterOrEqual);
+        match (field, value) {
+            (Field::Column(Column::StartTime, _), Value::Integer(time)) => {
+                // Nothing closes before it starts.
+                if lower {
+                    self.low = self.low.max(*time);
+                }
+                self.start_range = Some(self.start_range.take().unwrap_or_default().and(range));
+            }
+            (Field::Column(Column::CloseTime, _), Value::Integer(time)) => {
+                self.high = self.high.min(if lower { OPEN - 1 } else { *time });
+                if lower {
+                    self.low = self.low.max(*time);
+                }
+            }
+            (Field::Column(Column::WorkflowId, _), _) => self.accesses.push(Access::WorkflowIdRange(range)),
+            (Field::Stored(id), _) => self.stored_range(id, range),
+            _ => {}
+        }
+    }
+
+    fn one_of(&mut self, field: Field, values: &[Value]) {
+        match field {
+            Field::Column(Column::ExecutionStatus, _) => self.statuses &= bits(values),
+            Field::Column(Column::StartTime | Column::CloseTime, _) => {
+                if let [value] = values {
+                    self.compare(field, Operator::GreaterOrEqual, value);
+                    self.compare(field, Operator::LessOrEqual, value);
+                }
+            }
+            Field::Stored(id) => {
+                if id == DIVISION {
+                    self.scopes.retain(|scope| *scope < 0);
+                }
+                self.stored(id, values);
+            }
+            _ if values.len() > MAX_VALUES => {}
+            Field::Column(Column::WorkflowType, _) => self.accesses.push(Access::Types(values.to_vec())),
+            Field::Column(Column::WorkflowId, _) => self.accesses.push(Access::WorkflowIds(values.to_vec())),
+            Field::Column(Column::ParentWorkflowId, _) => {
+                self.accesses.push(Access::Parents(values.to_vec()))
+            }
+            Field::Column(Column::RootWorkflowId, _) => self.accesses.push(Access::Roots(values.to_vec())),
+            Field::Column(..) => {}
+        }
+    }
+
+    fn stored(&mut self, id: AttributeId, values: &[Value]) {
+        if values.len() <= MAX_VALUES {
+            self.accesses.push(Access::Stored(id, values.to_vec()));
+        }
+    }
+
+    fn stored_range(&mut self, id: AttributeId, range: Range) {
+        // Of a text the index has words, not the whole.
+        if id.ty() != AttributeType::Text {
+            let so_far = self.stored_ranges.remove(&id).unwrap_or_default();
+            self.stored_ranges.insert(id, so_far.and(range));
+        }
+    }
+
+    fn finish(&mut self) {
+        if self.statuses & !OPEN_STATUSES == 0 {
+            self.low = OPEN;
+        }
+        if self.statuses & OPEN_STATUSES == 0 {
+            self.high = self.high.min(OPEN - 1);
+        }
+        if self.statuses & !INDEXED_STATUSES == 0 && self.statuses != 0 {
+            let statuses = (3..=7).filter(|status| self.statuses & (1 << status) != 0);
+            self.accesses
+                .push(Access::Statuses(statuses.map(Value::Integer).collect()));
+        }
+        let ranges = std::mem::take(&mut self.stored_ranges);
+        self.accesses.extend(
+            ranges
+                .into_iter()
+                .map(|(id, range)| Access::StoredRange(id, range)),
+        );
+        self.accesses
+            .extend(self.start_range.take().map(Access::StartRange));
+    }
+}
+
+fn bits(values: &[Value]) -> u32 {
+    let bit = |value: &Value| match value {
+        Value::Integer(status @ 0..=31) => 1 << status,
+        _ => 0,
+    };
+    values.iter().map(bit).fold(0, |all, bit| all | bit)
+}

@@ -1,0 +1,191 @@
+//! Runs list queries, page by page.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::access::Access;
+use super::analysis::{Analysis, OPEN, analyse};
+use super::error::Error;
+use super::filter::Query;
+use super::order::{after, order_by};
+use super::plan::{Way, choose};
+use super::row::{COLUMN_COUNT, COLUMNS, ExecutionRow};
+use super::sql::{Sql, field_sql};
+use super::token::Place;
+
+/// A page of a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    pub executions: Vec<ExecutionRow>,
+    /// Empty after the last page.
+    pub next_page_token: Vec<u8>,
+}
+
+/// The executions that `query` selects, at most `page_size` of them (at least 1), after the place of `page_token`
+/// (empty: from the beginning). Pages follow the order itself, so that an execution which stays where it is in the
+/// order is on exactly one page, whatever starts and closes meanwhile.
+///
+/// # Errors
+/// A token that is not of such a query, and those of the file.
+pub fn list(
+    conn: &Connection,
+    namespace_key: i64,
+    query: &Query,
+    page_size: usize,
+    page_token: &[u8],
+) -> Result<Page, Error> {
+    let page_size = page_size.clamp(1, 100_000);
+    let analysis = analyse(query, namespace_key);
+    let mut rows = Vec::new();
+    let default_order = query.order.is_empty();
+    let place = Place::decode(page_token, if default_order { 3 } else { query.order.len() + 1 })?;
+    for scope in &analysis.scopes {
+        let way = choose(conn, &analysis, *scope)?;
+        let list = List {
+            query,
+            analysis: &analysis,
+            scope: *scope,
+            place: place.as_ref(),
+            limit: page_size + 1,
+        };
+        for sql in list.statements(&way) {
+            let mut statement = conn.prepare_cached(&sql.text)?;
+            let mut found = statement.query(params_from_iter(&sql.params))?;
+            while let Some(row) = found.next()? {
+                let execution = ExecutionRow::read(row)?;
+                let mut place: Vec<Value> = if default_order {
+                    let order_time = execution.close_time.unwrap_or(OPEN);
+                    vec![order_time.into(), execution.start_time.into()]
+                } else {
+                    let values = COLUMN_COUNT..COLUMN_COUNT + query.order.len();
+                    values.map(|index| row.get(index)).collect::<Result<_, _>>()?
+                };
+                place.push(execution.key.into());
+                rows.push((Place(place), execution));
+            }
+        }
+    }
+    // Each statement gives its rows in order, but there may be several.
+    rows.sort_by(|(a, _), (b, _)| super::order::compare(&query.order, a, b));
+    rows.dedup_by_key(|(_, execution)| execution.key);
+    let more = rows.len() > page_size;
+    rows.truncate(page_size);
+    let next_page_token = match rows.last() {
+        Some((place, _)) if more => place.encode(),
+        _ => Vec::new(),
+    };
+    Ok(Page {
+        executions: rows.into_iter().map(|(_, execution)| execution).collect(),
+        next_page_token,
+    })
+}
+
+struct List<'a> {
+    query: &'a Query,
+    analysis: &'a Analysis,
+    scope: i64,
+    place: Option<&'a Place>,
+    limit: usize,
+}
+
+impl List<'_> {
+    /// The statements that together give the rows.
+    fn statements(&self, way: &Way<'_>) -> Vec<Sql> {
+        match way {
+            Way::Ordered(
+                access @ (Access::Types(values) | Access::Statuses(values) | Access::Stored(_, values)),
+            ) if self.query.order.is_empty() => {
+                values.iter().map(|value| self.ordered(access, value)).collect()
+            }
+            Way::Small(access) => vec![self.small(access)],
+            _ => vec![self.all()],
+        }
+    }
+
+    fn all(&self) -> Sql {
+        let index = match self.query.order.as_slice() {
+            [term] if super::sql::never_null(term.field) => "execution_by_start",
+            _ => "execution_by_order",
+        };
+        let mut sql = self.select();
+        sql.push(" FROM execution e INDEXED BY ")
+            .push(index)
+            .push(" WHERE e.scope = ")
+            .bind(self.scope);
+        self.rest(sql, "e")
+    }
+
+    fn small(&self, access: &Access) -> Sql {
+        let mut sql = self.select();
+        sql.push(" FROM execution e WHERE e.key IN (")
+            .append(&access.keys(self.scope))
+            .push(")");
+        self.rest(sql, "e")
+    }
+
+    fn ordered(&self, access: &Access, value: &Value) -> Sql {
+        let mut sql = self.select();
+        let column = match access {
+            Access::Types(_) => "INDEXED BY execution_by_type WHERE e.workflow_type = ",
+            // The partial index is used only by conditions from which its own visibly follows.
+            Access::Statuses(_) => {
+                "INDEXED BY execution_by_status WHERE e.status BETWEEN 3 AND 7 AND e.status = "
+            }
+            Access::Stored(id, _) => {
+                sql.push(
+                    " FROM execution_attribute a CROSS JOIN execution e ON e.key = a.key WHERE a.scope = ",
+                );
+                sql.bind(self.scope)
+                    .push(" AND a.attribute = ")
+                    .bind(id.stored())
+                    .push(" AND a.value = ");
+                sql.bind(value.clone());
+                return self.rest(sql, "a");
+            }
+            _ => "WHERE ",
+        };
+        sql.push(" FROM execution e ")
+            .push(column)
+            .bind(value.clone())
+            .push(" AND e.scope = ")
+            .bind(self.scope);
+        self.rest(sql, "e")
+    }
+
+    fn select(&self) -> Sql {
+        let mut sql = Sql::new("SELECT ");
+        sql.push(COLUMNS);
+        for term in &self.query.order {
+            sql.push(", ").push(&field_sql(term.field));
+        }
+        sql
+    }
+
+    /// Bounds, condition, order and limit; `table` has the columns of the default order.
+    fn rest(&self, mut sql: Sql, table: &str) -> Sql {
+        if self.analysis.low > i64::MIN {
+            sql.push(" AND ")
+                .push(table)
+                .push(".order_time >= ")
+                .bind(self.analysis.low);
+        }
+        let default_order = self.query.order.is_empty();
+        if self.analysis.high < OPEN && !(default_order && self.place.is_some()) {
+            sql.push(" AND ")
+                .push(table)
+                .push(".order_time <= ")
+                .bind(self.analysis.high);
+        }
+        if let Some(place) = self.place {
+            sql.push(" AND ");
+            after(&mut sql, &self.query.order, table, place);
+        }
+        if let Some(filter) = &self.query.filter {
+            sql.push(" AND (").filter(filter).push(")");
+        }
+        order_by(&mut sql, &self.query.order, table);
+        sql.push(" LIMIT ")
+            .bind(i64::try_from(self.limit).unwrap_or(i64::MAX));
+        sql
+    }
+}

@@ -1,0 +1,50 @@
+//! Visibility: finding executions by Temporal's query language over built-in and custom search attributes.
+//!
+//! [`Query::parse`] reads a query and checks it against a namespace's attributes; [`list`] and [`count`] run it on
+//! the tables of [`SCHEMA`], which [`upsert_start`], [`update_close`], [`replace_attributes`] and [`delete`] keep in
+//! step with the executions. What a query means, and what is said about a wrong one, is as observed from the real
+//! server; beyond it, lists can be ordered.
+
+mod access;
+mod analysis;
+mod ast;
+mod attribute;
+mod builtin;
+mod count;
+mod error;
+mod filter;
+mod lexer;
+mod list;
+mod literal;
+mod order;
+mod parser;
+mod payload;
+mod plan;
+mod registry;
+mod resolve;
+mod row;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod time;
+mod token;
+mod value;
+mod write;
+
+pub use attribute::{AttributeId, AttributeType, AttributeTypes};
+pub use builtin::{is_system, predefined_attributes, system_attributes};
+pub use count::{Count, count, group_value};
+pub use error::{Error, QueryError};
+pub use filter::Query;
+pub use list::{Page, list};
+pub use literal::status_name;
+pub use payload::{AttributeError, IndexedAttributes};
+pub use registry::{Registry, RegistryError};
+pub use row::ExecutionRow;
+pub use write::{
+    ClosedExecution, StartedExecution, delete, replace_attributes, replace_memo, update_close,
+    update_open_status, upsert_start,
+};
+
+/// The tables and indexes; may be run on a file that has them.
+pub const SCHEMA: &str = include_str!("schema.sql");

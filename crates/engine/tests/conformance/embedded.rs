@@ -1,0 +1,48 @@
+//! An embedded engine on a temporary file.
+
+use std::path::{Path, PathBuf};
+
+use segno_engine::{Engine, Options};
+use tempfile::TempDir;
+use temporalio_client::{Client, ClientOptions, Connection};
+
+/// An engine whose file goes with it.
+pub struct TestEngine {
+    engine: Engine,
+    folder: TempDir,
+}
+
+impl TestEngine {
+    pub async fn start() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let engine = open(folder.path()).await;
+        Self { engine, folder }
+    }
+
+    /// Ends the engine and opens it again on the same file.
+    pub async fn restart(self) -> Self {
+        let Self { engine, folder } = self;
+        engine.shutdown().await;
+        let engine = open(folder.path()).await;
+        Self { engine, folder }
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("engine.db")
+    }
+
+    /// A client in process.
+    pub async fn client(&self) -> Client {
+        let options = self.engine.handle().connection_options();
+        let connection = Connection::connect(options)
+            .await
+            .expect("a connection in process");
+        Client::new(connection, ClientOptions::new("default").build()).expect("a client")
+    }
+}
+
+async fn open(folder: &Path) -> Engine {
+    Engine::open(Options::new(folder.join("engine.db")))
+        .await
+        .expect("an engine")
+}

@@ -1,0 +1,118 @@
+//! Workflow ids: what a start does where the id is taken, and requests that come twice.
+
+use prost::Message as _;
+use temporalio_client::tonic::Code;
+use temporalio_common::protos::temporal::api::{
+    enums::v1::{EventType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
+    errordetails::v1::WorkflowExecutionAlreadyStartedFailure,
+};
+
+use crate::bed::{Bed, both_engines, commands, rpc};
+
+/// The run id that an AlreadyStarted error names.
+fn run_id_in(status: &temporalio_client::tonic::Status) -> String {
+    let details = temporalio_common::protos::google::rpc::Status::decode(status.details()).expect("details");
+    let any = details.details.first().expect("a detail");
+    assert!(
+        any.type_url.ends_with("WorkflowExecutionAlreadyStartedFailure"),
+        "{}",
+        any.type_url
+    );
+    WorkflowExecutionAlreadyStartedFailure::decode(any.value.as_slice())
+        .expect("the detail")
+        .run_id
+}
+
+async fn finish(bed: &Bed) {
+    let task = bed.task().await;
+    bed.complete(&task, vec![commands::complete("done")]).await;
+}
+
+both_engines! {
+    async fn a_running_id_is_refused(bed: &Bed) {
+        let run_id = bed.start("w").await;
+        let refused = rpc!(bed, start_workflow_execution, bed.start_request("w")).expect_err("taken");
+        assert_eq!(refused.code(), Code::AlreadyExists);
+        assert_eq!(run_id_in(&refused), run_id);
+    }
+
+    async fn the_same_request_twice_is_one_start(bed: &Bed) {
+        let request = bed.start_request("w");
+        let first = rpc!(bed, start_workflow_execution, request.clone()).expect("a start");
+        let second = rpc!(bed, start_workflow_execution, request).expect("the same start");
+        assert_eq!(first.run_id, second.run_id);
+        assert_eq!(bed.event_types("w").await.len(), 2);
+    }
+
+    async fn a_running_id_can_be_used_as_it_is(bed: &Bed) {
+        let run_id = bed.start("w").await;
+        let mut request = bed.start_request("w");
+        request.set_workflow_id_conflict_policy(WorkflowIdConflictPolicy::UseExisting);
+        let answer = rpc!(bed, start_workflow_execution, request).expect("the running one");
+        assert_eq!(answer.run_id, run_id);
+        assert!(!answer.started);
+    }
+
+    async fn a_running_id_can_be_terminated_for_the_new(bed: &Bed) {
+        let old = bed.start("w").await;
+        let mut request = bed.start_request("w");
+        request.set_workflow_id_conflict_policy(WorkflowIdConflictPolicy::TerminateExisting);
+        let answer = rpc!(bed, start_workflow_execution, request).expect("a new one");
+        assert_ne!(answer.run_id, old);
+        assert!(answer.started);
+        let old = temporalio_common::protos::temporal::api::common::v1::WorkflowExecution {
+            workflow_id: "w".to_owned(),
+            run_id: old,
+        };
+        let old = bed.history_of(old).await;
+        assert_eq!(old.last().map(|event| event.event_type()), Some(EventType::WorkflowExecutionTerminated));
+    }
+
+    async fn a_closed_id_is_free_again(bed: &Bed) {
+        let first = bed.start("w").await;
+        finish(bed).await;
+        assert_ne!(bed.start("w").await, first);
+    }
+
+    async fn a_closed_id_can_be_refused(bed: &Bed) {
+        let first = bed.start("w").await;
+        finish(bed).await;
+        let mut request = bed.start_request("w");
+        request.set_workflow_id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate);
+        let refused = rpc!(bed, start_workflow_execution, request).expect_err("used");
+        assert_eq!(refused.code(), Code::AlreadyExists);
+        assert_eq!(run_id_in(&refused), first);
+    }
+
+    async fn only_a_failed_id_can_be_tried_again(bed: &Bed) {
+        let failed_only = |mut request: temporalio_common::protos::temporal::api::workflowservice::v1::StartWorkflowExecutionRequest| {
+            request.set_workflow_id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicateFailedOnly);
+            request
+        };
+        bed.start("failed").await;
+        let task = bed.task().await;
+        bed.complete(&task, vec![commands::fail("broken")]).await;
+        rpc!(bed, start_workflow_execution, failed_only(bed.start_request("failed"))).expect("it failed");
+        finish(bed).await;
+        bed.start("fine").await;
+        finish(bed).await;
+        let refused =
+            rpc!(bed, start_workflow_execution, failed_only(bed.start_request("fine"))).expect_err("it did not");
+        assert_eq!(refused.code(), Code::AlreadyExists);
+    }
+
+    async fn a_start_that_lacks_something_is_refused(bed: &Bed) {
+        let mut no_id = bed.start_request("w");
+        no_id.workflow_id.clear();
+        let mut no_type = bed.start_request("w");
+        no_type.workflow_type = None;
+        let mut no_queue = bed.start_request("w");
+        no_queue.task_queue = None;
+        let mut long_id = bed.start_request("w");
+        long_id.workflow_id = "x".repeat(1_001);
+        for request in [no_id, no_type, no_queue, long_id] {
+            let refused = rpc!(bed, start_workflow_execution, request).expect_err("refused");
+            assert_eq!(refused.code(), Code::InvalidArgument, "{}", refused.message());
+        }
+    }
+}

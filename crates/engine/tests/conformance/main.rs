@@ -1,0 +1,23 @@
+//! What an engine does, each scenario on the embedded engine and on a real Temporal server: what is
+//! expected of ours is then also true of the real one.
+//!
+//! Most scenarios are workers and clients made by hand from single RPCs, so that the order of what
+//! happens is theirs; `sdk` uses the official SDK's worker.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod activities;
+mod activity_timeouts;
+mod bed;
+mod closing;
+mod embedded;
+mod history;
+mod ids;
+mod messages;
+mod namespaces;
+mod queries;
+mod restart;
+mod sdk;
+mod sticky;
+mod timers;
+mod visibility;
+mod workflow_tasks;

@@ -1,0 +1,196 @@
+//! Why an event takes a route, or does not.
+
+use segno_event::Event;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::plan::stages;
+use crate::route::Verdict;
+use crate::{Action, Handler, Route, Routes, workflow_id};
+
+/// What every route says to one event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The event.
+    pub event: EventSummary,
+    /// The routes, in order.
+    pub routes: Vec<RouteExplanation>,
+}
+
+/// What identifies an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventSummary {
+    /// Its id.
+    pub id: String,
+    /// Its source.
+    pub source: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Its subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
+/// What one route says to the event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RouteExplanation {
+    /// The route's name.
+    pub route: String,
+    /// What it says.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Whether a route takes an event, and why not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It does.
+    Matched {
+        /// The id of the execution that an event of this source and id has on this route.
+        workflow_id: String,
+        /// What it runs.
+        handler: HandlerExplanation,
+    },
+    /// No pattern matches the event's type.
+    PatternMismatch {
+        /// The patterns.
+        patterns: Vec<String>,
+    },
+    /// The filter says no.
+    FilterFalse {
+        /// The filter's source.
+        filter: String,
+    },
+    /// The filter fails on this event.
+    FilterFailed {
+        /// The filter's source.
+        filter: String,
+        /// Why it fails.
+        error: String,
+    },
+}
+
+/// What a route that takes the event runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandlerExplanation {
+    /// Deliveries, as in [`PlannedHandler::Actions`](crate::PlannedHandler::Actions).
+    Actions {
+        /// The stages in order.
+        stages: Vec<Vec<ActionExplanation>>,
+    },
+    /// A consumer.
+    Consumer {
+        /// Its name.
+        name: String,
+    },
+    /// A workflow.
+    Workflow {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What one action would deliver.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ActionExplanation {
+    /// The action's name.
+    pub name: String,
+    /// Its weight.
+    pub weight: u32,
+    /// The name of the sink.
+    pub to: String,
+    /// The jq source of the transform, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
+    /// The payloads, or why there are none.
+    #[serde(flatten)]
+    pub yields: Yields,
+}
+
+/// What an action's transform makes of the event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Yields {
+    /// The payloads, in order. With no transform it is one, the event itself.
+    Payloads(Vec<Value>),
+    /// Why the transform fails. The action would fail for good.
+    Error(String),
+}
+
+/// What every route says to the event, the routes in their order.
+pub fn explain(routes: &Routes, event: &Event) -> Explanation {
+    let summary = EventSummary {
+        id: event.id.clone(),
+        source: event.source.clone(),
+        ty: event.ty.clone(),
+        subject: event.subject.clone(),
+    };
+    let routes = routes.iter().map(|route| RouteExplanation {
+        route: route.name.clone(),
+        outcome: outcome(route, event),
+    });
+    Explanation {
+        event: summary,
+        routes: routes.collect(),
+    }
+}
+
+fn outcome(route: &Route, event: &Event) -> Outcome {
+    let filter = || {
+        route
+            .when
+            .as_ref()
+            .map(|filter| filter.source().to_owned())
+            .unwrap_or_default()
+    };
+    match route.judge(event) {
+        Verdict::Matched => Outcome::Matched {
+            workflow_id: workflow_id(&route.name, event),
+            handler: handler(&route.handler, event),
+        },
+        Verdict::Pattern => Outcome::PatternMismatch {
+            patterns: route.on.iter().map(ToString::to_string).collect(),
+        },
+        Verdict::FilterFalse => Outcome::FilterFalse { filter: filter() },
+        Verdict::FilterFailed(error) => Outcome::FilterFailed {
+            filter: filter(),
+            error: error.to_string(),
+        },
+    }
+}
+
+fn handler(handler: &Handler, event: &Event) -> HandlerExplanation {
+    match handler {
+        Handler::Actions(actions) => {
+            let explained = |stage: Vec<&Action>| stage.into_iter().map(|a| action(a, event)).collect();
+            HandlerExplanation::Actions {
+                stages: stages(actions).into_iter().map(explained).collect(),
+            }
+        }
+        Handler::Consumer { name, .. } => HandlerExplanation::Consumer { name: name.clone() },
+        Handler::Workflow(name) => HandlerExplanation::Workflow { name: name.clone() },
+    }
+}
+
+fn action(action: &Action, event: &Event) -> ActionExplanation {
+    let payloads = match &action.transform {
+        Some(transform) => transform.apply(event).map_err(|error| error.to_string()),
+        None => serde_json::to_value(event)
+            .map(|payload| vec![payload])
+            .map_err(|error| error.to_string()),
+    };
+    ActionExplanation {
+        name: action.name.clone(),
+        weight: action.weight,
+        to: action.to.clone(),
+        transform: action
+            .transform
+            .as_ref()
+            .map(|transform| transform.source().to_owned()),
+        yields: payloads.map_or_else(Yields::Error, Yields::Payloads),
+    }
+}

@@ -1,0 +1,115 @@
+//! What is to be done with an event.
+
+use serde::{Deserialize, Serialize};
+
+use segno_event::{Event, Transform};
+
+use crate::route::Verdict;
+use crate::{Action, Handler, Retry, Route, Routes};
+
+/// What is to be done with one event on one route. Self-contained: it is the input of the execution that does it, so
+/// what runs is what was routed, whatever the configuration says later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The route's name.
+    pub route: String,
+    /// The event.
+    pub event: Event,
+    /// What is to be run.
+    pub handler: PlannedHandler,
+}
+
+/// What a plan runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedHandler {
+    /// Deliveries.
+    Actions {
+        /// The stages in order, by ascending weight; the actions of one stage run side by side.
+        stages: Vec<Vec<PlannedAction>>,
+    },
+    /// A consumer.
+    Consumer {
+        /// The name it is registered under.
+        name: String,
+        /// How often and how fast it is tried again.
+        retry: Retry,
+    },
+    /// A workflow.
+    Workflow {
+        /// The name it is registered under.
+        name: String,
+    },
+}
+
+/// One delivery of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedAction {
+    /// The action's name, unique in the plan.
+    pub name: String,
+    /// Its weight, the same for all actions of its stage.
+    pub weight: u32,
+    /// The name of the sink.
+    pub to: String,
+    /// The jq source of the transform. None: the event itself is delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
+    /// How often and how fast the delivery is tried again.
+    pub retry: Retry,
+}
+
+/// The plans of the routes that take the event, in the order of the routes. A route whose filter fails on the event
+/// does not take it; [`explain`](crate::explain) says why.
+pub fn plan(routes: &Routes, event: &Event) -> Vec<Plan> {
+    let takes = |route: &&Route| matches!(route.judge(event), Verdict::Matched);
+    let planned = |route: &Route| Plan {
+        route: route.name.clone(),
+        event: event.clone(),
+        handler: PlannedHandler::of(&route.handler),
+    };
+    routes.iter().filter(takes).map(planned).collect()
+}
+
+impl PlannedHandler {
+    fn of(handler: &Handler) -> Self {
+        match handler {
+            Handler::Actions(actions) => {
+                let planned = |stage: Vec<&Action>| stage.into_iter().map(PlannedAction::of).collect();
+                Self::Actions {
+                    stages: stages(actions).into_iter().map(planned).collect(),
+                }
+            }
+            Handler::Consumer { name, retry } => Self::Consumer {
+                name: name.clone(),
+                retry: retry.clone(),
+            },
+            Handler::Workflow(name) => Self::Workflow { name: name.clone() },
+        }
+    }
+}
+
+impl PlannedAction {
+    fn of(action: &Action) -> Self {
+        Self {
+            name: action.name.clone(),
+            weight: action.weight,
+            to: action.to.clone(),
+            transform: action
+                .transform
+                .as_ref()
+                .map(Transform::source)
+                .map(str::to_owned),
+            retry: action.retry.clone(),
+        }
+    }
+}
+
+/// The actions by ascending weight, those of equal weight together and in the order they were given.
+pub(crate) fn stages(actions: &[Action]) -> Vec<Vec<&Action>> {
+    let mut sorted: Vec<&Action> = actions.iter().collect();
+    sorted.sort_by_key(|action| action.weight);
+    sorted
+        .chunk_by(|a, b| a.weight == b.weight)
+        .map(<[&Action]>::to_vec)
+        .collect()
+}
