@@ -1,4 +1,6 @@
 //! The engine's figures beside those of a real Temporal server: see `bench/README.md`.
+#![allow(clippy::disallowed_methods, reason = "it measures this machine, by its clock")]
+#![allow(clippy::print_stdout, reason = "the report is what it is for")]
 
 mod disk;
 mod drive;
