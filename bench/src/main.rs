@@ -11,6 +11,7 @@ mod process;
 mod report;
 mod settings;
 mod starts;
+mod stub;
 mod target;
 mod throughput;
 mod worker;
@@ -54,7 +55,7 @@ async fn measure(settings: &Settings) -> Result<()> {
             if settings.mode.has(Mode::Starts) {
                 report.starts.push(starts::measure(kind, settings).await?);
             }
-            if settings.mode.has(Mode::Memory) {
+            if settings.mode.has(Mode::Memory) && kind != Kind::Stub {
                 report.footprint.push(footprint::measure(kind, settings).await?);
             }
         }
