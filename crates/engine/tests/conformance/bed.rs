@@ -22,8 +22,7 @@ pub(crate) struct Bed {
     pub(crate) namespace: String,
     pub(crate) queue: String,
     pub(crate) engine: Option<TestEngine>,
-    /// Ends with the bed.
-    pub(crate) _server: Option<TemporalServer>,
+    pub(crate) server: Option<TemporalServer>,
 }
 
 /// Runs each scenario on both engines.
@@ -71,7 +70,7 @@ impl Bed {
             namespace: "default".to_owned(),
             queue: "queue".to_owned(),
             engine: Some(engine),
-            _server: None,
+            server: None,
         }
     }
 
@@ -84,8 +83,23 @@ impl Bed {
             namespace,
             queue: "queue".to_owned(),
             engine: None,
-            _server: Some(server),
+            server: Some(server),
         }
+    }
+
+    /// `host:port` of the engine's gRPC, served now if it is the embedded one.
+    pub(crate) async fn address(&self) -> String {
+        if let Some(server) = &self.server {
+            return server.address().to_owned();
+        }
+        let engine = self.engine.as_ref().expect("an embedded engine");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let handle = engine.handle();
+        tokio::spawn(async move { segno_engine::serve(&handle, listener, std::future::pending()).await });
+        address
     }
 
     /// A start of workflow type `Test` under this id.

@@ -27,6 +27,10 @@ impl TestEngine {
         Self { engine, folder }
     }
 
+    pub(crate) fn handle(&self) -> segno_engine::Handle {
+        self.engine.handle()
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("engine.db")
     }
