@@ -299,7 +299,10 @@ fn check_history(events: &[HistoryEvent], is_ours: bool) {
     let time = |event: &HistoryEvent| event.event_time.map(|time| (time.seconds, time.nanos));
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event.event_id, index as i64 + 1, "ids are without gaps");
-        assert!(!is_ours || index == 0 || time(event) >= time(&events[index - 1]), "times do not go back");
+        assert!(
+            !is_ours || index == 0 || time(event) >= time(&events[index - 1]),
+            "times do not go back"
+        );
     }
 }
 
