@@ -1,13 +1,22 @@
 //! The timer service from end to end: HTTP, engine, worker, receiver. The scenarios know of the engine only
 //! how to connect to it, so that they run alike on every one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test has no better use for an error, and compares with the real clock"
+)]
+
 mod histories;
+mod on_embedded;
+mod on_temporal;
 mod scenarios;
 mod world;
 
-/// One test for each scenario on the engine that `$world` makes.
-macro_rules! scenarios {
-    ($engine:ident, $start:path: $($file:ident: [$($name:ident),* $(,)?]),* $(,)?) => {
+/// One test for each scenario on the engine that `$start` makes.
+macro_rules! run_on {
+    ($engine:ident, $start:path; $($file:ident: [$($name:ident),* $(,)?]),* $(,)?) => {
         mod $engine {
             $(mod $file {
                 $(#[tokio::test]
@@ -20,9 +29,15 @@ macro_rules! scenarios {
     };
 }
 
-mod on_temporal;
+/// Every scenario, on every engine.
+macro_rules! scenarios {
+    ($($scenario:tt)*) => {
+        run_on!(temporal, crate::on_temporal::start; $($scenario)*);
+        run_on!(embedded, crate::on_embedded::start; $($scenario)*);
+    };
+}
 
-scenarios!(temporal, crate::on_temporal::start:
+scenarios!(
     firing: [
         fires_in_time_with_an_empty_request,
         appends_the_id_to_the_path,
