@@ -1,4 +1,9 @@
 //! From an event to plans, and to an explanation of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 use std::time::Duration;
 
