@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use segno::config::{Code, Config, Mistakes};
 use segno_routing::{Handler, Retry};
 
@@ -665,4 +666,26 @@ fn every_code_has_its_page() {
     }
     let numbers: BTreeSet<_> = Code::ALL.iter().map(|code| code.number()).collect();
     assert_eq!(numbers.len(), Code::ALL.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever is typed, reading ends in a configuration or in mistakes that can be shown.
+    #[test]
+    fn no_text_is_too_wrong_to_be_reported(
+        at in 0..EXAMPLE.len(),
+        cut in 0..40usize,
+        typed in "[\\[\\]{}\"'=.,\\\\#\n a-zé0-9]{0,6}",
+    ) {
+        let end = (at + cut).min(EXAMPLE.len());
+        let text = format!("{}{typed}{}", &EXAMPLE[..at], &EXAMPLE[end..]);
+        if let Err(mistakes) = parse(&text) {
+            prop_assert!(mistakes.iter().len() > 0);
+            for mistake in &mistakes {
+                prop_assert!(mistake.position().is_some(), "{:?}", mistake);
+                segno::cli::output::diagnostic(&mut Vec::new(), mistake, false).unwrap();
+            }
+        }
+    }
 }

@@ -27,16 +27,15 @@ pub(super) fn mask(source: &str, document: &Spanned<DeTable<'_>>, broken: bool) 
     if broken {
         lines(source, &mut hidden);
     }
-    let mut shown = source.to_owned().into_bytes();
-    for range in hidden {
-        for byte in shown.get_mut(range).unwrap_or_default() {
-            if *byte != b'\n' && *byte != b'\r' {
-                *byte = b'*';
-            }
+    let mut shown = String::with_capacity(source.len());
+    for (at, c) in source.char_indices() {
+        if c != '\n' && c != '\r' && hidden.iter().any(|range| range.contains(&at)) {
+            shown.extend(std::iter::repeat_n('*', c.len_utf8()));
+        } else {
+            shown.push(c);
         }
     }
-    // Whole characters were replaced, so this is UTF-8 as it was.
-    String::from_utf8(shown).unwrap_or_default()
+    shown
 }
 
 fn table(source: &str, values: &DeTable<'_>, secret: bool, hidden: &mut Vec<Range<usize>>) {

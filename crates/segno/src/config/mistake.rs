@@ -125,6 +125,9 @@ pub struct Mistakes {
 impl Mistakes {
     /// `source` is shown around the mistakes, and so contains no secrets.
     pub(crate) fn new(name: &str, source: String, mut mistakes: Vec<Mistake>) -> Self {
+        for (span, _) in mistakes.iter_mut().flat_map(|mistake| &mut mistake.labels) {
+            *span = source.floor_char_boundary(span.start)..source.ceil_char_boundary(span.end);
+        }
         let source = Arc::new(NamedSource::new(name, source));
         for mistake in &mut mistakes {
             mistake.source = Some(Arc::clone(&source));
