@@ -55,7 +55,7 @@ fn generate(
     )?;
     writeln!(
         code,
-        "#[allow(unused_variables)]\npub trait {name}: Send + Sync + 'static {{"
+        "#[allow(unused_variables)]\npub(crate) trait {name}: Send + Sync + 'static {{"
     )?;
     for method in &unary {
         writeln!(
@@ -76,7 +76,7 @@ fn generate(
     )?;
     writeln!(
         code,
-        "pub async fn dispatch_{f}<S: {name}>(service: &S, method: &str, request: Bytes, call: Call) -> Result<Vec<u8>, Status> {{\n    match method {{",
+        "pub(crate) async fn dispatch_{f}<S: {name}>(service: &S, method: &str, request: Bytes, call: Call) -> Result<Vec<u8>, Status> {{\n    match method {{",
         f = snake(name),
     )?;
     for method in &unary {

@@ -34,9 +34,10 @@ fn rates(unit: &str, rates: &[Rate]) -> String {
             unit,
             "p50 ms",
             "p99 ms",
-            "CPU ms driver",
-            "server",
-            "x dev server, file",
+            "driver CPU ms",
+            "server CPU ms",
+            "x dev server",
+            "of the stub",
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -51,6 +52,8 @@ fn rates(unit: &str, rates: &[Rate]) -> String {
             format!("{:.2}", rate.driver_cpu_ms),
             number(rate.server_cpu_ms, 2),
             number(rate.ratios.get(peer).copied(), 1),
+            number(rate.ratios.get(Kind::Stub.name()).copied(), 2),
+            number(rate.ratios.get(Kind::Stub.name()).copied(), 2),
         ]
     }));
     align(&rows)

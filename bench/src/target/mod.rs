@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions};
 
 use self::child::ServerProcess;
-use crate::{process::Pid, settings::Settings};
+use crate::{process::Pid, settings::Settings, stub::Stub};
 
 /// Which server, and how it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     DevServerFile,
     /// The real dev server, which forgets all when it ends
     DevServerMemory,
+    /// The SDK on a stub in the driver's process that answers from memory: the ceiling
+    Stub,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Self::SegnoGrpc => "segno, gRPC",
             Self::DevServerFile => "dev server, file",
             Self::DevServerMemory => "dev server, memory",
+            Self::Stub => "stub, in process",
         }
     }
 
@@ -77,6 +80,8 @@ pub(crate) struct Target {
 enum Running {
     Here(Engine),
     Elsewhere(ServerProcess),
+    /// It has nothing that needs an end.
+    Stub,
 }
 
 impl Target {
@@ -94,6 +99,7 @@ impl Target {
             Kind::SegnoGrpc => elsewhere(|port| serve::command(port, &file))?,
             Kind::DevServerFile => elsewhere(|port| peer::command(settings, port, Some(&file)))?,
             Kind::DevServerMemory => elsewhere(|port| peer::command(settings, port, None))?,
+            Kind::Stub => (Running::Stub, Stub::default().connection_options()?),
         };
         let mut target = Self {
             kind,
@@ -105,9 +111,6 @@ impl Target {
         };
         target.wait_until_up(settings.limit()).await?;
         target.start_up = began.elapsed();
-        if kind == Kind::DevServerMemory {
-            target.file = None;
-        }
         Ok(target)
     }
 
@@ -141,7 +144,7 @@ impl Target {
     pub(crate) fn meter(&self) -> Option<Pid> {
         match &self.running {
             Running::Elsewhere(server) => Some(server.pid()),
-            Running::Here(_) => None,
+            Running::Here(_) | Running::Stub => None,
         }
     }
 

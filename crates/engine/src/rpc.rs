@@ -11,7 +11,7 @@ include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
 /// What a transport knows about a call beside its message.
 #[derive(Clone, Debug, Default)]
-pub struct Call {
+pub(crate) struct Call {
     /// How long the caller waits for the answer (`grpc-timeout`); none: for ever.
     pub timeout: Option<Duration>,
     /// The caller lives in this process, and so ends when the engine ends.

@@ -1,5 +1,9 @@
 //! The file sink on a real file system.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test has no better use for an error")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,10 @@
 //! The webhook sink against real receivers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a test has no better use for an error")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test has no better use for an error"
+)]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -14,4 +14,4 @@ mod temporal;
 
 pub use ports::free_port;
 pub use receiver::{Answer, Received, Receiver};
-pub use temporal::{Options, TemporalServer};
+pub use temporal::{Options, TemporalServer, client};

@@ -171,14 +171,13 @@ impl TemporalServer {
         namespace
     }
 
-    /// A client of this server, bound to `namespace`.
+    /// A client of this server, bound to `namespace`, on a connection of its own.
     ///
     /// # Panics
     ///
     /// When the server cannot be reached.
     pub async fn client(&self, namespace: &str) -> Client {
-        let connection = connect(&self.address).await.expect("the server can be reached");
-        Client::new(connection, ClientOptions::new(namespace).build()).expect("a client")
+        client(&self.address, namespace).await
     }
 
     /// Waits until the namespace `default` is there: it comes last.
@@ -212,6 +211,16 @@ impl TemporalServer {
             .map(drop)
             .map_err(|status| status.to_string())
     }
+}
+
+/// A client of the server at `address` (`host:port`), bound to `namespace`, on a connection of its own.
+///
+/// # Panics
+///
+/// When the server cannot be reached.
+pub async fn client(address: &str, namespace: &str) -> Client {
+    let connection = connect(address).await.expect("the server can be reached");
+    Client::new(connection, ClientOptions::new(namespace).build()).expect("a client")
 }
 
 fn arguments(port: u16, db: Option<&Path>) -> Vec<String> {

@@ -1,5 +1,9 @@
 //! The server really serves: two namespaces do not meet, attributes are there, state survives a restart.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test has no better use for an error")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 use segno_test_support::{Options, TemporalServer, free_port};
 use temporalio_client::{

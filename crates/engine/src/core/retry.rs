@@ -14,7 +14,7 @@ const DEFAULT_COEFFICIENT: f64 = 2.0;
 const DEFAULT_MAXIMUM_FACTOR: i64 = 100;
 
 /// The policy with what it leaves open filled in.
-pub fn with_defaults(policy: Option<RetryPolicy>) -> RetryPolicy {
+pub(crate) fn with_defaults(policy: Option<RetryPolicy>) -> RetryPolicy {
     let policy = policy.unwrap_or_default();
     let initial = match nanos(policy.initial_interval.as_ref()) {
         0 => DEFAULT_INITIAL,
@@ -37,7 +37,7 @@ pub fn with_defaults(policy: Option<RetryPolicy>) -> RetryPolicy {
 }
 
 /// What is wrong with a policy, if anything.
-pub fn check(policy: &RetryPolicy) -> Result<(), String> {
+pub(crate) fn check(policy: &RetryPolicy) -> Result<(), String> {
     if policy.maximum_attempts == 1 {
         return Ok(());
     }
@@ -65,7 +65,7 @@ pub fn check(policy: &RetryPolicy) -> Result<(), String> {
 ///
 /// `expiration` is when all attempts must have ended, 0 for never. `failure` decides whether there
 /// may be another at all, and may name the delay itself.
-pub fn next_attempt(
+pub(super) fn next_attempt(
     policy: Option<&RetryPolicy>,
     attempt: i32,
     now: Nanos,
@@ -133,7 +133,7 @@ fn is_retryable(policy: &RetryPolicy, failure: &Failure) -> bool {
 }
 
 /// A time-out's name in messages and in `non_retryable_error_types`.
-pub fn timeout_name(timeout: TimeoutType) -> &'static str {
+pub(super) fn timeout_name(timeout: TimeoutType) -> &'static str {
     match timeout {
         TimeoutType::Unspecified => "Unspecified",
         TimeoutType::StartToClose => "StartToClose",

@@ -34,13 +34,13 @@ impl Host {
     pub(crate) fn attribute_check(
         &self,
         namespace: u32,
-    ) -> Box<dyn Fn(&SearchAttributes) -> Result<(), String>> {
+    ) -> impl Fn(&SearchAttributes) -> Result<(), String> + use<> {
         let registry = self.namespaces.registry(namespace);
-        Box::new(move |given| {
+        move |given: &SearchAttributes| {
             IndexedAttributes::new(given, &*registry)
                 .map(drop)
                 .map_err(|error| error.to_string())
-        })
+        }
     }
 
     /// Registers and removes custom search attributes of a namespace.

@@ -215,3 +215,6 @@ fn unwritable(error: store::Error) -> RpcError {
     );
     RpcError::Unavailable("the engine's file cannot be written".into())
 }
+
+#[cfg(test)]
+mod tests;

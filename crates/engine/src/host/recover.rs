@@ -8,6 +8,8 @@ use std::{
 use super::{Host, Namespaces, cache::Cache, matching::TaskQueues, queries::Queries};
 use crate::{
     clock::Clock,
+    core::RunKey,
+    rpc::RpcError,
     store::{Error, Store},
 };
 
@@ -49,14 +51,20 @@ impl Host {
             }
         })?;
         for key in ready {
-            let resumed = self.change(key, |run, now| {
-                run.resume(now);
-                Ok(())
-            });
-            if let Err(error) = resumed {
+            if let Err(error) = self.resume(key) {
                 tracing::error!(%error, run = key, "a run cannot go on");
             }
         }
         Ok(())
+    }
+
+    /// Lets a run go on. It is written again only if that changes it.
+    fn resume(&mut self, key: RunKey) -> Result<(), RpcError> {
+        let now = self.now();
+        let slot = self.slot(key)?;
+        let before = slot.run.state.clone();
+        slot.run.resume(now);
+        slot.is_dirty |= slot.run.state != before;
+        self.settle(key)
     }
 }

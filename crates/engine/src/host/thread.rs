@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        mpsc::{self, RecvTimeoutError, TryRecvError},
+        mpsc::{self, RecvTimeoutError},
     },
     thread::JoinHandle,
     time::Duration,
@@ -153,10 +153,7 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
             }
             taken += 1;
             if taken < BATCH && !stop {
-                next = match receiver.try_recv() {
-                    Ok(message) => Some(message),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = receiver.try_recv().ok();
             }
         }
         host.wake_due();

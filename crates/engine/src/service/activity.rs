@@ -40,7 +40,7 @@ enum Target {
 enum Report {
     Completed(Option<Payloads>),
     Failed {
-        failure: Option<Failure>,
+        failure: Box<Failure>,
         last_heartbeat_details: Option<Payloads>,
     },
     Canceled(Option<Payloads>),
@@ -130,8 +130,7 @@ impl Service {
                         failure,
                         last_heartbeat_details,
                     } => {
-                        let failure = failure.unwrap_or_default();
-                        run.fail_activity(now, id, attempt, failure, last_heartbeat_details, &identity)?;
+                        run.fail_activity(now, id, attempt, *failure, last_heartbeat_details, &identity)?;
                         Ok(HeartbeatAnswer::default())
                     }
                     Report::Canceled(details) => {
@@ -160,7 +159,7 @@ impl Service {
     ) -> Result<RespondActivityTaskFailedResponse, RpcError> {
         let target = Target::token(&request.task_token)?;
         let report = Report::Failed {
-            failure: request.failure,
+            failure: Box::new(request.failure.unwrap_or_default()),
             last_heartbeat_details: request.last_heartbeat_details,
         };
         self.report(target, report, request.identity).await?;
@@ -217,7 +216,7 @@ impl Service {
             activity_id: request.activity_id,
         };
         let report = Report::Failed {
-            failure: request.failure,
+            failure: Box::new(request.failure.unwrap_or_default()),
             last_heartbeat_details: request.last_heartbeat_details,
         };
         self.report(target, report, request.identity).await?;

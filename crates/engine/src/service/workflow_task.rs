@@ -143,7 +143,7 @@ fn complete(
     let check = host.attribute_check(namespace);
     // The answer may carry the next task, so the run's tasks are offered only after that.
     let outcome = host.change_quietly(key, |run, now| {
-        run.complete_workflow_task(now, completion, &*check)
+        run.complete_workflow_task(now, completion, &check)
     })?;
     let eager = match outcome {
         Outcome::Applied { eager_activities } => eager_activities,

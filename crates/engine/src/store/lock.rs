@@ -9,7 +9,7 @@ use super::Error;
 
 /// The held lock; it goes with the process, also when it is killed.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
@@ -18,7 +18,7 @@ impl Lock {
     ///
     /// # Errors
     /// When another process holds it, or the lock file cannot be made.
-    pub fn take(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn take(path: &Path) -> Result<Self, Error> {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let path = PathBuf::from(name);

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use lock::Lock;
-pub use namespace::NamespaceRecord;
-pub use reader::Readers;
-pub use run::{OpenRun, RunRef};
+pub(crate) use lock::Lock;
+pub(crate) use namespace::NamespaceRecord;
+pub(crate) use reader::Readers;
+pub(crate) use run::OpenRun;
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// The version of the file's form. A file with another one is not opened.
@@ -75,7 +75,7 @@ impl From<rusqlite::Error> for Error {
 
 /// The writer's connection.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     connection: Connection,
     in_transaction: bool,
 }
@@ -85,7 +85,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be opened, or another version wrote it.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// The id that this file's engine has as a cluster, made when the file was.
-    pub fn cluster_id(&self) -> Result<String, Error> {
+    pub(crate) fn cluster_id(&self) -> Result<String, Error> {
         let new = uuid::Uuid::new_v4().to_string();
         self.connection
             .execute("INSERT OR IGNORE INTO meta VALUES ('cluster_id', ?1)", [new])?;
@@ -126,12 +126,12 @@ impl Store {
     }
 
     /// The connection, inside the current transaction if one is open.
-    pub fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
 
     /// Opens the batch's transaction, if it is not open yet.
-    pub fn begin(&mut self) -> Result<(), Error> {
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
         if !self.in_transaction {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             self.in_transaction = true;
@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// Puts the batch on disk. Does nothing where nothing was written.
-    pub fn commit(&mut self) -> Result<(), Error> {
+    pub(crate) fn commit(&mut self) -> Result<(), Error> {
         if self.in_transaction {
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             self.in_transaction = false;
@@ -149,7 +149,7 @@ impl Store {
     }
 
     /// Drops what the batch wrote.
-    pub fn roll_back(&mut self) {
+    pub(crate) fn roll_back(&mut self) {
         if self.in_transaction {
             self.in_transaction = false;
             if let Err(error) = self.connection.execute_batch("ROLLBACK") {

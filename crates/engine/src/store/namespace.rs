@@ -7,7 +7,7 @@ use super::{Error, Store};
 
 /// A namespace as it is kept.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct NamespaceRecord {
+pub(crate) struct NamespaceRecord {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(string, tag = "2")]
@@ -25,7 +25,7 @@ pub struct NamespaceRecord {
 
 impl Store {
     /// All namespaces with their keys.
-    pub fn namespaces(&self) -> Result<Vec<(u32, NamespaceRecord)>, Error> {
+    pub(crate) fn namespaces(&self) -> Result<Vec<(u32, NamespaceRecord)>, Error> {
         let mut statement = self
             .connection()
             .prepare("SELECT key, info FROM namespace ORDER BY key")?;
@@ -41,7 +41,7 @@ impl Store {
     }
 
     /// Writes a namespace.
-    pub fn put_namespace(&mut self, key: u32, record: &NamespaceRecord) -> Result<(), Error> {
+    pub(crate) fn put_namespace(&mut self, key: u32, record: &NamespaceRecord) -> Result<(), Error> {
         self.begin()?;
         self.connection().execute(
             "INSERT OR REPLACE INTO namespace (key, name, info) VALUES (?1, ?2, ?3)",

@@ -14,14 +14,14 @@ const KEPT: usize = 4;
 
 /// A small pool of read-only connections. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Readers {
+pub(crate) struct Readers {
     path: Arc<PathBuf>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Readers {
     /// Readers of the file at `path`, which a writer has opened.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path: Arc::new(path),
             idle: Arc::default(),
@@ -32,7 +32,10 @@ impl Readers {
     ///
     /// # Errors
     /// Those of `read`, or when no connection can be opened.
-    pub fn read<R, E: From<Error>>(&self, read: impl FnOnce(&Connection) -> Result<R, E>) -> Result<R, E> {
+    pub(crate) fn read<R, E: From<Error>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<R, E>,
+    ) -> Result<R, E> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,

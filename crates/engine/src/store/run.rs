@@ -12,14 +12,14 @@ use crate::{
 
 /// A run, by the ids that clients know it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunRef {
+pub(crate) struct RunRef {
     pub key: RunKey,
     pub run_id: String,
 }
 
 /// The narrow row of an open run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenRun {
+pub(crate) struct OpenRun {
     pub wake_at: Option<Nanos>,
     /// It has tasks for a task queue.
     pub ready: bool,
@@ -27,7 +27,7 @@ pub struct OpenRun {
 
 impl Store {
     /// The key that the next run gets.
-    pub fn next_run_key(&self) -> Result<RunKey, Error> {
+    pub(crate) fn next_run_key(&self) -> Result<RunKey, Error> {
         let last: Option<RunKey> = self
             .connection()
             .query_row("SELECT max(key) FROM run", [], |row| row.get(0))?;
@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// The newest run of a workflow id.
-    pub fn current_run(&self, namespace: u32, workflow_id: &str) -> Result<Option<RunRef>, Error> {
+    pub(crate) fn current_run(&self, namespace: u32, workflow_id: &str) -> Result<Option<RunRef>, Error> {
         let mut statement = self.connection().prepare_cached(
             "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 ORDER BY key DESC LIMIT 1",
         )?;
@@ -45,7 +45,12 @@ impl Store {
     }
 
     /// The run of this workflow id and run id.
-    pub fn find_run(&self, namespace: u32, workflow_id: &str, run_id: &str) -> Result<Option<RunRef>, Error> {
+    pub(crate) fn find_run(
+        &self,
+        namespace: u32,
+        workflow_id: &str,
+        run_id: &str,
+    ) -> Result<Option<RunRef>, Error> {
         let mut statement = self.connection().prepare_cached(
             "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
         )?;
@@ -55,7 +60,7 @@ impl Store {
     }
 
     /// Reads a run with its whole history.
-    pub fn load_run(&self, key: RunKey) -> Result<Option<Run>, Error> {
+    pub(crate) fn load_run(&self, key: RunKey) -> Result<Option<Run>, Error> {
         let mut statement = self
             .connection()
             .prepare_cached("SELECT state FROM run WHERE key = ?1")?;
@@ -90,7 +95,7 @@ impl Store {
 
     /// Makes a run findable by its workflow id. Done at once, so that a start later in the same
     /// batch finds it.
-    pub fn insert_run_id(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
+    pub(crate) fn insert_run_id(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
         self.begin()?;
         self.connection()
             .prepare_cached(
@@ -101,7 +106,7 @@ impl Store {
     }
 
     /// Writes a run's state.
-    pub fn put_state(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
+    pub(crate) fn put_state(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
         self.begin()?;
         self.connection()
             .prepare_cached("INSERT OR REPLACE INTO run (key, state) VALUES (?1, ?2)")?
@@ -110,7 +115,7 @@ impl Store {
     }
 
     /// Appends events to a run's history. `events` are consecutive.
-    pub fn append_history(&mut self, key: RunKey, events: &[HistoryEvent]) -> Result<(), Error> {
+    pub(crate) fn append_history(&mut self, key: RunKey, events: &[HistoryEvent]) -> Result<(), Error> {
         let Some(first) = events.first() else {
             return Ok(());
         };
@@ -123,7 +128,7 @@ impl Store {
     }
 
     /// Writes or, for a closed run (none), removes the narrow row of a run.
-    pub fn put_open_run(&mut self, key: RunKey, open: Option<OpenRun>) -> Result<(), Error> {
+    pub(crate) fn put_open_run(&mut self, key: RunKey, open: Option<OpenRun>) -> Result<(), Error> {
         self.begin()?;
         match open {
             Some(OpenRun { wake_at, ready }) => self
@@ -139,7 +144,7 @@ impl Store {
     }
 
     /// The narrow row of a run.
-    pub fn open_run(&self, key: RunKey) -> Result<Option<OpenRun>, Error> {
+    pub(crate) fn open_run(&self, key: RunKey) -> Result<Option<OpenRun>, Error> {
         let mut statement = self
             .connection()
             .prepare_cached("SELECT wake_at, ready FROM open_run WHERE key = ?1")?;
@@ -153,7 +158,7 @@ impl Store {
     }
 
     /// Goes through the open runs in the order they were started.
-    pub fn each_open_run(&self, mut each: impl FnMut(RunKey, OpenRun)) -> Result<(), Error> {
+    pub(crate) fn each_open_run(&self, mut each: impl FnMut(RunKey, OpenRun)) -> Result<(), Error> {
         let mut statement = self
             .connection()
             .prepare("SELECT key, wake_at, ready FROM open_run ORDER BY key")?;

@@ -17,12 +17,12 @@ use temporalio_common::protos::temporal::api::{
 use crate::embedded::TestEngine;
 
 /// An engine under test.
-pub struct Bed {
-    pub client: Client,
-    pub namespace: String,
-    pub queue: String,
-    pub engine: Option<TestEngine>,
-    pub server: Option<TemporalServer>,
+pub(crate) struct Bed {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) queue: String,
+    pub(crate) engine: Option<TestEngine>,
+    pub(crate) server: Option<TemporalServer>,
 }
 
 /// Runs each scenario on both engines.
@@ -62,7 +62,7 @@ macro_rules! rpc {
 pub(crate) use rpc;
 
 impl Bed {
-    pub async fn embedded() -> Self {
+    pub(crate) async fn embedded() -> Self {
         let engine = TestEngine::start().await;
         let client = engine.client().await;
         Self {
@@ -74,7 +74,7 @@ impl Bed {
         }
     }
 
-    pub async fn temporal() -> Self {
+    pub(crate) async fn temporal() -> Self {
         let server = TemporalServer::start().await;
         let namespace = server.namespace().await;
         let client = server.client(&namespace).await;
@@ -87,8 +87,23 @@ impl Bed {
         }
     }
 
+    /// `host:port` of the engine's gRPC, served now if it is the embedded one.
+    pub(crate) async fn address(&self) -> String {
+        if let Some(server) = &self.server {
+            return server.address().to_owned();
+        }
+        let engine = self.engine.as_ref().expect("an embedded engine");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let handle = engine.handle();
+        tokio::spawn(async move { segno_engine::serve(&handle, listener, std::future::pending()).await });
+        address
+    }
+
     /// A start of workflow type `Test` under this id.
-    pub fn start_request(&self, workflow_id: &str) -> StartWorkflowExecutionRequest {
+    pub(crate) fn start_request(&self, workflow_id: &str) -> StartWorkflowExecutionRequest {
         StartWorkflowExecutionRequest {
             namespace: self.namespace.clone(),
             workflow_id: workflow_id.to_owned(),
@@ -103,7 +118,7 @@ impl Bed {
     }
 
     /// Starts it, and answers its run id.
-    pub async fn start(&self, workflow_id: &str) -> String {
+    pub(crate) async fn start(&self, workflow_id: &str) -> String {
         let request = self.start_request(workflow_id);
         rpc!(self, start_workflow_execution, request)
             .expect("a start")
@@ -111,13 +126,13 @@ impl Bed {
     }
 
     /// The next workflow task of the test's queue.
-    pub async fn task(&self) -> PollWorkflowTaskQueueResponse {
+    pub(crate) async fn task(&self) -> PollWorkflowTaskQueueResponse {
         let task = self.poll(queue(&self.queue)).await;
         assert!(!task.task_token.is_empty(), "a workflow task is due");
         task
     }
 
-    pub async fn poll(&self, task_queue: TaskQueue) -> PollWorkflowTaskQueueResponse {
+    pub(crate) async fn poll(&self, task_queue: TaskQueue) -> PollWorkflowTaskQueueResponse {
         let request = PollWorkflowTaskQueueRequest {
             namespace: self.namespace.clone(),
             task_queue: Some(task_queue),
@@ -128,7 +143,7 @@ impl Bed {
     }
 
     /// A completion of this task.
-    pub fn completion(
+    pub(crate) fn completion(
         &self,
         task: &PollWorkflowTaskQueueResponse,
         commands: Vec<Command>,
@@ -142,11 +157,11 @@ impl Bed {
         }
     }
 
-    pub async fn complete(&self, task: &PollWorkflowTaskQueueResponse, commands: Vec<Command>) {
+    pub(crate) async fn complete(&self, task: &PollWorkflowTaskQueueResponse, commands: Vec<Command>) {
         self.try_complete(task, commands).await.expect("a completion");
     }
 
-    pub async fn try_complete(
+    pub(crate) async fn try_complete(
         &self,
         task: &PollWorkflowTaskQueueResponse,
         commands: Vec<Command>,
@@ -159,7 +174,7 @@ impl Bed {
     }
 
     /// Completes it and asks for the run's next tasks on a queue of the worker's own.
-    pub async fn complete_sticky(
+    pub(crate) async fn complete_sticky(
         &self,
         task: &PollWorkflowTaskQueueResponse,
         commands: Vec<Command>,
@@ -174,7 +189,7 @@ impl Bed {
     }
 
     /// The next activity task of the test's queue.
-    pub async fn activity_task(&self) -> PollActivityTaskQueueResponse {
+    pub(crate) async fn activity_task(&self) -> PollActivityTaskQueueResponse {
         let request = PollActivityTaskQueueRequest {
             namespace: self.namespace.clone(),
             task_queue: Some(queue(&self.queue)),
@@ -186,11 +201,11 @@ impl Bed {
         task
     }
 
-    pub async fn signal(&self, workflow_id: &str, name: &str) {
+    pub(crate) async fn signal(&self, workflow_id: &str, name: &str) {
         self.try_signal(workflow_id, name).await.expect("a signal");
     }
 
-    pub async fn try_signal(&self, workflow_id: &str, name: &str) -> Result<(), Status> {
+    pub(crate) async fn try_signal(&self, workflow_id: &str, name: &str) -> Result<(), Status> {
         let request = SignalWorkflowExecutionRequest {
             namespace: self.namespace.clone(),
             workflow_execution: Some(execution(workflow_id)),
@@ -203,7 +218,7 @@ impl Bed {
         rpc!(self, signal_workflow_execution, request).map(drop)
     }
 
-    pub async fn query(&self, workflow_id: &str, name: &str) -> Result<QueryWorkflowResponse, Status> {
+    pub(crate) async fn query(&self, workflow_id: &str, name: &str) -> Result<QueryWorkflowResponse, Status> {
         let request = QueryWorkflowRequest {
             namespace: self.namespace.clone(),
             execution: Some(execution(workflow_id)),
@@ -217,11 +232,11 @@ impl Bed {
     }
 
     /// The whole history.
-    pub async fn history(&self, workflow_id: &str) -> Vec<HistoryEvent> {
+    pub(crate) async fn history(&self, workflow_id: &str) -> Vec<HistoryEvent> {
         self.history_of(execution(workflow_id)).await
     }
 
-    pub async fn history_of(&self, execution: WorkflowExecution) -> Vec<HistoryEvent> {
+    pub(crate) async fn history_of(&self, execution: WorkflowExecution) -> Vec<HistoryEvent> {
         let mut events = Vec::new();
         let mut next_page_token = Vec::new();
         loop {
@@ -242,7 +257,7 @@ impl Bed {
     }
 
     /// The event types of the history, short: `WorkflowExecutionStarted`, …
-    pub async fn event_types(&self, workflow_id: &str) -> Vec<&'static str> {
+    pub(crate) async fn event_types(&self, workflow_id: &str) -> Vec<&'static str> {
         self.history(workflow_id)
             .await
             .iter()
@@ -251,7 +266,7 @@ impl Bed {
     }
 
     /// The closing event, waited for.
-    pub async fn close_event(&self, workflow_id: &str) -> HistoryEvent {
+    pub(crate) async fn close_event(&self, workflow_id: &str) -> HistoryEvent {
         use temporalio_common::protos::temporal::api::enums::v1::HistoryEventFilterType;
         loop {
             let request = GetWorkflowExecutionHistoryRequest {
@@ -268,7 +283,7 @@ impl Bed {
         }
     }
 
-    pub async fn describe(&self, workflow_id: &str) -> DescribeWorkflowExecutionResponse {
+    pub(crate) async fn describe(&self, workflow_id: &str) -> DescribeWorkflowExecutionResponse {
         let request = DescribeWorkflowExecutionRequest {
             namespace: self.namespace.clone(),
             execution: Some(execution(workflow_id)),
@@ -277,7 +292,7 @@ impl Bed {
     }
 
     /// Looks again and again until `holds`, a minute at most.
-    pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
         &self,
         what: &str,
         mut holds: impl FnMut() -> F,
@@ -299,12 +314,15 @@ fn check_history(events: &[HistoryEvent], is_ours: bool) {
     let time = |event: &HistoryEvent| event.event_time.map(|time| (time.seconds, time.nanos));
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event.event_id, index as i64 + 1, "ids are without gaps");
-        assert!(!is_ours || index == 0 || time(event) >= time(&events[index - 1]), "times do not go back");
+        assert!(
+            !is_ours || index == 0 || time(event) >= time(&events[index - 1]),
+            "times do not go back"
+        );
     }
 }
 
 /// `WorkflowTaskStarted` for `EVENT_TYPE_WORKFLOW_TASK_STARTED`.
-pub fn name_of(event_type: EventType) -> &'static str {
+pub(crate) fn name_of(event_type: EventType) -> &'static str {
     let name = event_type.as_str_name().trim_start_matches("EVENT_TYPE_");
     let words = name
         .split('_')
@@ -312,14 +330,14 @@ pub fn name_of(event_type: EventType) -> &'static str {
     Box::leak(words.collect::<String>().into_boxed_str())
 }
 
-pub fn execution(workflow_id: &str) -> WorkflowExecution {
+pub(crate) fn execution(workflow_id: &str) -> WorkflowExecution {
     WorkflowExecution {
         workflow_id: workflow_id.to_owned(),
         run_id: String::new(),
     }
 }
 
-pub fn queue(name: &str) -> TaskQueue {
+pub(crate) fn queue(name: &str) -> TaskQueue {
     TaskQueue {
         name: name.to_owned(),
         kind: TaskQueueKind::Normal as i32,
@@ -327,7 +345,7 @@ pub fn queue(name: &str) -> TaskQueue {
     }
 }
 
-pub fn sticky_queue(name: &str, normal: &str) -> TaskQueue {
+pub(crate) fn sticky_queue(name: &str, normal: &str) -> TaskQueue {
     TaskQueue {
         name: name.to_owned(),
         kind: TaskQueueKind::Sticky as i32,
@@ -336,7 +354,7 @@ pub fn sticky_queue(name: &str, normal: &str) -> TaskQueue {
 }
 
 /// One JSON string.
-pub fn payloads(text: &str) -> Payloads {
+pub(crate) fn payloads(text: &str) -> Payloads {
     let metadata = [("encoding".to_owned(), b"json/plain".to_vec())].into();
     let data = format!("{text:?}").into_bytes();
     Payloads {
@@ -348,11 +366,11 @@ pub fn payloads(text: &str) -> Payloads {
     }
 }
 
-pub fn seconds(seconds: i64) -> prost_types::Duration {
+pub(crate) fn seconds(seconds: i64) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos: 0 }
 }
 
-pub fn millis(millis: i32) -> prost_types::Duration {
+pub(crate) fn millis(millis: i32) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::from(millis / 1_000),
         nanos: millis % 1_000 * 1_000_000,
@@ -368,7 +386,7 @@ fn command(command_type: CommandType, attributes: Attributes) -> Command {
 }
 
 /// Commands, as a worker would send them.
-pub mod commands {
+pub(crate) mod commands {
     use temporalio_common::protos::temporal::api::{
         command::v1::*,
         failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
@@ -376,7 +394,7 @@ pub mod commands {
 
     use super::*;
 
-    pub fn complete(result: &str) -> Command {
+    pub(crate) fn complete(result: &str) -> Command {
         let attributes = CompleteWorkflowExecutionCommandAttributes {
             result: Some(payloads(result)),
         };
@@ -386,7 +404,7 @@ pub mod commands {
         )
     }
 
-    pub fn fail(message: &str) -> Command {
+    pub(crate) fn fail(message: &str) -> Command {
         let attributes = FailWorkflowExecutionCommandAttributes {
             failure: Some(failure(message, false)),
         };
@@ -396,7 +414,7 @@ pub mod commands {
         )
     }
 
-    pub fn cancel_workflow() -> Command {
+    pub(crate) fn cancel_workflow() -> Command {
         let attributes = CancelWorkflowExecutionCommandAttributes { details: None };
         command(
             CommandType::CancelWorkflowExecution,
@@ -404,7 +422,7 @@ pub mod commands {
         )
     }
 
-    pub fn continue_as_new(input: &str) -> Command {
+    pub(crate) fn continue_as_new(input: &str) -> Command {
         let attributes = ContinueAsNewWorkflowExecutionCommandAttributes {
             workflow_type: Some(WorkflowType {
                 name: "Test".to_owned(),
@@ -418,7 +436,7 @@ pub mod commands {
         )
     }
 
-    pub fn start_timer(id: &str, after: prost_types::Duration) -> Command {
+    pub(crate) fn start_timer(id: &str, after: prost_types::Duration) -> Command {
         let attributes = StartTimerCommandAttributes {
             timer_id: id.to_owned(),
             start_to_fire_timeout: Some(after),
@@ -429,7 +447,7 @@ pub mod commands {
         )
     }
 
-    pub fn cancel_timer(id: &str) -> Command {
+    pub(crate) fn cancel_timer(id: &str) -> Command {
         let attributes = CancelTimerCommandAttributes {
             timer_id: id.to_owned(),
         };
@@ -439,7 +457,7 @@ pub mod commands {
         )
     }
 
-    pub fn marker(name: &str) -> Command {
+    pub(crate) fn marker(name: &str) -> Command {
         let attributes = RecordMarkerCommandAttributes {
             marker_name: name.to_owned(),
             ..Default::default()
@@ -451,7 +469,7 @@ pub mod commands {
     }
 
     /// What an activity needs at least; change it before it becomes a command.
-    pub fn activity(id: &str, queue_name: &str) -> ScheduleActivityTaskCommandAttributes {
+    pub(crate) fn activity(id: &str, queue_name: &str) -> ScheduleActivityTaskCommandAttributes {
         ScheduleActivityTaskCommandAttributes {
             activity_id: id.to_owned(),
             activity_type: Some(ActivityType {
@@ -464,14 +482,14 @@ pub mod commands {
         }
     }
 
-    pub fn schedule(attributes: ScheduleActivityTaskCommandAttributes) -> Command {
+    pub(crate) fn schedule(attributes: ScheduleActivityTaskCommandAttributes) -> Command {
         command(
             CommandType::ScheduleActivityTask,
             Attributes::ScheduleActivityTaskCommandAttributes(attributes),
         )
     }
 
-    pub fn cancel_activity(scheduled_event_id: i64) -> Command {
+    pub(crate) fn cancel_activity(scheduled_event_id: i64) -> Command {
         let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
         command(
             CommandType::RequestCancelActivityTask,
@@ -479,7 +497,7 @@ pub mod commands {
         )
     }
 
-    pub fn failure(message: &str, non_retryable: bool) -> Failure {
+    pub(crate) fn failure(message: &str, non_retryable: bool) -> Failure {
         let info = ApplicationFailureInfo {
             r#type: "Test".to_owned(),
             non_retryable,

@@ -7,32 +7,36 @@ use tempfile::TempDir;
 use temporalio_client::{Client, ClientOptions, Connection};
 
 /// An engine whose file goes with it.
-pub struct TestEngine {
+pub(crate) struct TestEngine {
     engine: Engine,
     folder: TempDir,
 }
 
 impl TestEngine {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let engine = open(folder.path()).await;
         Self { engine, folder }
     }
 
     /// Ends the engine and opens it again on the same file.
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let Self { engine, folder } = self;
         engine.shutdown().await;
         let engine = open(folder.path()).await;
         Self { engine, folder }
     }
 
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn handle(&self) -> segno_engine::Handle {
+        self.engine.handle()
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("engine.db")
     }
 
     /// A client in process.
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         let options = self.engine.handle().connection_options();
         let connection = Connection::connect(options)
             .await

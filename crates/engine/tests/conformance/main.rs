@@ -8,6 +8,7 @@
 mod activities;
 mod activity_timeouts;
 mod bed;
+mod cli;
 mod closing;
 mod embedded;
 mod history;

@@ -131,7 +131,7 @@ impl Activities {
 }
 
 /// Runs a worker as long as `work` takes.
-async fn with_worker<R>(bed: &Bed, work: impl Future<Output = R>) -> R {
+pub(crate) async fn with_worker<R>(bed: &Bed, work: impl Future<Output = R>) -> R {
     let runtime = Runtime::from_current_tokio(Default::default()).expect("a runtime");
     let options = WorkerOptions::new(&bed.queue)
         .register_workflow::<Hello>()

@@ -126,6 +126,10 @@ fn headers(request: &Request<'_>, now: SystemTime) -> Result<HeaderMap, Failure>
     let mut headers = request.headers.clone();
     headers.insert(ID, HeaderValue::from_str(request.id).map_err(unsuitable)?);
     headers.insert(TIMESTAMP, timestamp.into());
+    if request.body.is_empty() {
+        // The HTTP library would say nothing, and some servers insist (411 Length Required).
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     if !request.secrets.is_empty() {
         let signatures = signature::sign(request.secrets, request.id, timestamp, &request.body);
         headers.insert(SIGNATURE, HeaderValue::from_str(&signatures).map_err(unsuitable)?);
