@@ -1,4 +1,9 @@
 //! What is written is read back the same.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 mod common;
 

@@ -1,4 +1,9 @@
 //! Workflow ids.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 use proptest::prelude::*;
 use segno_event::Event;

@@ -1,4 +1,9 @@
 //! Retry policies as people write them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
 
 use std::time::Duration;
 

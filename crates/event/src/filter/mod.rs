@@ -138,10 +138,11 @@ fn syntax(source: &str, error: &ParseError) -> CompileError {
         rest.chars().next().map_or(0, char::len_utf8)
     };
     let message = error.msg.split(" expecting {").next().unwrap_or_default();
-    let message = message
-        .strip_prefix("Syntax error: ")
-        .unwrap_or(message)
-        .replace("'<EOF>'", "the end");
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = match message.strip_prefix("token recognition error at: ") {
+        Some(token) => format!("{token} means nothing in CEL"),
+        None => message.replace("'<EOF>'", "the end"),
+    };
     if message.contains("Recursion limit") {
         return CompileError::new(check::TOO_DEEP, 0..source.len());
     }

@@ -1,0 +1,127 @@
+//! `segno.toml`: read whole, with every mistake in it reported at once and in its place.
+//!
+//! The file is parsed to values with their places, and each value is judged on its own: one that is wrong is left out
+//! and reading goes on. What comes out is a [`Config`], or [`Mistakes`] that [`miette`] renders. Secrets are blotted
+//! out of the source before it is shown.
+
+mod code;
+mod duration;
+mod engine;
+mod http;
+mod mask;
+mod mistake;
+mod position;
+mod reader;
+mod retry;
+mod routes;
+mod section;
+mod sinks;
+mod suggest;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use segno_routing::Routes;
+
+pub use code::Code;
+pub use http::Http;
+pub use mistake::{Mistake, Mistakes};
+
+use reader::Reader;
+use section::Section;
+
+/// What `segno.toml` says. Fields that are `None` were left out; whoever runs the program knows the defaults.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Where the engine keeps its file (`data`).
+    pub data: Option<PathBuf>,
+    /// `[http]`: addresses and limits.
+    pub http: Http,
+    /// `engine.temporal`: a Temporal cluster, as a profile of Temporal's own `temporal.toml` (`address`, `namespace`,
+    /// `api_key`, `tls`, `grpc_meta`). None: the embedded engine.
+    pub engine: Option<toml::Table>,
+    /// `[timers]`.
+    pub timers: Timers,
+    /// `[sinks.NAME]`, by name.
+    pub sinks: BTreeMap<String, segno_sinks::Options>,
+    /// `[[routes]]`, compiled.
+    pub routes: Routes,
+    /// The directory that relative paths of sinks are taken from: the file's own.
+    pub base: PathBuf,
+}
+
+/// `[timers]`: the webhook timer service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timers {
+    /// Whether timers may call private addresses.
+    pub allow_private: bool,
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Every mistake in it; or the one that it cannot be read.
+    pub fn load(path: &Path) -> Result<Self, Mistakes> {
+        let name = path.display().to_string();
+        let base = path.parent().map(Path::to_owned).unwrap_or_default();
+        let text = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}")));
+        match text {
+            Ok(text) => Self::parse(&name, &text, &base),
+            Err(why) => Err(Mistakes::unreadable(&name, &why)),
+        }
+    }
+
+    /// Reads a configuration from its text. `name` is what mistakes call it, `base` where relative paths start.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, Mistakes> {
+        let (document, syntax) = toml::de::DeTable::parse_recoverable(text);
+        let mut reader = Reader::new(text);
+        let broken = !syntax.is_empty();
+        reader.syntax(&syntax);
+        let mut root = Section::root(&document);
+
+        let data = root
+            .string(&mut reader, "data")
+            .and_then(|path| reader.path(&path));
+        let section = root.table(&mut reader, "http", "http");
+        let http = http::read(&mut reader, section);
+        let section = root.table(&mut reader, "engine", "engine");
+        let engine = engine::read(&mut reader, section);
+        let section = root.table(&mut reader, "timers", "timers");
+        let timers = timers(&mut reader, section);
+        let section = root.table(&mut reader, "sinks", "sinks");
+        let sinks = sinks::read(&mut reader, section);
+        let sections = root.tables(&mut reader, "routes", "route");
+        let routes = routes::read(&mut reader, sections, &sinks.names);
+        root.finish(&mut reader);
+
+        let mistakes = reader.into_mistakes();
+        let routes = match (mistakes.is_empty(), Routes::new(routes)) {
+            (true, Ok(routes)) => routes,
+            _ => return Err(Mistakes::new(name, mask::mask(text, &document, broken), mistakes)),
+        };
+        Ok(Self {
+            data,
+            http,
+            engine,
+            timers,
+            sinks: sinks.options,
+            routes,
+            base: base.to_owned(),
+        })
+    }
+}
+
+fn timers(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Timers {
+    let Some(mut section) = section else {
+        return Timers::default();
+    };
+    let allow_private = section.bool(reader, "allow_private").unwrap_or_default();
+    section.finish(reader);
+    Timers { allow_private }
+}

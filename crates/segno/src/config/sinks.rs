@@ -1,0 +1,199 @@
+//! `[sinks.NAME]`.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+use segno_routing::is_route_name;
+use segno_sinks::webhook::{Headers, Method, Target};
+use segno_sinks::{Options, Secret, file, guard, webhook};
+
+use super::reader::{Reader, Text, text_of};
+use super::section::Section;
+use super::{Code, Mistake, duration, suggest};
+
+/// How long an attempt of a webhook may take, unless told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The sinks of the file.
+#[derive(Default)]
+pub(super) struct Sinks {
+    /// Those without a mistake.
+    pub(super) options: BTreeMap<String, Options>,
+    /// The names of all, so that a mistake in a sink is not one in the routes to it.
+    pub(super) names: Vec<String>,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Sinks {
+    let mut sinks = Sinks::default();
+    let Some(section) = section else { return sinks };
+    for (name, value) in section.entries() {
+        sinks.names.push(name.text.to_owned());
+        check_name(reader, &name);
+        let what = format!("sink `{}`", name.text);
+        let options = Section::of(reader, name.text, value, &what).and_then(|section| sink(reader, section));
+        if let Some(options) = options {
+            sinks.options.insert(name.text.to_owned(), options);
+        }
+    }
+    sinks
+}
+
+fn check_name(reader: &mut Reader<'_>, name: &Text<'_>) {
+    if !is_route_name(name.text) {
+        let help = "use letters, digits, dots, underscores and hyphens, at most 100";
+        let mistake = Mistake::new(Code::Name, format!("{:?} cannot name a sink", name.text), help);
+        reader.report(mistake.at(name.span.clone(), "not a name"));
+    }
+}
+
+fn sink(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Options> {
+    let what = section.what.clone();
+    let webhook = section.table(reader, "webhook", &what);
+    let file = section.table(reader, "file", &what);
+    let kinds: Vec<_> = ["webhook", "file"]
+        .into_iter()
+        .filter(|kind| section.has(kind))
+        .collect();
+    // A key that is neither is reported as such, and is what is to be mended.
+    if kinds.len() > 1 || section.is_empty() {
+        let message = format!("{what} must be of one kind");
+        let help = "give it one of `webhook = { url = … }` and `file = { path = … }`";
+        let mistake = Mistake::new(Code::SinkKind, message, help);
+        let spans = kinds.iter().filter_map(|kind| section.key_span(kind));
+        let mistake = spans.fold(mistake, |mistake, span| mistake.at(span, "one kind"));
+        reader.report(if kinds.is_empty() {
+            mistake.at(section.span.clone(), "of no kind")
+        } else {
+            mistake
+        });
+    }
+    let webhook = webhook.map(|section| self::webhook(reader, section));
+    let file = file.map(|section| self::file(reader, section));
+    section.finish(reader);
+    let options = Options {
+        webhook: webhook.flatten(),
+        file: file.flatten(),
+    };
+    (options.webhook.is_some() != options.file.is_some()).then_some(options)
+}
+
+fn file(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<file::Options> {
+    let path = section
+        .required(reader, "path")
+        .and_then(|path| reader.path(&path));
+    section.finish(reader);
+    Some(file::Options { path: path? })
+}
+
+fn webhook(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<webhook::Options> {
+    let allow_private = section.bool(reader, "allow_private").unwrap_or_default();
+    let url = section
+        .required(reader, "url")
+        .and_then(|text| target(reader, &text, allow_private));
+    let secret = section
+        .string(reader, "secret")
+        .and_then(|text| self::secret(reader, &text));
+    let secrets = section.strings(reader, "secrets", false);
+    let secrets = secrets
+        .iter()
+        .filter_map(|text| self::secret(reader, text))
+        .collect();
+    let headers = section.table(reader, "headers", "`headers`");
+    let headers = headers.map_or_else(Headers::default, |section| self::headers(reader, &section));
+    let method = section
+        .string(reader, "method")
+        .and_then(|text| self::method(reader, &text));
+    let timeout = duration::read(reader, &mut section, "timeout").unwrap_or(TIMEOUT);
+    section.finish(reader);
+    let method = method.unwrap_or_default();
+    Some(webhook::Options {
+        url: url?,
+        secret,
+        secrets,
+        headers,
+        method,
+        timeout,
+        allow_private,
+    })
+}
+
+fn target(reader: &mut Reader<'_>, text: &Text<'_>, allow_private: bool) -> Option<Target> {
+    let target: Target = match text.text.parse() {
+        Ok(target) => target,
+        Err(error) => {
+            let help = "write it whole, such as \"https://example.com/hook\"";
+            let mistake = Mistake::new(Code::Url, format!("this is no URL to send to: {error}"), help);
+            reader.report(mistake.at(text.span.clone(), "not an http or https URL"));
+            return None;
+        }
+    };
+    if !allow_private && let Err(blocked) = guard::check_url(target.as_url()) {
+        let message = format!("every delivery to this URL would be refused: {blocked}");
+        let help = "add `allow_private = true` to the webhook if this address is meant";
+        reader.report(
+            Mistake::new(Code::PrivateAddress, message, help).at(text.span.clone(), "a private address"),
+        );
+        return None;
+    }
+    Some(target)
+}
+
+fn secret(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<Secret> {
+    parsed(
+        reader,
+        text,
+        Code::Secret,
+        "a secret is `whsec_` and the base64 of 24 to 64 random bytes: \
+        `echo whsec_$(head -c 32 /dev/urandom | base64)` makes one",
+    )
+}
+
+fn method(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<Method> {
+    let help = suggest::help(text.text, Method::NAMES, "");
+    parsed(reader, text, Code::Value, &help)
+}
+
+fn parsed<T: std::str::FromStr<Err: Display>>(
+    reader: &mut Reader<'_>,
+    text: &Text<'_>,
+    code: Code,
+    help: &str,
+) -> Option<T> {
+    match text.text.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            reader.report(Mistake::new(code, error.to_string(), help).at(text.span.clone(), "this one"));
+            None
+        }
+    }
+}
+
+fn headers(reader: &mut Reader<'_>, section: &Section<'_>) -> Headers {
+    let mut pairs = Vec::new();
+    for (name, value) in section.entries() {
+        let Some(value) = text_of(reader, "headers", value) else {
+            continue;
+        };
+        // On its own first, so that each mistake is found in its place.
+        match Headers::new([(name.text, value.text)]) {
+            Ok(_) => pairs.push((name.text, value.text)),
+            Err(errors) => {
+                for error in errors {
+                    let help =
+                        "names are as in HTTP, values of one line; what the delivery needs Segno sets itself";
+                    let mistake = Mistake::new(Code::Header, error.to_string(), help);
+                    reader.report(mistake.at(name.span.clone(), "this header"));
+                }
+            }
+        }
+    }
+    Headers::new(pairs).unwrap_or_else(|errors| {
+        for error in errors {
+            let help = "names differ in more than upper and lower case";
+            let message = format!("a header is given twice: {error}");
+            reader.report(Mistake::new(Code::Header, message, help).at(section.span.clone(), "in here"));
+        }
+        Headers::default()
+    })
+}
