@@ -1,0 +1,21 @@
+//! End to end: everything through the HTTP API, each behaviour on every engine with the same assertions.
+
+#[macro_use]
+mod support;
+
+mod actions;
+mod bad_input;
+mod batches;
+#[cfg(feature = "embedded")]
+mod crash;
+mod duplicates;
+mod example;
+mod executions;
+mod handlers;
+mod large_events;
+mod limits;
+mod modes;
+mod program;
+mod restart;
+mod retries;
+mod timers;
