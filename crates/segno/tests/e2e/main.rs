@@ -1,4 +1,12 @@
 //! End to end: everything through the HTTP API, each behaviour on every engine with the same assertions.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test may panic, says what it measured, and compares with the real clock"
+)]
 
 #[macro_use]
 mod support;
