@@ -2,10 +2,28 @@
 
 use temporalio_common::protos::temporal::api::{
     enums::v1::EventType,
-    workflowservice::v1::{ResetStickyTaskQueueRequest, ShutdownWorkerRequest},
+    workflowservice::v1::{PollWorkflowTaskQueueRequest, ResetStickyTaskQueueRequest, ShutdownWorkerRequest},
 };
 
 use crate::bed::{Bed, both_engines, commands, execution, queue, rpc, sticky_queue};
+
+/// A worker is seen at its own queue, where nothing is for it yet.
+async fn be_seen(bed: &Bed) {
+    let mut poll = temporalio_client::tonic::Request::new(PollWorkflowTaskQueueRequest {
+        namespace: bed.namespace.clone(),
+        task_queue: Some(sticky_queue("own", &bed.queue)),
+        identity: "worker".to_owned(),
+        ..Default::default()
+    });
+    poll.set_timeout(std::time::Duration::from_secs(3));
+    let answer = bed
+        .client
+        .connection()
+        .workflow_service()
+        .poll_workflow_task_queue(poll)
+        .await;
+    assert!(answer.is_ok_and(|answer| answer.into_inner().task_token.is_empty()));
+}
 
 both_engines! {
     async fn the_next_task_comes_to_the_same_worker_with_what_is_new(bed: &Bed) {
@@ -13,7 +31,9 @@ both_engines! {
         let task = bed.task().await;
         let own = sticky_queue("own", &bed.queue);
         bed.complete_sticky(&task, vec![], "own").await;
-        let (next, ()) = tokio::join!(bed.poll(own), bed.signal("w", "s"));
+        be_seen(bed).await;
+        bed.signal("w", "s").await;
+        let next = bed.poll(own).await;
         let events = next.history.clone().expect("a history").events;
         assert_eq!(events.first().map(|event| event.event_id), Some(4));
         assert_eq!(next.workflow_execution_task_queue, Some(queue(&bed.queue)), "the normal queue's name");
@@ -26,17 +46,7 @@ both_engines! {
         let task = bed.task().await;
         bed.complete_sticky(&task, vec![], "own").await;
         // The worker has been seen, then is not seen any more.
-        let mut seen = temporalio_client::tonic::Request::new(
-            temporalio_common::protos::temporal::api::workflowservice::v1::PollWorkflowTaskQueueRequest {
-                namespace: bed.namespace.clone(),
-                task_queue: Some(sticky_queue("own", &bed.queue)),
-                identity: "worker".to_owned(),
-                ..Default::default()
-            },
-        );
-        seen.set_timeout(std::time::Duration::from_secs(3));
-        let empty = bed.client.connection().workflow_service().poll_workflow_task_queue(seen).await;
-        assert!(empty.is_ok_and(|answer| answer.into_inner().task_token.is_empty()));
+        be_seen(bed).await;
         bed.signal("w", "s").await;
         let task = bed.task().await;
         let events = task.history.clone().expect("a history").events;
