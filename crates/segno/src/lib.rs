@@ -1,4 +1,71 @@
 //! Segno takes events in, handles each one durably, and shows what became of it.
+//!
+//! This crate is the `segno` program and the library to build programs on that do more than a configuration can
+//! say. Each (event, route) pair is one workflow execution on an engine that speaks Temporal's API: the one in this
+//! process, or a Temporal cluster. See [`engine`] for how it is chosen.
+//!
+//! ```no_run
+//! use segno::{Consumer, ConsumerError, Event, Segno, config::Config};
+//!
+//! struct Ledger;
+//!
+//! impl Consumer for Ledger {
+//!     async fn process(&self, event: &Event) -> Result<(), ConsumerError> {
+//!         println!("{} happened to {:?}", event.ty, event.subject);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // A route of the file names it: consumer = "ledger"
+//!     let config = Config::load("segno.toml".as_ref())?;
+//!     Segno::builder().config(config).consumer("ledger", Ledger).run().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! From the ground up:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`config`] | reads `segno.toml` |
+//! | [`engine`] | what runs executions |
+//! | [`worker`] | runs workflows and activities for it |
+//! | `execution` | the workflow of an event on a route, and its activities |
+//! | [`intake`] | starts an execution for each event and route |
+//! | [`http`] | the API over all of it |
+//! | [`cli`] | the command line |
 
+mod builder;
 pub mod cli;
 pub mod config;
+mod consumer;
+pub mod engine;
+mod error;
+mod execution;
+pub mod http;
+pub mod intake;
+pub mod listen;
+mod running;
+pub mod search_attributes;
+mod shutdown;
+pub mod worker;
+
+pub use builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP};
+pub use consumer::{Consumer, ConsumerError};
+pub use error::Error;
+pub use execution::{DEAD_LETTER, WORKFLOW_TYPE};
+pub use running::Running;
+pub use segno_event::{Data, Event};
+
+/// Segno as a library: see the [crate's](crate) example.
+#[derive(Clone, Copy, Debug)]
+pub struct Segno;
+
+impl Segno {
+    /// Begins a program.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}

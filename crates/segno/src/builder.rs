@@ -1,0 +1,153 @@
+//! Putting a program together: configuration, consumers, workflows.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use segno_routing::Handler;
+use temporalio_common::WorkflowDefinition;
+use temporalio_sdk::{
+    WorkerOptions, WorkflowRegistrationError, activities::ActivityImplementer,
+    workflows::WorkflowImplementation,
+};
+
+use crate::{
+    Error,
+    config::Config,
+    consumer::{Consumer, DynConsumer},
+    running::Running,
+    shutdown,
+};
+
+/// Where the HTTP API listens, unless told otherwise.
+pub const DEFAULT_HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Where the embedded engine's gRPC API listens, unless told otherwise.
+pub const DEFAULT_GRPC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7233);
+/// Where the embedded engine keeps its file, unless told otherwise.
+pub const DEFAULT_DATA: &str = "data";
+
+type Register = Box<dyn FnOnce(&mut WorkerOptions) -> Result<(), WorkflowRegistrationError> + Send>;
+
+/// What a program is made of; [`Segno::builder`](crate::Segno::builder) makes one.
+#[must_use]
+pub struct Builder {
+    pub(crate) config: Config,
+    pub(crate) consumers: HashMap<String, Arc<dyn DynConsumer>>,
+    pub(crate) workflows: BTreeMap<&'static str, Register>,
+    pub(crate) activities: Vec<Register>,
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) grpc: Option<SocketAddr>,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) allow_unauthenticated: bool,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: Config::default(),
+            consumers: HashMap::new(),
+            workflows: BTreeMap::new(),
+            activities: Vec::new(),
+            http: None,
+            grpc: None,
+            data: None,
+            allow_unauthenticated: false,
+        }
+    }
+
+    /// Runs this configuration. Without one there is no route: every event is taken in and nothing is done.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Registers a consumer under the name by which routes know it. A later one of the same name replaces it.
+    pub fn consumer(mut self, name: impl Into<String>, consumer: impl Consumer) -> Self {
+        self.consumers.insert(name.into(), Arc::new(consumer));
+        self
+    }
+
+    /// Registers a workflow; routes know it by its type name. It is started with the
+    /// [`Event`](crate::Event) as its input.
+    pub fn workflow<W>(mut self) -> Self
+    where
+        W: WorkflowImplementation,
+        <W::Run as WorkflowDefinition>::Input: Send,
+    {
+        self.workflows.insert(
+            W::name(),
+            Box::new(|options| options.register_workflow::<W>().map(drop)),
+        );
+        self
+    }
+
+    /// Registers activities that the program's workflows use.
+    pub fn activities<A: ActivityImplementer + Send + 'static>(mut self, activities: A) -> Self {
+        self.activities.push(Box::new(|options| {
+            options.register_activities(activities);
+            Ok(())
+        }));
+        self
+    }
+
+    /// Listens here for HTTP, in place of the configuration's address or [`DEFAULT_HTTP`].
+    pub fn http(mut self, address: SocketAddr) -> Self {
+        self.http = Some(address);
+        self
+    }
+
+    /// Serves the embedded engine's gRPC API here, in place of [`DEFAULT_GRPC`].
+    pub fn grpc(mut self, address: SocketAddr) -> Self {
+        self.grpc = Some(address);
+        self
+    }
+
+    /// Keeps the embedded engine's file in this directory, in place of the configuration's or [`DEFAULT_DATA`].
+    pub fn data(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data = Some(directory.into());
+        self
+    }
+
+    /// Allows addresses that other machines can reach although nothing here authenticates who calls.
+    pub fn allow_unauthenticated(mut self, allow: bool) -> Self {
+        self.allow_unauthenticated = allow;
+        self
+    }
+
+    /// Starts everything and returns once it takes work.
+    pub async fn start(self) -> Result<Running, Error> {
+        self.check_handlers()?;
+        Running::start(self).await
+    }
+
+    /// Starts everything and runs until the process is told to stop (SIGTERM, SIGINT) or cannot go on.
+    pub async fn run(self) -> Result<(), Error> {
+        let mut signals = shutdown::Signals::new()?;
+        let running = self.start().await?;
+        running.run_until(&mut signals).await
+    }
+
+    /// What the routes name in Rust has to be there: better told at start than by an execution that waits.
+    fn check_handlers(&self) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for route in &self.config.routes {
+            match &route.handler {
+                Handler::Consumer { name, .. } if !self.consumers.contains_key(name) => {
+                    missing.push(format!("route {:?} names the consumer {name:?}", route.name));
+                }
+                Handler::Workflow(name) if !self.workflows.contains_key(name.as_str()) => {
+                    missing.push(format!("route {:?} names the workflow {name:?}", route.name));
+                }
+                _ => {}
+            }
+        }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Unregistered(missing))
+        }
+    }
+}

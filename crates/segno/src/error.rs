@@ -1,0 +1,44 @@
+//! What keeps a program from starting or running.
+
+use std::io;
+
+use crate::{engine, listen, worker};
+
+/// Segno cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Routes name consumers or workflows that the program did not register.
+    #[error(
+        "{}; this program registers nothing of that name (a consumer or workflow in Rust is registered by a program \
+         that uses the library)",
+        .0.join(", and ")
+    )]
+    Unregistered(Vec<String>),
+    /// A sink cannot be made.
+    #[error("the sinks cannot be set up")]
+    Sinks(#[source] segno_sinks::BuildErrors),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] listen::Error),
+    /// The engine cannot be opened or reached.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The worker does not run.
+    #[error(transparent)]
+    Worker(#[from] worker::Error),
+    /// Two workflows of one type.
+    #[error("a workflow cannot be registered")]
+    Workflow(#[source] temporalio_sdk::WorkflowRegistrationError),
+    /// The timers cannot be set up.
+    #[error("the timers cannot be set up")]
+    Timers(#[source] segno_timers::RegisterError),
+    /// The HTTP server broke.
+    #[error("the HTTP server stopped")]
+    Http(#[source] io::Error),
+    /// The process cannot listen for signals.
+    #[error("signals cannot be received")]
+    Signals(#[source] io::Error),
+    /// Not everything was closed in time.
+    #[error("not everything was closed within {0:?}")]
+    Shutdown(std::time::Duration),
+}

@@ -1,0 +1,64 @@
+//! The activities as the worker registers them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use segno_sinks::Sinks;
+use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
+use temporalio_macros::activities;
+use temporalio_sdk::activities::{ActivityContext, ActivityError};
+
+use super::{
+    consume::{self, ConsumeInput},
+    deliver::{self, DeliverInput},
+    event_ref::Events,
+};
+use crate::consumer::DynConsumer;
+
+/// What the activities need: the sinks and consumers of this process, by name.
+pub(crate) struct Activities {
+    pub(super) sinks: Sinks,
+    pub(super) consumers: HashMap<String, Arc<dyn DynConsumer>>,
+    pub(super) events: Events,
+}
+
+impl Activities {
+    pub(crate) fn new(sinks: Sinks, consumers: HashMap<String, Arc<dyn DynConsumer>>) -> Self {
+        Self {
+            sinks,
+            consumers,
+            events: Events::new(),
+        }
+    }
+}
+
+#[activities]
+impl Activities {
+    /// Delivers one action; returns how many payloads it delivered.
+    #[activity(name = "deliver")]
+    pub(crate) async fn deliver(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        input: DeliverInput,
+    ) -> Result<u64, ActivityError> {
+        deliver::run(&self, &ctx, input).await
+    }
+
+    /// Runs one consumer.
+    #[activity(name = "consume")]
+    pub(crate) async fn consume(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        input: ConsumeInput,
+    ) -> Result<(), ActivityError> {
+        consume::run(&self, &ctx, input).await
+    }
+}
+
+/// The execution that an activity belongs to.
+pub(super) fn execution(ctx: &ActivityContext) -> WorkflowExecution {
+    let info = ctx.info();
+    WorkflowExecution {
+        workflow_id: info.workflow_id.clone().unwrap_or_default(),
+        run_id: info.workflow_run_id.clone().unwrap_or_default(),
+    }
+}

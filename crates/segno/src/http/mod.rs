@@ -1,0 +1,91 @@
+//! The HTTP API: events in, executions to be looked at, timers, probes, and the API's own description.
+
+mod access_log;
+mod actions;
+mod events;
+mod execution;
+mod executions;
+mod health;
+mod limits;
+pub mod openapi;
+mod origin;
+mod page;
+pub mod problem;
+mod timestamp;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header},
+    middleware::{from_fn, from_fn_with_state},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use temporalio_client::Client;
+use tokio::sync::Semaphore;
+use utoipa_swagger_ui::SwaggerUi;
+
+pub(crate) use events::Events;
+pub(crate) use health::Health;
+use problem::Problem;
+
+/// What the API is made of.
+pub(crate) struct Parts {
+    pub(crate) client: Client,
+    pub(crate) events: Events,
+    pub(crate) health: Health,
+    /// The timers' own routes.
+    pub(crate) timers: Router,
+    /// Requests served at once; the probes do not count.
+    pub(crate) max_concurrent: usize,
+    /// Whether only this machine is to call.
+    pub(crate) local_only: bool,
+}
+
+/// The whole API as one router.
+pub(crate) fn router(parts: Parts) -> Router {
+    let Parts {
+        client,
+        events,
+        health,
+        timers,
+        max_concurrent,
+        local_only,
+    } = parts;
+    let slots = Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
+    let executions = Router::new()
+        .route("/executions", get(executions::list))
+        .route("/executions/{*workflow_id}", get(execution::get))
+        .route("/", get(page::get))
+        .with_state(client);
+    let limited = Router::new()
+        .route("/events", post(events::post).with_state(events))
+        .merge(executions)
+        .merge(timers)
+        .route_layer(from_fn_with_state(slots, limits::concurrency));
+    let probes = Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz).with_state(health));
+    Router::new()
+        .merge(limited)
+        .merge(probes)
+        .route("/style.css", get(page::style))
+        .merge(SwaggerUi::new("/api-docs").url("/openapi.json", openapi::document()))
+        .fallback(not_found)
+        .layer(from_fn_with_state(local_only, origin::guard))
+        .layer(from_fn(access_log::log))
+}
+
+async fn not_found() -> impl IntoResponse {
+    let mut response = Problem::new(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "nothing is served at this path",
+    )
+    .into_response();
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

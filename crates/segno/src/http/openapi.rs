@@ -1,0 +1,92 @@
+//! The API's OpenAPI document, from the code.
+
+use utoipa::OpenApi;
+
+use super::{events, execution, executions, health};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Segno",
+        description = "Takes events in, handles each one durably, and shows what became of it.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        contact(),
+    ),
+    paths(events::post, executions::list, execution::get, health::livez, health::readyz),
+    tags(
+        (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
+        (name = "executions", description = "What became of events and timers."),
+        (name = "health", description = "Probes."),
+    )
+)]
+struct Api;
+
+/// The whole document: this crate's part and the timers'.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Api::openapi();
+    document.merge(segno_timers::openapi());
+    document
+}
+
+/// The document as it is committed and served: pretty JSON with a newline at its end.
+pub fn json() -> String {
+    #[expect(
+        clippy::expect_used,
+        reason = "the document has no map with keys that are not strings"
+    )]
+    let mut text = document().to_pretty_json().expect("an OpenAPI document is JSON");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Set to anything, the test writes the document in place of comparing it.
+    const UPDATE: &str = "SEGNO_UPDATE_OPENAPI";
+
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let current = json();
+        if std::env::var_os(UPDATE).is_some() {
+            std::fs::write(path, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == current,
+            "crates/segno/openapi.json is not what the code says. Write it anew and look at what changed:\n\n  \
+             {UPDATE}=1 cargo nextest run -p segno the_committed_document\n"
+        );
+    }
+
+    #[test]
+    fn no_part_of_the_document_hides_another() {
+        let names = |document: utoipa::openapi::OpenApi| {
+            document
+                .components
+                .map(|components| components.schemas.into_keys().collect::<Vec<_>>())
+        };
+        let ours = names(Api::openapi()).unwrap();
+        let theirs = names(segno_timers::openapi()).unwrap();
+        for name in &theirs {
+            assert!(!ours.contains(name), "two schemas are named {name}");
+        }
+    }
+
+    #[test]
+    fn every_operation_is_described_and_answers_problems() {
+        let document: serde_json::Value = serde_json::from_str(&json()).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let summary = operation["summary"].as_str().unwrap_or_default();
+                assert!(!summary.is_empty(), "{method} {path} has no summary");
+                assert!(
+                    !operation["responses"].as_object().unwrap().is_empty(),
+                    "{method} {path}"
+                );
+            }
+        }
+    }
+}

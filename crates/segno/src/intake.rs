@@ -1,0 +1,239 @@
+//! Intake: from an event to the executions that handle it, durable before it is acknowledged.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use segno_event::Event;
+use segno_routing::{Plan, PlannedHandler, Routes, plan, workflow_id};
+use serde::Serialize;
+use temporalio_client::{
+    Client, UntypedWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStartOptions,
+    errors::WorkflowStartError,
+    tonic::{Code, Status},
+};
+use temporalio_common::data_converters::RawValue;
+use temporalio_common::protos::temporal::api::common::v1::Payload;
+use utoipa::ToSchema;
+
+use crate::{execution::WORKFLOW_TYPE, search_attributes, worker::TASK_QUEUE};
+
+/// Starts in flight for one request: a batch is not slower than its slowest event, and does not push others
+/// aside.
+const CONCURRENT_STARTS: usize = 32;
+
+/// Longest input of an execution, in bytes: what a Temporal server takes is 2 MiB.
+const MAX_INPUT: usize = 2 * 1024 * 1024 - 1024;
+
+/// What became of an event.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AcceptedEvent)]
+pub struct Accepted {
+    /// The event's id.
+    pub id: String,
+    /// The event's source.
+    pub source: String,
+    /// Whether the event was taken in before: all of its executions existed already.
+    pub duplicate: bool,
+    /// One entry for each route that matched.
+    pub executions: Vec<Started>,
+    /// Says so where no route matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "no route matched")]
+    pub message: Option<&'static str>,
+}
+
+/// The execution of an event on a route.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = StartedExecution)]
+pub struct Started {
+    /// Name of the route.
+    pub route: String,
+    /// Id of the execution.
+    pub workflow_id: String,
+    /// Id of its run.
+    pub run_id: String,
+    /// Whether it existed already, so that nothing was started.
+    pub duplicate: bool,
+}
+
+/// Events were not taken in, or not all of them: sending them again is right, and starts nothing twice.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An event is too large for an execution's input.
+    #[error(
+        "the event is {size} bytes long as an execution's input on the route {route}; {MAX_INPUT} are taken"
+    )]
+    TooLarge {
+        /// Position of the event among those given, from 0.
+        index: usize,
+        /// Route it was for.
+        route: String,
+        /// Its size.
+        size: usize,
+    },
+    /// The engine cannot be reached, or is overloaded.
+    #[error("the engine does not take events now")]
+    Unavailable(#[source] Status),
+    /// The engine refuses.
+    #[error("the engine refuses the execution {workflow_id:?}")]
+    Refused {
+        /// Id of the execution.
+        workflow_id: String,
+        /// What it says.
+        #[source]
+        source: Status,
+    },
+    /// A plan cannot be written as JSON.
+    #[error("the plan cannot be encoded")]
+    Encode(#[source] serde_json::Error),
+}
+
+/// Routes events and starts their executions.
+#[derive(Clone)]
+pub struct Intake {
+    client: Client,
+    routes: Arc<Routes>,
+}
+
+/// A start that is only to be sent.
+struct Start {
+    index: usize,
+    route: String,
+    workflow_id: String,
+    workflow: String,
+    options: WorkflowStartOptions,
+    input: Vec<u8>,
+}
+
+impl Intake {
+    /// Takes events in on these routes.
+    pub fn new(client: Client, routes: Arc<Routes>) -> Self {
+        Self { client, routes }
+    }
+
+    /// Starts an execution for each event and route that matches. When it returns, all of them are durable;
+    /// the order is that of `events`.
+    ///
+    /// Nothing is started if an event is too large. On any other error some may have been started.
+    pub async fn accept(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
+        let mut starts = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            for plan in plan(&self.routes, event) {
+                starts.push(Start::of(index, plan)?);
+            }
+        }
+        let mut accepted: Vec<_> = events
+            .iter()
+            .map(|event| Accepted {
+                id: event.id.clone(),
+                source: event.source.clone(),
+                duplicate: false,
+                executions: Vec::new(),
+                message: None,
+            })
+            .collect();
+        let started: Vec<_> = stream::iter(starts.into_iter().map(|start| self.start(start)))
+            .buffered(CONCURRENT_STARTS)
+            .try_collect()
+            .await?;
+        for (index, execution) in started {
+            accepted[index].executions.push(execution);
+        }
+        for event in &mut accepted {
+            if event.executions.is_empty() {
+                event.message = Some("no route matched");
+            } else {
+                event.duplicate = event.executions.iter().all(|execution| execution.duplicate);
+            }
+        }
+        Ok(accepted)
+    }
+
+    async fn start(&self, start: Start) -> Result<(usize, Started), Error> {
+        let Start {
+            index,
+            route,
+            workflow_id,
+            workflow,
+            options,
+            input,
+        } = start;
+        let input = RawValue::new(vec![Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: input,
+            ..Default::default()
+        }]);
+        let (run_id, duplicate) = match self
+            .client
+            .start_workflow(UntypedWorkflow::new(workflow), input, options)
+            .await
+        {
+            Ok(handle) => (handle.run_id().unwrap_or_default().to_owned(), false),
+            Err(WorkflowStartError::AlreadyStarted { run_id, .. }) => (run_id.unwrap_or_default(), true),
+            Err(WorkflowStartError::Rpc(source)) if is_passing(source.code()) => {
+                return Err(Error::Unavailable(source));
+            }
+            Err(WorkflowStartError::Rpc(source)) => return Err(Error::Refused { workflow_id, source }),
+            Err(other) => {
+                let source = Status::internal(other.to_string());
+                return Err(Error::Refused { workflow_id, source });
+            }
+        };
+        Ok((
+            index,
+            Started {
+                route,
+                workflow_id,
+                run_id,
+                duplicate,
+            },
+        ))
+    }
+}
+
+impl Start {
+    fn of(index: usize, plan: Plan) -> Result<Self, Error> {
+        let workflow_id = workflow_id(&plan.route, &plan.event);
+        let attributes = search_attributes::of(&plan.route, &plan.event);
+        // An event is handled once on a route, whether its execution still runs or has closed.
+        let options = WorkflowStartOptions::new(TASK_QUEUE, &workflow_id)
+            .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+            .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
+            .search_attributes(attributes)
+            .build();
+        let (workflow, input) = match &plan.handler {
+            PlannedHandler::Workflow { name } => (name.clone(), serde_json::to_vec(&plan.event)),
+            _ => (WORKFLOW_TYPE.to_owned(), serde_json::to_vec(&plan)),
+        };
+        let input = input.map_err(Error::Encode)?;
+        if input.len() > MAX_INPUT {
+            return Err(Error::TooLarge {
+                index,
+                route: plan.route,
+                size: input.len(),
+            });
+        }
+        Ok(Self {
+            index,
+            route: plan.route,
+            workflow_id,
+            workflow,
+            options,
+            input,
+        })
+    }
+}
+
+/// Whether the same call may succeed later.
+fn is_passing(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Aborted
+            | Code::Cancelled
+            | Code::Internal
+            | Code::Unknown
+    )
+}

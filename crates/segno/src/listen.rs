@@ -1,0 +1,99 @@
+//! Listening addresses: taken early, told plainly when taken already, and not open to the world by accident.
+
+use std::{io, net::SocketAddr};
+
+use tokio::net::TcpListener;
+
+/// An address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the port.
+    #[error("{address} is in use by another process; stop it, or choose another address by {flag} ADDR:PORT")]
+    InUse {
+        /// Address that was asked for.
+        address: SocketAddr,
+        /// Flag that sets it.
+        flag: &'static str,
+    },
+    /// The address is reachable from elsewhere, and nothing authenticates who calls.
+    #[error(
+        "{address} can be reached from other machines and nothing here authenticates who calls; listen on a \
+         loopback address, or pass --allow-unauthenticated if something in front of it does"
+    )]
+    Exposed {
+        /// Address that was asked for.
+        address: SocketAddr,
+    },
+    /// The system refused.
+    #[error("{address} cannot be listened on")]
+    Bind {
+        /// Address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A bound listener and the address it got.
+pub struct Listener {
+    inner: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// The address; with the port that the system chose where port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The bound listener.
+    pub fn into_inner(self) -> TcpListener {
+        self.inner
+    }
+}
+
+/// Refuses an address that other machines can reach, unless `allowed`.
+pub fn check_exposure(address: SocketAddr, allowed: bool) -> Result<(), Error> {
+    if allowed || address.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(Error::Exposed { address })
+    }
+}
+
+/// Binds `address`; `flag` is the command line's name for it.
+pub async fn bind(address: SocketAddr, flag: &'static str) -> Result<Listener, Error> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::InUse { address, flag },
+        _ => Error::Bind { address, source },
+    };
+    let inner = TcpListener::bind(address).await.map_err(failed)?;
+    let address = inner.local_addr().map_err(failed)?;
+    Ok(Listener { inner, address })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_the_flag_that_changes_it() {
+        let first = bind("127.0.0.1:0".parse().unwrap(), "--http").await.unwrap();
+        let error = bind(first.address(), "--http").await.err().unwrap().to_string();
+        assert!(error.contains(&first.address().to_string()), "{error}");
+        assert!(error.contains("--http ADDR:PORT"), "{error}");
+    }
+
+    #[test]
+    fn only_loopback_is_open_without_being_told() {
+        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            let address = address.parse().unwrap();
+            assert!(check_exposure(address, false).is_err());
+            assert!(check_exposure(address, true).is_ok());
+        }
+        for address in ["127.0.0.1:80", "[::1]:80"] {
+            assert!(check_exposure(address.parse().unwrap(), false).is_ok());
+        }
+    }
+}

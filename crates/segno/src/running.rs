@@ -1,0 +1,252 @@
+//! The parts of a running process, and how they start and stop in order.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::serve::ListenerExt;
+use segno_sinks::Sinks;
+use segno_timers::Timers;
+use temporalio_client::Client;
+use temporalio_sdk::WorkerOptions;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
+    engine::{self, Engine},
+    execution::{Activities, EventWorkflow},
+    http,
+    intake::Intake,
+    listen::{self, Listener},
+    shutdown::{Signals, Stop},
+    worker::{GRACE, TASK_QUEUE, Worker},
+};
+
+/// Largest event, in bytes, unless configured.
+const MAX_EVENT_BYTES: usize = 1 << 20;
+/// Requests served at once, unless configured.
+const MAX_CONCURRENT: usize = 256;
+
+/// How long a load balancer gets to see that the process is not ready before it stops taking connections.
+const LAME_DUCK: Duration = Duration::from_secs(2);
+/// How long requests may take to finish once no new ones are taken.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long everything may take to close: below the 30 seconds that supervisors commonly give.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// A running Segno.
+pub struct Running {
+    http: SocketAddr,
+    engine: Engine,
+    intake: Intake,
+    worker: Worker,
+    server: JoinHandle<Result<(), std::io::Error>>,
+    /// Cancelled first: readiness fails.
+    stopping: CancellationToken,
+    /// Cancelled next: no new connections.
+    drain: CancellationToken,
+}
+
+impl Running {
+    pub(crate) async fn start(builder: Builder) -> Result<Self, Error> {
+        let Builder {
+            config,
+            consumers,
+            workflows,
+            activities,
+            http,
+            grpc,
+            data,
+            allow_unauthenticated,
+        } = builder;
+        let http = http.or(config.http.listen).unwrap_or(DEFAULT_HTTP);
+        let grpc = grpc.unwrap_or(DEFAULT_GRPC);
+        let data = data
+            .or(config.data)
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
+        let options = engine::Options::choose(config.engine.as_ref(), &data, grpc)?;
+        listen::check_exposure(http, allow_unauthenticated)?;
+        if let engine::Options::Embedded { grpc, .. } = &options {
+            listen::check_exposure(*grpc, allow_unauthenticated)?;
+        }
+        let sinks = Sinks::new(config.sinks, &config.base).map_err(Error::Sinks)?;
+        // Before the engine, so that a second process fails here and leaves the engine's file alone.
+        let listener = listen::bind(http, "--http").await?;
+
+        let mut options_of_worker = WorkerOptions::new(TASK_QUEUE)
+            .graceful_shutdown_period(GRACE)
+            .build();
+        options_of_worker
+            .register_workflow::<EventWorkflow>()
+            .map_err(Error::Workflow)?;
+        options_of_worker.register_activities(Activities::new(sinks, consumers));
+        let timers = segno_timers::Options {
+            allow_private: config.timers.allow_private,
+            secret: None,
+        };
+        segno_timers::register(&mut options_of_worker, &timers).map_err(Error::Timers)?;
+        for register in workflows.into_values().chain(activities) {
+            register(&mut options_of_worker).map_err(Error::Workflow)?;
+        }
+
+        let engine = Engine::start(options).await?;
+        let client = engine.client().clone();
+        let worker = match Worker::start(client.clone(), options_of_worker).await {
+            Ok(worker) => worker,
+            Err(error) => {
+                engine.shutdown().await;
+                return Err(error.into());
+            }
+        };
+
+        let (stopping, drain) = (CancellationToken::new(), CancellationToken::new());
+        let health = http::Health {
+            client: client.clone(),
+            stopping: stopping.clone(),
+            worker_ended: worker.ended(),
+        };
+        let intake = Intake::new(client.clone(), Arc::new(config.routes));
+        let timers = Timers::new(client.clone(), timers);
+        let router = http::router(http::Parts {
+            client,
+            events: http::Events {
+                intake: intake.clone(),
+                max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),
+            },
+            health,
+            timers: segno_timers::router(timers),
+            max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),
+            local_only: listener.address().ip().is_loopback() && !allow_unauthenticated,
+        });
+        let http = listener.address();
+        let server = tokio::spawn(serve(listener, router, drain.clone()));
+        tracing::info!(%http, engine = engine.address(), embedded = engine.is_embedded(), "ready");
+        Ok(Self {
+            http,
+            engine,
+            intake,
+            worker,
+            server,
+            stopping,
+            drain,
+        })
+    }
+
+    /// Address of the HTTP API.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Address of the Temporal API that executions run on: this process's own or the cluster's.
+    pub fn engine_address(&self) -> &str {
+        self.engine.address()
+    }
+
+    /// Whether the engine runs in this process.
+    pub fn is_embedded(&self) -> bool {
+        self.engine.is_embedded()
+    }
+
+    /// The engine's client.
+    pub fn client(&self) -> &Client {
+        self.engine.client()
+    }
+
+    /// Takes in events from within the process.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Runs until a signal comes or the process cannot go on, then stops in order. A second signal stops it at
+    /// once.
+    pub(crate) async fn run_until(mut self, signals: &mut Signals) -> Result<(), Error> {
+        let ended = self.worker.ended();
+        let (failed, lame_duck) = tokio::select! {
+            stop = signals.next() => {
+                tracing::info!(?stop, "stopping");
+                (None, if stop == Stop::Terminate { LAME_DUCK } else { Duration::ZERO })
+            }
+            () = ended.cancelled() => (Some(None), Duration::ZERO),
+            served = &mut self.server => (Some(Some(http_result(served))), Duration::ZERO),
+        };
+        let server_done = matches!(failed, Some(Some(_)));
+        let closed = tokio::select! {
+            closed = self.close(lame_duck, server_done) => closed,
+            stop = signals.next() => {
+                tracing::warn!(?stop, "stopped at once");
+                return Ok(());
+            }
+        };
+        match failed {
+            None => closed,
+            // The worker's own reason is in what closing it says.
+            Some(None) => closed.and(Err(crate::worker::Error::Died.into())),
+            Some(Some(served)) => served.and(closed),
+        }
+    }
+
+    /// Stops in order: readiness fails, requests finish, then what the worker runs, then the engine closes.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        self.close(Duration::ZERO, false).await
+    }
+
+    async fn close(self, lame_duck: Duration, server_done: bool) -> Result<(), Error> {
+        let Self {
+            engine,
+            worker,
+            mut server,
+            stopping,
+            drain,
+            ..
+        } = self;
+        stopping.cancel();
+        let close = async {
+            tokio::time::sleep(lame_duck).await;
+            drain.cancel();
+            let served = async {
+                if server_done {
+                    return Ok(());
+                }
+                match tokio::time::timeout(DRAIN, &mut server).await {
+                    Ok(served) => http_result(served),
+                    Err(_) => {
+                        tracing::warn!("requests were cut off");
+                        server.abort();
+                        Ok(())
+                    }
+                }
+            };
+            let (served, worked) = tokio::join!(served, worker.stop());
+            engine.shutdown().await;
+            served.and(worked.map_err(Error::from))
+        };
+        let closed = tokio::time::timeout(DEADLINE, close)
+            .await
+            .unwrap_or(Err(Error::Shutdown(DEADLINE)));
+        tracing::info!("stopped");
+        closed
+    }
+}
+
+async fn serve(
+    listener: Listener,
+    router: axum::Router,
+    drain: CancellationToken,
+) -> Result<(), std::io::Error> {
+    let listener = listener.into_inner().tap_io(|stream| {
+        // Answers are small and complete: nothing is gained by waiting for more to send.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    axum::serve(listener, router)
+        .with_graceful_shutdown(drain.cancelled_owned())
+        .await
+}
+
+fn http_result(served: Result<Result<(), std::io::Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    match served {
+        Ok(served) => served.map_err(Error::Http),
+        Err(error) => Err(Error::Http(std::io::Error::other(error))),
+    }
+}
