@@ -1,1 +1,5 @@
-fn main() {}
+//! The `segno` program.
+
+fn main() -> std::process::ExitCode {
+    segno::cli::main()
+}

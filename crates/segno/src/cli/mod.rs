@@ -1,5 +1,84 @@
 //! The command line.
 
 pub mod check;
+mod demo;
+#[cfg(feature = "embedded")]
+mod engine;
 pub mod explain;
+mod flags;
 pub mod output;
+mod up;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use flags::RunFlags;
+
+use crate::logging::{self, Format};
+
+/// Takes events in, handles each one durably, and shows what became of it.
+#[derive(Debug, Parser)]
+#[command(name = "segno", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// How logs are written.
+    #[arg(long, global = true, value_enum, default_value_t, env = "SEGNO_LOG_FORMAT")]
+    log_format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take events and timers in and handle them, until told to stop.
+    Up(up::Up),
+    /// The same with a configuration of its own, sample events, a timer, and a receiver that shows what arrives.
+    Demo(demo::Demo),
+    /// Serve the engine alone: Temporal's gRPC API over one file.
+    #[cfg(feature = "embedded")]
+    Engine(engine::Engine),
+    Check(check::Args),
+    Explain(explain::Args),
+}
+
+/// Runs the command that the process was called with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Addresses and commands in errors are to be copied, not wrapped.
+    let handler = || {
+        miette::MietteHandlerOpts::new()
+            .wrap_lines(false)
+            .break_words(false)
+            .build()
+    };
+    drop(miette::set_hook(Box::new(move |_| Box::new(handler()))));
+    let quiet = matches!(cli.command, Command::Demo(_)) && cli.log_format == Format::Human;
+    logging::init(cli.log_format, quiet);
+    let done = match cli.command {
+        Command::Up(up) => block_on(up.run()),
+        Command::Demo(demo) => block_on(demo.run()),
+        #[cfg(feature = "embedded")]
+        Command::Engine(engine) => block_on(engine.run()),
+        Command::Check(check) => check::run(check),
+        Command::Explain(explain) => explain::run(explain),
+    };
+    match done {
+        Ok(code) => code,
+        Err(report) => {
+            drop(writeln!(std::io::stderr(), "{report:?}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = miette::Result<()>>) -> miette::Result<ExitCode> {
+    use miette::IntoDiagnostic;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .into_diagnostic()?;
+    let done = runtime.block_on(command);
+    // What is still at work by now was asked to end and is not worth waiting for.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,86 @@
+//! Flags of everything that runs, for this program and for those built on the library.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use crate::{
+    Builder, Segno,
+    config::{Config, Mistakes},
+};
+
+/// Configuration file that is read where none is named.
+const CONFIG: &str = "segno.toml";
+
+/// Where the configuration and the data are, and what is listened on. A program of its own flattens it into its
+/// command line:
+///
+/// ```no_run
+/// use clap::Parser;
+///
+/// #[derive(Parser)]
+/// struct Cli {
+///     #[command(flatten)]
+///     flags: segno::cli::RunFlags,
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     Ok(Cli::parse().flags.builder()?.run().await?)
+/// }
+/// ```
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunFlags {
+    /// Configuration file [default: segno.toml, if there is one].
+    #[arg(long, value_name = "FILE", env = "SEGNO_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Directory of the embedded engine's file [default: data].
+    #[arg(long, value_name = "DIR", env = "SEGNO_DATA")]
+    pub data: Option<PathBuf>,
+    /// Address of the HTTP API [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR:PORT", env = "SEGNO_HTTP")]
+    pub http: Option<SocketAddr>,
+    /// Address of the embedded engine's gRPC API [default: 127.0.0.1:7233].
+    #[arg(long, value_name = "ADDR:PORT", env = "SEGNO_GRPC")]
+    pub grpc: Option<SocketAddr>,
+    /// Allow addresses that other machines can reach although nothing here authenticates who calls.
+    #[arg(long)]
+    pub allow_unauthenticated: bool,
+}
+
+impl RunFlags {
+    /// A builder that does what the configuration file says, and over it what the flags say.
+    ///
+    /// # Errors
+    /// Every mistake in the configuration file.
+    pub fn builder(&self) -> Result<Builder, Mistakes> {
+        let config = match &self.config {
+            Some(path) => Some(Config::load(path)?),
+            None if Path::new(CONFIG).exists() => Some(Config::load(Path::new(CONFIG))?),
+            None => None,
+        };
+        let builder = self.without_config();
+        Ok(match config {
+            Some(config) => builder.config(config),
+            None => builder,
+        })
+    }
+
+    /// A builder that does what the flags say, with no configuration.
+    pub(super) fn without_config(&self) -> Builder {
+        let mut builder = Segno::builder().allow_unauthenticated(self.allow_unauthenticated);
+        if let Some(address) = self.http {
+            builder = builder.http(address);
+        }
+        if let Some(address) = self.grpc {
+            builder = builder.grpc(address);
+        }
+        if let Some(directory) = &self.data {
+            builder = builder.data(directory);
+        }
+        builder
+    }
+}
