@@ -1,0 +1,136 @@
+//! What the API and the page show of executions.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{App, DEADLINE, TestEngine, json_of, only_execution, order};
+
+on_every_engine!(listed_by_query_and_page, page);
+
+fn config(engine: &TestEngine) -> String {
+    let path = engine.folder().join("log.jsonl");
+    format!(
+        r#"
+        [sinks]
+        log = {{ file = {{ path = {path:?} }} }}
+
+        [[routes]]
+        name = "orders"
+        on = "order.*"
+        actions = [{{ name = "log", to = "log" }}]
+        "#
+    )
+}
+
+/// Waits until the list has as many entries as expected: a cluster's visibility lags by moments.
+async fn list(app: &App, query: &[(&str, &str)], count: usize) -> Value {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let response = app.get("/executions").query(query).send().await.unwrap();
+        let page = json_of(response, StatusCode::OK).await;
+        if page["executions"].as_array().unwrap().len() == count {
+            return page;
+        }
+        assert!(Instant::now() < deadline, "{page:#}");
+        sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+async fn listed_by_query_and_page(engine: TestEngine) {
+    let app = App::start(&engine, &config(&engine)).await;
+    for n in 0..7 {
+        let mut event = order(&n.to_string(), n);
+        event["subject"] = json!(format!("customer-{}", n % 2));
+        app.closed(only_execution(&app.accept(&event).await)).await;
+    }
+    list(&app, &[], 7).await;
+    list(&app, &[("query", "SegnoEventSubject = 'customer-0'")], 4).await;
+    list(
+        &app,
+        &[(
+            "query",
+            "SegnoEventType = 'order.placed' AND SegnoEventSource = '/shop'",
+        )],
+        7,
+    )
+    .await;
+    list(
+        &app,
+        &[("query", "SegnoRoute = 'orders' AND ExecutionStatus = 'Completed'")],
+        7,
+    )
+    .await;
+    list(&app, &[("query", "ExecutionStatus = 'Running'")], 0).await;
+
+    let mut seen = Vec::new();
+    let mut token = String::new();
+    loop {
+        let mut query = vec![("page_size", "3")];
+        if !token.is_empty() {
+            query.push(("page_token", &token));
+        }
+        let page = json_of(
+            app.get("/executions").query(&query).send().await.unwrap(),
+            StatusCode::OK,
+        )
+        .await;
+        let ids = page["executions"].as_array().unwrap().iter();
+        seen.extend(ids.map(|execution| execution["workflow_id"].as_str().unwrap().to_owned()));
+        match page["next_page_token"].as_str() {
+            Some(next) => token = next.to_owned(),
+            None => break,
+        }
+    }
+    // Newest first, none twice.
+    let expected: Vec<_> = (0..7).rev().map(|n| format!("orders//shop/{n}")).collect();
+    assert_eq!(seen, expected);
+
+    let execution = app.execution("orders//shop/3").await;
+    assert_eq!(execution["route"], "orders");
+    assert_eq!(execution["event_subject"], "customer-1");
+    assert_eq!(execution["input"]["event"]["data"]["total"], 3);
+    assert_eq!(execution["actions"][0]["name"], "log");
+    assert_eq!(execution["actions"][0]["state"], "completed");
+    app.stop().await;
+}
+
+async fn page(engine: TestEngine) {
+    let app = App::start(&engine, &config(&engine)).await;
+    let mut event = order("<b>1</b>", 1);
+    event["source"] = json!("https://shop.example/a?b=1");
+    let accepted = app.accept(&event).await;
+    app.closed(only_execution(&accepted)).await;
+    list(&app, &[], 1).await;
+
+    let response = app.get("/").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let policy = response.headers()["content-security-policy"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let html = response.text().await.unwrap();
+    assert!(html.contains("&lt;b&gt;1&lt;%2Fb&gt;"), "{html}");
+    assert!(!html.contains("<b>1"), "{html}");
+    assert!(!html.contains("<script"), "{html}");
+
+    // Its link leads to the execution.
+    let from = html.find("href=\"/executions/").unwrap() + "href=\"".len();
+    let link = html[from..].split('"').next().unwrap().replace("&amp;", "&");
+    let execution = json_of(app.get(&link).send().await.unwrap(), StatusCode::OK).await;
+    assert_eq!(execution["workflow_id"], accepted["executions"][0]["workflow_id"]);
+
+    let style = app.get("/style.css").send().await.unwrap();
+    assert!(
+        style.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/css")
+    );
+    let bad = app.get("/?query=nonsense").send().await.unwrap();
+    assert_eq!(bad.status(), StatusCode::BAD_REQUEST);
+    assert!(bad.text().await.unwrap().contains("role=\"alert\""));
+    app.stop().await;
+}

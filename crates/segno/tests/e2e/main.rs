@@ -1,0 +1,28 @@
+//! End to end: everything through the HTTP API, each behaviour on every engine with the same assertions.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what processes do is held against this machine's clock"
+)]
+
+#[macro_use]
+mod support;
+
+mod actions;
+mod bad_input;
+mod batches;
+mod duplicates;
+mod executions;
+mod handlers;
+mod large_events;
+mod limits;
+mod modes;
+mod program;
+mod restart;
+mod retries;
+mod timers;

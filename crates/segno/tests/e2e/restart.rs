@@ -1,0 +1,48 @@
+//! What was taken in goes on after a restart.
+
+use segno_test_support::{Answer, Receiver};
+
+use crate::support::{App, DEADLINE, TestEngine, only_execution, order};
+
+on_every_engine!(goes_on);
+
+async fn goes_on(engine: TestEngine) {
+    let receiver = Receiver::answering(|_| Answer::status(503)).await;
+    let config = format!(
+        r#"
+        [sinks]
+        notify = {{ webhook = {{ url = "{}", allow_private = true }} }}
+
+        [[routes]]
+        name = "all"
+        on = "*"
+        actions = [
+            {{ name = "first", weight = 1, to = "notify", retry = {{ initial = "100ms", max_interval = "200ms" }} }},
+            {{ name = "second", weight = 2, to = "notify" }},
+        ]
+        "#,
+        receiver.url("/hook")
+    );
+    let app = App::start(&engine, &config).await;
+    let mut executions = Vec::new();
+    for n in 0..5 {
+        executions.push(only_execution(&app.accept(&order(&n.to_string(), n)).await).to_owned());
+    }
+    receiver.wait_for(5, DEADLINE).await;
+    app.stop().await;
+
+    receiver.set_program(|_| Answer::status(200));
+    let app = App::start(&engine, &config).await;
+    for (n, id) in executions.iter().enumerate() {
+        let execution = app.closed(id).await;
+        assert_eq!(execution["status"], "Completed", "{execution:#}");
+        let again = app.accept(&order(&n.to_string(), 0)).await;
+        assert_eq!(again["duplicate"], true, "{again}");
+    }
+    let second = receiver
+        .requests()
+        .into_iter()
+        .filter(|r| r.header("webhook-id").unwrap().contains("/second/"));
+    assert_eq!(second.count(), 5);
+    app.stop().await;
+}
