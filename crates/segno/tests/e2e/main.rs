@@ -17,6 +17,7 @@ mod actions;
 mod bad_input;
 mod batches;
 mod duplicates;
+mod example;
 mod executions;
 mod handlers;
 mod large_events;
