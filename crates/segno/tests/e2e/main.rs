@@ -16,6 +16,8 @@ mod support;
 mod actions;
 mod bad_input;
 mod batches;
+#[cfg(feature = "embedded")]
+mod crash;
 mod duplicates;
 mod example;
 mod executions;
