@@ -14,10 +14,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use reqwest::StatusCode;
 use segno_test_support::{Answer, Received, Receiver};
 use serde_json::{Value, json};
-use temporalio_client::{
-    Client, ClientOptions, Connection, ConnectionOptions, GrpcCompression, UntypedWorkflow,
-    WorkflowFetchHistoryOptions,
-};
+use temporalio_client::{Client, UntypedWorkflow, WorkflowFetchHistoryOptions};
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use tokio::time::{Instant, sleep};
 
@@ -184,15 +181,6 @@ fn jobs(random: &mut StdRng) -> Vec<Job> {
     jobs
 }
 
-async fn engine_client(launch: &Launch) -> Client {
-    let url: reqwest::Url = format!("http://{}", launch.grpc).parse().unwrap();
-    let options = ConnectionOptions::new(url)
-        .grpc_compression(GrpcCompression::None)
-        .build();
-    let connection = Connection::connect(options).await.expect("the engine's port");
-    Client::new(connection, ClientOptions::new("default").build()).unwrap()
-}
-
 /// When the waits in a timer's history began and ended, and its delivery was scheduled. There is no wait where the
 /// deadline had come before a worker saw the timer.
 async fn waits_and_delivery(client: &Client, id: &str) -> (Vec<SystemTime>, Vec<SystemTime>, SystemTime) {
@@ -333,7 +321,7 @@ async fn nothing_acknowledged_is_lost() {
         let at = first.entry(delivery(request)).or_insert(request.at);
         *at = (*at).min(request.at);
     }
-    let client = engine_client(&launch).await;
+    let client = program.engine_client(&launch).await;
     for timer in &timers {
         let at = first[&timer.id];
         assert!(

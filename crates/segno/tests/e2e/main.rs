@@ -16,6 +16,7 @@ mod support;
 mod actions;
 mod bad_input;
 mod batches;
+mod cluster;
 #[cfg(feature = "embedded")]
 mod crash;
 mod duplicates;
