@@ -6,7 +6,6 @@ use axum::serve::ListenerExt;
 use segno_sinks::Sinks;
 use segno_timers::Timers;
 use temporalio_client::Client;
-use temporalio_sdk::WorkerOptions;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +18,7 @@ use crate::{
     intake::Intake,
     listen::{self, Listener},
     shutdown::{Signals, Stop},
-    worker::{GRACE, TASK_QUEUE, Worker},
+    worker::{self, Worker},
 };
 
 /// Largest event, in bytes, unless configured.
@@ -73,9 +72,7 @@ impl Running {
         // Before the engine, so that a second process fails here and leaves the engine's file alone.
         let listener = listen::bind(http, "--http").await?;
 
-        let mut options_of_worker = WorkerOptions::new(TASK_QUEUE)
-            .graceful_shutdown_period(GRACE)
-            .build();
+        let mut options_of_worker = worker::options();
         options_of_worker
             .register_workflow::<EventWorkflow>()
             .map_err(Error::Workflow)?;
@@ -180,7 +177,7 @@ impl Running {
         match failed {
             None => closed,
             // The worker's own reason is in what closing it says.
-            Some(None) => closed.and(Err(crate::worker::Error::Died.into())),
+            Some(None) => closed.and(Err(worker::Error::Died.into())),
             Some(Some(served)) => served.and(closed),
         }
     }

@@ -61,6 +61,17 @@ pub enum Error {
         #[source]
         source: Status,
     },
+    /// The namespace does not exist.
+    #[error(
+        "there is no namespace {namespace:?} on the server; create it, or name another by TEMPORAL_NAMESPACE:\n\n  \
+         temporal operator namespace create --address {address} --namespace {namespace}\n"
+    )]
+    NoNamespace {
+        /// The namespace.
+        namespace: String,
+        /// Address of the server.
+        address: String,
+    },
     /// An attribute of this name exists, but of another type.
     #[error("the search attribute {name} of namespace {namespace:?} is a {found}, but has to be a {needed}")]
     WrongType {
@@ -87,6 +98,12 @@ pub async fn register(client: &Client, address: &str) -> Result<(), Error> {
     // exist.
     let known = match operator.list_search_attributes(request.into_request()).await {
         Ok(reply) => reply.into_inner().custom_attributes,
+        Err(status) if status.code() == Code::NotFound => {
+            return Err(Error::NoNamespace {
+                namespace,
+                address: address.to_owned(),
+            });
+        }
         Err(status) => {
             tracing::debug!(%status, "the search attributes cannot be listed");
             Default::default()

@@ -9,6 +9,7 @@ use temporalio_client::Client;
 use temporalio_sdk::{
     Runtime, Worker as SdkWorker, WorkerOptions,
     error::{RuntimeError, WorkerCreateError, WorkerRunError},
+    runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,27 @@ pub const TASK_QUEUE: &str = "segno";
 
 /// How long running activities may take to finish once the worker was told to stop. What is not done by then
 /// is told to stop and runs again elsewhere, or after the next start.
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Activities that run at once. Most of their time they wait for a receiver, and one that hangs must not hold up
+/// the others.
+const ACTIVITIES: usize = 500;
+/// Workflow tasks that run at once. They take the processor and nothing else.
+const WORKFLOW_TASKS: usize = 100;
+
+/// The options of Segno's worker, with nothing registered yet.
+pub(crate) fn options() -> WorkerOptions {
+    let tuner = TunerHolder::builder()
+        .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_TASKS))
+        .activity_task_slot_supplier(FixedSizeSlotSupplier::new(ACTIVITIES))
+        .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_TASKS))
+        .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_TASKS))
+        .build();
+    WorkerOptions::new(TASK_QUEUE)
+        .tuner(tuner)
+        .graceful_shutdown_period(GRACE)
+        .build()
+}
 
 /// The worker did not start, or did not keep running.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ mod flags;
 pub mod output;
 mod up;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(report) => {
-            eprintln!("{report:?}");
+            drop(writeln!(std::io::stderr(), "{report:?}"));
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,7 @@
 
 use segno_test_support::{Answer, Receiver};
 use serde_json::{Value, json};
+use temporalio_client::{UntypedWorkflow, WorkflowCancelOptions};
 
 use crate::support::{App, DEADLINE, TestEngine, only_execution, order};
 
@@ -10,7 +11,8 @@ on_every_engine!(
     order_of_weights,
     one_fails_the_others_go_on,
     files,
-    several_routes
+    several_routes,
+    cancelled,
 );
 
 async fn several_payloads_or_none(engine: TestEngine) {
@@ -259,6 +261,39 @@ async fn several_routes(engine: TestEngine) {
             .unwrap()
             .contains("503"),
         "{stuck:#}"
+    );
+    app.stop().await;
+}
+
+async fn cancelled(engine: TestEngine) {
+    let receiver = Receiver::answering(|_| Answer::status(503)).await;
+    let config = format!(
+        r#"
+        [sinks]
+        notify = {{ webhook = {{ url = "{}", allow_private = true }} }}
+
+        [[routes]]
+        name = "all"
+        on = "*"
+        actions = [
+            {{ name = "first", weight = 1, to = "notify", retry = {{ initial = "50ms", max_interval = "100ms" }} }},
+            {{ name = "second", weight = 2, to = "notify" }},
+        ]
+        "#,
+        receiver.url("/hook")
+    );
+    let app = App::start(&engine, &config).await;
+    let accepted = app.accept(&order("1", 1)).await;
+    let id = only_execution(&accepted);
+    receiver.wait_for(2, DEADLINE).await;
+    let handle = app.client().get_workflow_handle::<UntypedWorkflow>(id);
+    handle.cancel(WorkflowCancelOptions::default()).await.unwrap();
+    let execution = app.closed(id).await;
+    assert_eq!(execution["status"], "Canceled", "{execution:#}");
+    assert_eq!(
+        execution["actions"].as_array().unwrap().len(),
+        1,
+        "the second stage is not begun: {execution:#}"
     );
     app.stop().await;
 }

@@ -14,10 +14,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use reqwest::StatusCode;
 use segno_test_support::{Answer, Received, Receiver};
 use serde_json::{Value, json};
-use temporalio_client::{
-    Client, ClientOptions, Connection, ConnectionOptions, GrpcCompression, UntypedWorkflow,
-    WorkflowFetchHistoryOptions,
-};
+use temporalio_client::{Client, UntypedWorkflow, WorkflowFetchHistoryOptions};
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use tokio::time::{Instant, sleep};
 
@@ -45,7 +42,7 @@ fn seed() -> u64 {
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| rand::rng().random());
-    println!("SEGNO_TEST_SEED={seed}");
+    eprintln!("SEGNO_TEST_SEED={seed}");
     seed
 }
 
@@ -182,15 +179,6 @@ fn jobs(random: &mut StdRng) -> Vec<Job> {
     }));
     jobs.shuffle(random);
     jobs
-}
-
-async fn engine_client(launch: &Launch) -> Client {
-    let url: reqwest::Url = format!("http://{}", launch.grpc).parse().unwrap();
-    let options = ConnectionOptions::new(url)
-        .grpc_compression(GrpcCompression::None)
-        .build();
-    let connection = Connection::connect(options).await.expect("the engine's port");
-    Client::new(connection, ClientOptions::new("default").build()).unwrap()
 }
 
 /// When the waits in a timer's history began and ended, and its delivery was scheduled. There is no wait where the
@@ -333,7 +321,7 @@ async fn nothing_acknowledged_is_lost() {
         let at = first.entry(delivery(request)).or_insert(request.at);
         *at = (*at).min(request.at);
     }
-    let client = engine_client(&launch).await;
+    let client = program.engine_client(&launch).await;
     for timer in &timers {
         let at = first[&timer.id];
         assert!(
@@ -374,7 +362,7 @@ async fn nothing_acknowledged_is_lost() {
         .count()
         - EVENTS
         - TIMERS;
-    println!("{} requests, {repeated} deliveries repeated", requests.len());
+    eprintln!("{} requests, {repeated} deliveries repeated", requests.len());
 }
 
 /// The process is down past the deadlines of its timers: they fire when it is back, each once.

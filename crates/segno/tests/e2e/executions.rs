@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{App, DEADLINE, TestEngine, json_of, only_execution, order};
 
-on_every_engine!(listed_by_query_and_page, page);
+on_every_engine!(listed_by_query_and_page, page, the_api_describes_itself);
 
 fn config(engine: &TestEngine) -> String {
     let path = engine.folder().join("log.jsonl");
@@ -132,5 +132,31 @@ async fn page(engine: TestEngine) {
     let bad = app.get("/?query=nonsense").send().await.unwrap();
     assert_eq!(bad.status(), StatusCode::BAD_REQUEST);
     assert!(bad.text().await.unwrap().contains("role=\"alert\""));
+    app.stop().await;
+}
+
+async fn the_api_describes_itself(engine: TestEngine) {
+    let app = App::start(&engine, "").await;
+    let document = json_of(app.get("/openapi.json").send().await.unwrap(), StatusCode::OK).await;
+    let committed = include_str!("../../openapi.json");
+    assert_eq!(document, serde_json::from_str::<Value>(committed).unwrap());
+    for path in [
+        "/events",
+        "/executions",
+        "/executions/{workflow_id}",
+        "/timers",
+        "/timers/{id}",
+        "/readyz",
+    ] {
+        assert!(document["paths"].get(path).is_some(), "{path}");
+    }
+    let page = app.get("/api-docs/").send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.text().await.unwrap().contains("swagger-ui"));
+    // The address without the slash leads there too.
+    assert_eq!(
+        app.get("/api-docs").send().await.unwrap().status(),
+        StatusCode::OK
+    );
     app.stop().await;
 }

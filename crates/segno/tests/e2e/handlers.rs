@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use segno::{Consumer, ConsumerError, Event, Segno, config::Config};
+use segno::{Consumer, ConsumerError, Event, Segno};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{ApplicationFailure, WorkflowContext, WorkflowResult};
 
@@ -142,7 +142,7 @@ async fn workflow_by_name(engine: TestEngine) {
 
 async fn not_registered(engine: TestEngine) {
     for (config, name) in [(CONSUMER, "ledger"), (WORKFLOW, "Fulfil")] {
-        let config = Config::parse("segno.toml", config, engine.folder()).unwrap();
+        let config = engine.parse(config);
         let error = Segno::builder()
             .config(config)
             .start()

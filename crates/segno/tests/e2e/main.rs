@@ -1,11 +1,13 @@
 //! End to end: everything through the HTTP API, each behaviour on every engine with the same assertions.
+
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
+#![allow(
     clippy::disallowed_methods,
-    reason = "a test may panic, says what it measured, and compares with the real clock"
+    reason = "what processes do is held against this machine's clock"
 )]
 
 #[macro_use]
@@ -14,6 +16,7 @@ mod support;
 mod actions;
 mod bad_input;
 mod batches;
+mod cluster;
 #[cfg(feature = "embedded")]
 mod crash;
 mod duplicates;

@@ -13,6 +13,7 @@ on_every_engine!(
     sigterm_fails_readiness_drains_and_ends,
     sigint_ends_at_once,
     what_runs_is_finished,
+    what_hangs_is_cut_off,
     logs_have_no_payloads,
     a_taken_port_is_told,
     other_machines_are_refused,
@@ -108,6 +109,26 @@ async fn what_runs_is_finished(engine: TestEngine) {
         .map(|request| request.header("webhook-id").unwrap())
         .collect();
     assert_eq!(ids, ["all//shop/1/tell/0", "all//shop/2/tell/0"]);
+}
+
+async fn what_hangs_is_cut_off(engine: TestEngine) {
+    let receiver = Receiver::answering(|_| Answer::status(200).after(Duration::from_secs(300))).await;
+    let mut launch = Launch::up(&engine, &notify(&receiver));
+    let mut program = launch.start().await;
+    let response = send(&reqwest::Client::new(), &program.url("/events"), &order("1", 1)).await;
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    receiver.wait_for(1, DEADLINE).await;
+    let asked = Instant::now();
+    program.signal("TERM").await;
+    assert!(program.ended().await.success(), "{}", program.log());
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
+
+    // The next process does it again.
+    receiver.set_program(|_| Answer::status(200));
+    let program = launch.start().await;
+    let execution = program.closed("all//shop/1").await;
+    assert_eq!(execution["status"], "Completed", "{execution:#}");
+    assert_eq!(receiver.requests().len(), 2);
 }
 
 async fn logs_have_no_payloads(engine: TestEngine) {
@@ -213,5 +234,37 @@ async fn demo(engine: TestEngine) {
         assert_eq!(output.contains("from earlier runs"), run > 0, "{output}");
         program.signal("INT").await;
         assert!(program.ended().await.success(), "{}", program.log());
+    }
+}
+
+/// The engine alone: a client that knows nothing of Segno starts a workflow, and a restart keeps it.
+#[cfg(feature = "embedded")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_alone() {
+    use temporalio_client::{
+        UntypedWorkflow, WorkflowDescribeOptions, WorkflowExecutionStatus, WorkflowStartOptions,
+    };
+    use temporalio_common::data_converters::RawValue;
+
+    let engine = TestEngine::embedded();
+    let mut launch = Launch::engine(&engine);
+    for start in 0..2 {
+        let mut program = launch.spawn();
+        let client = program.engine_client(&launch).await;
+        if start == 0 {
+            let options = WorkflowStartOptions::new("nobody", "kept").build();
+            client
+                .start_workflow(UntypedWorkflow::new("Any"), RawValue::default(), options)
+                .await
+                .unwrap();
+        }
+        let handle = client.get_workflow_handle::<UntypedWorkflow>("kept");
+        let described = handle.describe(WorkflowDescribeOptions::default()).await.unwrap();
+        assert_eq!(described.workflow_type(), "Any");
+        assert_eq!(described.status(), WorkflowExecutionStatus::Running);
+        let asked = Instant::now();
+        program.signal("TERM").await;
+        assert!(program.ended().await.success(), "{}", program.log());
+        assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
     }
 }

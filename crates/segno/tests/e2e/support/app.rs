@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use reqwest::{RequestBuilder, Response, StatusCode};
-use segno::{Builder, Running, Segno, config::Config};
+use segno::{Builder, Running, Segno};
 use serde_json::{Value, json};
+use temporalio_client::Client;
 use tokio::time::{Instant, sleep};
 
 use super::{DEADLINE, TestEngine};
@@ -30,8 +31,7 @@ impl App {
         with: impl FnOnce(Builder) -> Builder,
     ) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let text = format!("{}{config}", engine.config());
-        let config = Config::parse("segno.toml", &text, engine.folder()).expect("a valid configuration");
+        let config = engine.parse(config);
         let builder = Segno::builder()
             .config(config)
             .data(engine.folder().join("data"))
@@ -42,6 +42,11 @@ impl App {
             running,
             http: reqwest::Client::new(),
         }
+    }
+
+    /// The engine's client.
+    pub(crate) fn client(&self) -> &Client {
+        self.running.client()
     }
 
     pub(crate) async fn stop(self) {

@@ -1,5 +1,6 @@
 //! The engines that every behaviour is tested on.
 
+use segno::config::Config;
 use segno_test_support::TemporalServer;
 use tempfile::TempDir;
 
@@ -11,9 +12,11 @@ pub(crate) struct TestEngine {
 }
 
 enum Kind {
-    /// A real Temporal server and a fresh namespace of it.
+    /// A namespace of a real Temporal server.
     Temporal {
-        server: TemporalServer,
+        /// The server, if it is to end with this engine.
+        server: Option<TemporalServer>,
+        address: String,
         namespace: String,
     },
     /// The engine in the process.
@@ -22,28 +25,66 @@ enum Kind {
 }
 
 impl TestEngine {
+    /// A fresh namespace of a Temporal server.
     pub(crate) async fn temporal() -> Self {
         let server = TemporalServer::start().await;
         let namespace = server.namespace().await;
-        Self {
-            kind: Kind::Temporal { server, namespace },
-            folder: folder(),
-        }
+        Self::of(server, &namespace)
+    }
+
+    /// This namespace of this server.
+    pub(crate) fn of(server: TemporalServer, namespace: &str) -> Self {
+        let address = server.address().to_owned();
+        Self::new(Kind::Temporal {
+            server: Some(server),
+            address,
+            namespace: namespace.to_owned(),
+        })
     }
 
     #[cfg(feature = "embedded")]
     pub(crate) fn embedded() -> Self {
+        Self::new(Kind::Embedded)
+    }
+
+    fn new(kind: Kind) -> Self {
         Self {
-            kind: Kind::Embedded,
-            folder: folder(),
+            kind,
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    /// Another namespace of the same server.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
+        match &self.kind {
+            Kind::Temporal { address, .. } => {
+                let (address, namespace) = (address.clone(), namespace.to_owned());
+                Self::new(Kind::Temporal {
+                    server: None,
+                    address,
+                    namespace,
+                })
+            }
+            #[cfg(feature = "embedded")]
+            Kind::Embedded => panic!("the engine in the process has one namespace in these tests"),
+        }
+    }
+
+    /// Ends the server; its address stays.
+    pub(crate) fn stop_server(&mut self) {
+        match &mut self.kind {
+            Kind::Temporal { server, .. } => drop(server.take()),
+            #[cfg(feature = "embedded")]
+            Kind::Embedded => panic!("there is no server"),
         }
     }
 
     /// The configuration's lines that choose it; they come first, before any table.
     pub(crate) fn config(&self) -> String {
         match &self.kind {
-            Kind::Temporal { server, namespace } => {
-                let address = server.address();
+            Kind::Temporal {
+                address, namespace, ..
+            } => {
                 format!("engine = {{ temporal = {{ address = {address:?}, namespace = {namespace:?} }} }}\n")
             }
             #[cfg(feature = "embedded")]
@@ -51,13 +92,23 @@ impl TestEngine {
         }
     }
 
+    /// A configuration on this engine.
+    pub(crate) fn parse(&self, config: &str) -> Config {
+        let text = format!("{}{config}", self.config());
+        Config::parse("segno.toml", &text, self.folder()).expect("a valid configuration")
+    }
+
     /// The variables that choose it.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         match &self.kind {
-            Kind::Temporal { server, namespace } => vec![
-                ("TEMPORAL_ADDRESS", server.address().to_owned()),
-                ("TEMPORAL_NAMESPACE", namespace.clone()),
-            ],
+            Kind::Temporal {
+                address, namespace, ..
+            } => {
+                vec![
+                    ("TEMPORAL_ADDRESS", address.clone()),
+                    ("TEMPORAL_NAMESPACE", namespace.clone()),
+                ]
+            }
             #[cfg(feature = "embedded")]
             Kind::Embedded => Vec::new(),
         }
@@ -67,8 +118,4 @@ impl TestEngine {
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
 }

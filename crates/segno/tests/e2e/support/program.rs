@@ -9,6 +9,7 @@ use std::{
 use reqwest::StatusCode;
 use segno_test_support::free_port;
 use serde_json::Value;
+use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions, GrpcCompression};
 use tokio::{
     process::{Child, Command},
     time::{Instant, sleep, timeout},
@@ -26,6 +27,8 @@ pub(crate) struct Launch {
     pub(crate) http: SocketAddr,
     pub(crate) grpc: SocketAddr,
     arguments: Vec<String>,
+    /// Whether it takes the flags of addresses and data.
+    addresses: bool,
     environment: Vec<(&'static str, String)>,
     starts: u32,
 }
@@ -58,6 +61,19 @@ impl Launch {
         Self::program(built, engine, &["--config", &config])
     }
 
+    /// `segno engine` on a file.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn engine(engine: &TestEngine) -> Self {
+        let mut launch = Self::program(env!("CARGO_BIN_EXE_segno").into(), engine, &[]);
+        let db = launch.folder.join("alone.db").display().to_string();
+        let listen = launch.grpc.to_string();
+        launch.arguments = ["engine", "--log-format", "json", "--listen", &listen, "--db", &db]
+            .map(str::to_owned)
+            .into();
+        launch.addresses = false;
+        launch
+    }
+
     fn program(program: PathBuf, engine: &TestEngine, arguments: &[&str]) -> Self {
         let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let folder = engine.folder().to_owned();
@@ -69,6 +85,7 @@ impl Launch {
             http: address(),
             grpc: address(),
             arguments,
+            addresses: true,
             environment,
             starts: 0,
         }
@@ -85,10 +102,14 @@ impl Launch {
         let log = self.folder.join(format!("segno-{}.log", self.starts));
         let output = self.folder.join(format!("segno-{}.out", self.starts));
         let file = |path| std::fs::File::create(path).expect("the program's output is written");
+        let mut arguments = self.arguments.clone();
+        if self.addresses {
+            let data = self.folder.join("data").display().to_string();
+            let (http, grpc) = (self.http.to_string(), self.grpc.to_string());
+            arguments.extend(["--http", &http, "--grpc", &grpc, "--data", &data].map(str::to_owned));
+        }
         let child = Command::new(&self.program)
-            .args(&self.arguments)
-            .args(["--http", &self.http.to_string(), "--grpc", &self.grpc.to_string()])
-            .args(["--data", &self.folder.join("data").display().to_string()])
+            .args(&arguments)
             .envs(self.environment.iter().map(|(name, value)| (*name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
@@ -174,6 +195,26 @@ impl Program {
             assert!(
                 Instant::now() < deadline,
                 "not within {DEADLINE:?}: {execution:#}"
+            );
+            sleep(POLL).await;
+        }
+    }
+
+    /// A client of the engine that it serves on a port, once it does.
+    pub(crate) async fn engine_client(&mut self, launch: &Launch) -> Client {
+        let url: reqwest::Url = format!("http://{}", launch.grpc).parse().expect("a URL");
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let options = ConnectionOptions::new(url.clone())
+                .grpc_compression(GrpcCompression::None)
+                .build();
+            if let Ok(connection) = Connection::connect(options).await {
+                return Client::new(connection, ClientOptions::new("default").build()).expect("a client");
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not within {DEADLINE:?}:\n{}",
+                self.log()
             );
             sleep(POLL).await;
         }
