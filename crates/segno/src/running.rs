@@ -79,7 +79,7 @@ impl Running {
         options_of_worker.register_activities(Activities::new(sinks, consumers));
         let timers = segno_timers::Options {
             allow_private: config.timers.allow_private,
-            secret: None,
+            secret: config.timers.secret,
         };
         segno_timers::register(&mut options_of_worker, &timers).map_err(Error::Timers)?;
         for register in workflows.into_values().chain(activities) {

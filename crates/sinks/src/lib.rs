@@ -6,7 +6,7 @@
 //!
 //! - [`webhook`]: an HTTP request signed as [Standard Webhooks] 1.0.0 says, with a [`guard`] against
 //!   requests to private addresses.
-//! - [`file`]: JSON lines appended to a file, for trying things out.
+//! - [`mod@file`]: JSON lines appended to a file, for trying things out.
 //!
 //! [`Sinks`] holds a configuration's sinks by name.
 //!

@@ -1,9 +1,6 @@
 //! A real Temporal server for tests, or the shared one that the environment names.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use temporalio_client::{
     Client, ClientOptions, Connection, ConnectionOptions, DnsLoadBalancingOptions, GrpcCompression,
@@ -39,6 +36,8 @@ pub struct Options {
     pub db: Option<PathBuf>,
     /// Port on 127.0.0.1, to start a server again where the one before was. Never the shared server then.
     pub port: Option<u16>,
+    /// `key=value` of its dynamic configuration, the value in JSON. Never the shared server then.
+    pub dynamic: Vec<String>,
 }
 
 /// A real Temporal server, started for the test or shared by several.
@@ -67,7 +66,7 @@ impl TemporalServer {
     ///
     /// As [`start`](Self::start).
     pub async fn start_with(options: Options) -> Self {
-        let own = options.db.is_some() || options.port.is_some();
+        let own = options.db.is_some() || options.port.is_some() || !options.dynamic.is_empty();
         if let Some(address) = std::env::var(SHARED)
             .ok()
             .filter(|address| !address.is_empty() && !own)
@@ -88,7 +87,7 @@ impl TemporalServer {
         // then another process is quicker.
         for _ in 0..3 {
             let port = options.port.unwrap_or_else(free_port);
-            let process = Process::start(&program, &arguments(port, options.db.as_deref()));
+            let process = Process::start(&program, &arguments(port, &options));
             let mut server = Self {
                 address: format!("127.0.0.1:{port}"),
                 process: Some(process),
@@ -223,7 +222,7 @@ pub async fn client(address: &str, namespace: &str) -> Client {
     Client::new(connection, ClientOptions::new(namespace).build()).expect("a client")
 }
 
-fn arguments(port: u16, db: Option<&Path>) -> Vec<String> {
+fn arguments(port: u16, options: &Options) -> Vec<String> {
     // The ports of metrics and HTTP API are free ones by the program's own default.
     let mut arguments = [
         "server",
@@ -237,8 +236,11 @@ fn arguments(port: u16, db: Option<&Path>) -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     arguments.extend(["--port".to_owned(), port.to_string()]);
-    if let Some(db) = db {
+    if let Some(db) = &options.db {
         arguments.extend(["--db-filename".to_owned(), db.display().to_string()]);
+    }
+    for setting in &options.dynamic {
+        arguments.extend(["--dynamic-config-value".to_owned(), setting.clone()]);
     }
     arguments
 }

@@ -86,6 +86,7 @@ async fn a_server_with_a_file_comes_back_with_its_state() {
     let options = Options {
         db: Some(folder.path().join("state.db")),
         port: Some(free_port()),
+        ..Options::default()
     };
     let server = TemporalServer::start_with(options.clone()).await;
     let namespace = server.namespace().await;

@@ -1,4 +1,4 @@
-//! The timers over HTTP, with seed 002's shapes and statuses.
+//! The timers over HTTP, with the original service's shapes and statuses.
 
 use axum::{
     Json, Router,

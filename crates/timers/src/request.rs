@@ -1,4 +1,4 @@
-//! What callers ask for: request bodies, checked by the rules of seed 002, all mistakes at once.
+//! What callers ask for: request bodies, checked by the rules of the original service, all mistakes at once.
 
 use std::{collections::BTreeMap, time::Duration};
 

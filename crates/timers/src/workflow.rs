@@ -124,7 +124,7 @@ async fn wait(ctx: &mut WorkflowContext<SegnoTimer>) -> WorkflowResult<()> {
     }
 }
 
-/// Delivers as seed 002 has it: at most 5 attempts of a minute each, twice the pause each time, 5 min 10 s
+/// Delivers as the original service has it: at most 5 attempts of a minute each, twice the pause each time, 5 min 10 s
 /// in all.
 ///
 /// A delivery that did not fail of the receiver but of our own outage begins anew.

@@ -51,10 +51,12 @@ pub struct Config {
 }
 
 /// `[timers]`: the webhook timer service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timers {
     /// Whether timers may call private addresses.
     pub allow_private: bool,
+    /// Signs what the timers deliver.
+    pub secret: Option<segno_sinks::Secret>,
 }
 
 impl Config {
@@ -122,6 +124,12 @@ fn timers(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Timers {
         return Timers::default();
     };
     let allow_private = section.bool(reader, "allow_private").unwrap_or_default();
+    let secret = section
+        .string(reader, "secret")
+        .and_then(|text| sinks::secret(reader, &text));
     section.finish(reader);
-    Timers { allow_private }
+    Timers {
+        allow_private,
+        secret,
+    }
 }

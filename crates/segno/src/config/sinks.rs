@@ -139,7 +139,7 @@ fn target(reader: &mut Reader<'_>, text: &Text<'_>, allow_private: bool) -> Opti
     Some(target)
 }
 
-fn secret(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<Secret> {
+pub(super) fn secret(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<Secret> {
     parsed(
         reader,
         text,

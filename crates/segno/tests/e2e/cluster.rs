@@ -35,6 +35,7 @@ async fn outage() {
     let options = Options {
         db: Some(folder.path().join("temporal.db")),
         port: Some(free_port()),
+        ..Default::default()
     };
     let server = TemporalServer::start_with(options.clone()).await;
     let mut engine = TestEngine::of(server, "default");

@@ -1,4 +1,4 @@
-//! One mistake in a request, in the words and with the codes of the validation library that seed 002 uses
+//! One mistake in a request, in the words and with the codes of the validation library that the original service uses
 //! (joi), so that its callers understand them.
 
 use serde::Serialize;

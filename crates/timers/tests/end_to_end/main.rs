@@ -68,7 +68,6 @@ scenarios!(
         refuses_to_move_what_fired,
         cancels_for_good,
         obeys_the_engines_own_cancel,
-        goes_on_in_a_new_run_after_many_moves,
         waits_for_the_year_9999,
     ],
 );

@@ -9,7 +9,10 @@ use serde_json::json;
 use temporalio_client::{Client, ClientOptions, Connection, tonic::IntoRequest};
 use temporalio_common::protos::temporal::api::operatorservice::v1::AddSearchAttributesRequest;
 
-use crate::world::{SOON, World};
+use crate::{
+    scenarios::changing,
+    world::{SOON, World},
+};
 
 const NAMESPACE: &str = "default";
 
@@ -81,4 +84,10 @@ async fn timers_survive_an_end_of_the_engine() {
         service.deliveries(id, |body| body["status"] == "fired").await;
     }
     assert_eq!(receiver.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn goes_on_in_a_new_run_after_many_moves() {
+    let (world, _engine) = start().await;
+    changing::goes_on_in_a_new_run(world, 4_096).await;
 }

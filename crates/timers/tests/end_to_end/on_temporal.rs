@@ -6,7 +6,10 @@ use segno_test_support::{Options, Receiver, TemporalServer, free_port};
 use segno_timers::SEARCH_ATTRIBUTES;
 use serde_json::json;
 
-use crate::world::{SOON, World};
+use crate::{
+    scenarios::changing,
+    world::{SOON, World},
+};
 
 /// A world in a fresh namespace; the server ends with the second value.
 pub(crate) async fn start() -> (World, TemporalServer) {
@@ -31,11 +34,15 @@ async fn timers_survive_an_outage_of_the_server() {
     let options = Options {
         db: Some(folder.path().join("state.db")),
         port: Some(free_port()),
+        ..Options::default()
     };
     let server = TemporalServer::start_with(options.clone()).await;
     let namespace = server.namespace_with(&SEARCH_ATTRIBUTES).await;
     let world = world(&server, &namespace);
     let (service, receiver, _worker) = (world.service().await, Receiver::start().await, world.worker());
+    // The worker is at work: one that finds no server when it starts ends.
+    let first = service.create(json!({"url": receiver.url("/")})).await;
+    service.deliveries(&first, |body| body["status"] == "fired").await;
     let asked = SystemTime::now();
     let id = service
         .create(json!({"seconds": 8, "url": receiver.url("/")}))
@@ -47,8 +54,22 @@ async fn timers_survive_an_outage_of_the_server() {
     service
         .until(&format!("/timers/{id}"), |(status, _)| *status == 200)
         .await;
-    let requests = receiver.wait_for(1, SOON).await;
-    assert!(requests[0].at >= asked + Duration::from_secs(8), "it came early");
+    let requests = receiver.wait_for(2, SOON).await;
+    assert!(requests[1].at >= asked + Duration::from_secs(8), "it came early");
     service.deliveries(&id, |body| body["status"] == "fired").await;
-    assert_eq!(receiver.requests().len(), 1);
+    assert_eq!(receiver.requests().len(), 2);
+}
+
+/// By default the server suggests a new run after 4,096 events, as the embedded engine does; to come there
+/// takes it half a minute.
+#[tokio::test]
+async fn goes_on_in_a_new_run_after_many_moves() {
+    let dynamic = vec!["limit.historyCount.suggestContinueAsNew=100".to_owned()];
+    let server = TemporalServer::start_with(Options {
+        dynamic,
+        ..Options::default()
+    })
+    .await;
+    let namespace = server.namespace_with(&SEARCH_ATTRIBUTES).await;
+    changing::goes_on_in_a_new_run(world(&server, &namespace), 100).await;
 }

@@ -9,7 +9,7 @@ use temporalio_sdk::{Runtime, Worker as SdkWorker, WorkerOptions};
 use tokio::sync::oneshot;
 
 /// Bound of every wait for something that is to happen soon.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 type Connect = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Client> + Send>> + Send + Sync>;
 

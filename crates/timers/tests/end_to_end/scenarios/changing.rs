@@ -24,21 +24,18 @@ pub(crate) async fn moves_the_deadline_without_a_worker(world: World) {
         .await;
     assert_eq!((status, body), (200, json!({"id": id, "time_left": 0})));
     // Overdue, and nobody is at it: it can still be moved.
-    assert_eq!(service.put(&deadline, &json!({"in": "2s"})).await.0, 200);
     let moved = SystemTime::now();
+    assert_eq!(service.put(&deadline, &json!({"in": "2s"})).await.0, 200);
     let _worker = world.worker();
     let requests = receiver.wait_for(1, SOON).await;
-    assert!(
-        requests[0].at + Duration::from_millis(100) >= moved + Duration::from_secs(2),
-        "it came early"
-    );
+    assert!(requests[0].at >= moved + Duration::from_secs(2), "it came early");
     service.until(&path, |(_, body)| body["time_left"] == 0).await;
 }
 
 pub(crate) async fn moves_the_deadline_both_ways(world: World) {
     let (service, receiver, _worker) = (world.service().await, Receiver::start().await, world.worker());
     let id = service
-        .create(json!({"seconds": 3, "url": receiver.url("/")}))
+        .create(json!({"seconds": 6, "url": receiver.url("/")}))
         .await;
     let deadline = format!("/timers/{id}/deadline");
     assert_eq!(service.put(&deadline, &json!({"hours": 1})).await.0, 200);
@@ -57,7 +54,7 @@ pub(crate) async fn moves_the_deadline_both_ways(world: World) {
         .await;
     // It outlives the deadline it was made with: a later one fires first.
     let other = service
-        .create(json!({"seconds": 4, "url": receiver.url("/")}))
+        .create(json!({"seconds": 7, "url": receiver.url("/")}))
         .await;
     let requests = receiver.wait_for(1, SOON).await;
     assert_eq!(requests[0].header("webhook-id"), Some(other.as_str()));
@@ -108,7 +105,7 @@ pub(crate) async fn refuses_to_move_what_fired(world: World) {
 pub(crate) async fn cancels_for_good(world: World) {
     let (service, receiver, _worker) = (world.service().await, Receiver::start().await, world.worker());
     let id = service
-        .create(json!({"seconds": 2, "url": receiver.url("/")}))
+        .create(json!({"seconds": 4, "url": receiver.url("/")}))
         .await;
     let path = format!("/timers/{id}");
     assert_eq!(service.delete(&path).await, (204, json!(null)));
@@ -116,7 +113,7 @@ pub(crate) async fn cancels_for_good(world: World) {
     assert_eq!(service.time_left(&id).await, 0);
     assert_eq!(service.deliveries(&id, |_| true).await["status"], "canceled");
     let later = service
-        .create(json!({"seconds": 3, "url": receiver.url("/")}))
+        .create(json!({"seconds": 5, "url": receiver.url("/")}))
         .await;
     let requests = receiver.wait_for(1, SOON).await;
     assert_eq!(requests[0].header("webhook-id"), Some(later.as_str()));
@@ -134,7 +131,8 @@ pub(crate) async fn obeys_the_engines_own_cancel(world: World) {
     assert_eq!(service.time_left(&id).await, 0);
 }
 
-pub(crate) async fn goes_on_in_a_new_run_after_many_moves(world: World) {
+/// On an engine that suggests a new run after this many events.
+pub(crate) async fn goes_on_in_a_new_run(world: World, events: u64) {
     let (service, receiver, _worker) = (world.service().await, Receiver::start().await, world.worker());
     let id = service
         .create(json!({"hours": 1, "url": receiver.url("/")}))
@@ -144,10 +142,11 @@ pub(crate) async fn goes_on_in_a_new_run_after_many_moves(world: World) {
     let converter = client.options().data_converter.payload_converter();
     let hour = Deadline::now().after(Duration::from_secs(3600)).as_millis();
     let first = run(&world, &id).await;
-    // The engine suggests it after some thousands of events, and cannot do it while signals keep coming.
-    for round in 0..22 {
-        let signals = (0..200).map(|n| {
-            let deadline = RawValue::from_value(&(hour + round * 200 + n), converter);
+    // Each move is an event at least. The engine cannot begin a new run while signals keep coming, so they
+    // end before it is waited for.
+    for round in 0..=events / 100 {
+        let signals = (0..100).map(|n| {
+            let deadline = RawValue::from_value(&(hour + round * 100 + n), converter);
             handle.signal(
                 SegnoTimer::set_deadline,
                 deadline,
