@@ -8,7 +8,13 @@ use serde_json::{Value, json};
 
 use crate::support::{App, DEADLINE, TestEngine, json_of};
 
-on_every_engine!(fires_and_is_listed, idempotency_key, private_addresses, bad_input);
+on_every_engine!(
+    fires_and_is_listed,
+    idempotency_key,
+    private_addresses,
+    bad_input,
+    signed
+);
 
 const PRIVATE: &str = "[timers]\nallow_private = true\n";
 
@@ -83,5 +89,25 @@ async fn bad_input(engine: TestEngine) {
         StatusCode::BAD_REQUEST,
     )
     .await;
+    app.stop().await;
+}
+
+async fn signed(engine: TestEngine) {
+    let receiver = Receiver::start().await;
+    let config = format!("{PRIVATE}secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n");
+    let app = App::start(&engine, &config).await;
+    let body = json!({"url": receiver.url("/timer")});
+    json_of(
+        app.post("/timers").json(&body).send().await.unwrap(),
+        StatusCode::OK,
+    )
+    .await;
+    let requests = receiver.wait_for(1, DEADLINE).await;
+    assert!(
+        requests[0]
+            .header("webhook-signature")
+            .unwrap()
+            .starts_with("v1,")
+    );
     app.stop().await;
 }
