@@ -3,12 +3,13 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 /// Bytes of the file and of what belongs to it, after its log has been written back into it. The server
 /// may run meanwhile, but should be idle.
 pub(crate) fn settled_bytes(file: &Path) -> Result<u64> {
-    let connection = Connection::open(file).with_context(|| format!("opening {}", file.display()))?;
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .with_context(|| format!("opening {}", file.display()))?;
     connection.busy_timeout(Duration::from_secs(10))?;
     // In a journal mode without a log this does nothing.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;

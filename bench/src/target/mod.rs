@@ -101,12 +101,13 @@ impl Target {
             Kind::DevServerMemory => elsewhere(|port| peer::command(settings, port, None))?,
             Kind::Stub => (Running::Stub, Stub::default().connection_options()?),
         };
+        let file = (!matches!(kind, Kind::DevServerMemory | Kind::Stub)).then_some(file);
         let mut target = Self {
             kind,
             running,
             connection,
             start_up: Duration::ZERO,
-            file: Some(file),
+            file,
             _folder: folder,
         };
         target.wait_until_up(settings.limit()).await?;
