@@ -78,7 +78,8 @@ fn block_on(command: impl Future<Output = miette::Result<()>>) -> miette::Result
         .build()
         .into_diagnostic()?;
     let done = runtime.block_on(command);
-    // What is still at work by now was asked to end and is not worth waiting for.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    // What is still at work by now was asked to end and is not worth waiting for: it ends with the process. The
+    // runtime is not shut down first, because a worker's thread that is still at a timer then would panic.
+    std::mem::forget(runtime);
     done.map(|()| ExitCode::SUCCESS)
 }
