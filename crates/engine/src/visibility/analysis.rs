@@ -28,6 +28,8 @@ pub(super) struct Analysis {
     pub(super) high: i64,
     /// Sets of executions each of which holds all that are selected.
     pub(super) accesses: Vec<Access>,
+    /// A set that is just what is selected, each execution in it once.
+    pub(super) exact: Option<Access>,
     /// The statuses possible, by bit.
     statuses: u32,
     stored_ranges: BTreeMap<AttributeId, Range>,
@@ -45,12 +47,14 @@ pub(super) fn analyse(query: &Query, namespace_key: i64) -> Analysis {
         low: i64::MIN,
         high: OPEN,
         accesses: Vec::new(),
+        exact: None,
         statuses: u32::MAX,
         stored_ranges: BTreeMap::new(),
         start_range: None,
     };
     if let Some(filter) = &query.filter {
         analysis.conjunct(filter);
+        analysis.exact = exact(filter);
     }
     analysis.finish();
     analysis
@@ -232,6 +236,22 @@ impl Analysis {
         );
         self.accesses
             .extend(self.start_range.take().map(Access::StartRange));
+    }
+}
+
+fn exact(filter: &Filter) -> Option<Access> {
+    match filter {
+        Filter::Compare {
+            field: Field::Stored(id),
+            operator: Operator::Equal,
+            value,
+        } => Some(Access::Stored(*id, vec![value.clone()])),
+        Filter::Contains {
+            field: Field::Stored(id),
+            values,
+            negated: false,
+        } if values.len() == 1 => Some(Access::Stored(*id, values.clone())),
+        _ => None,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use temporalio_protos::temporal::api::common::v1::Payload;
 use temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus;
@@ -16,6 +15,9 @@ use super::filter::{Group, Query};
 use super::literal::status_name;
 use super::plan::{Way, choose};
 use super::sql::{Sql, field_sql};
+
+/// How many statuses there are, from 0 on.
+const STATUSES: usize = 9;
 
 /// How many executions a query selects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,33 +36,46 @@ pub fn count(conn: &Connection, namespace_key: i64, query: &Query) -> Result<Cou
         return Err(QueryError::NotSupported("'ORDER BY' clause".to_owned()).into());
     }
     let analysis = analyse(query, namespace_key);
-    let mut total = 0;
-    let mut groups: BTreeMap<(i64, String), i64> = BTreeMap::new();
+    let mut counted = Count::default();
+    let mut statuses = [0; STATUSES];
+    let mut divisions: BTreeMap<String, i64> = BTreeMap::new();
     for scope in &analysis.scopes {
-        let way = choose(conn, &analysis, *scope)?;
+        let way = choose(conn, &analysis, *scope, true)?;
         let sql = statement(query, &analysis, *scope, &way);
         let mut statement = conn.prepare_cached(&sql.text)?;
         let mut rows = statement.query(params_from_iter(&sql.params))?;
         while let Some(row) = rows.next()? {
             let count: i64 = row.get(0)?;
-            total += count;
-            let group = match (query.group, row.get(1)?) {
-                (None, _) => continue,
-                // By number, as the real server does.
-                (Some(Group::Status), Value::Integer(status)) => (status, named(status)),
-                (Some(_), Value::Text(text)) => (0, text),
-                (Some(_), _) => (0, String::new()),
-            };
-            *groups.entry(group).or_default() += count;
+            counted.total += count;
+            match query.group {
+                None => {}
+                Some(Group::Status) => {
+                    for (status, count) in statuses.iter_mut().enumerate() {
+                        *count += row.get::<_, i64>(status + 1)?;
+                    }
+                }
+                Some(Group::Division) => {
+                    *divisions
+                        .entry(row.get::<_, Option<String>>(1)?.unwrap_or_default())
+                        .or_default() += count;
+                }
+            }
         }
     }
-    Ok(Count {
-        total,
-        groups: groups
+    let named = |(status, count)| {
+        i32::try_from(status)
+            .ok()
+            .map(|status| (status_of(status), count))
+    };
+    counted.groups.extend(
+        statuses
             .into_iter()
-            .map(|((_, name), count)| (name, count))
-            .collect(),
-    })
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+            .filter_map(named),
+    );
+    counted.groups.extend(divisions);
+    Ok(counted)
 }
 
 /// A group's value as `AggregationGroup.group_values` has it.
@@ -79,21 +94,31 @@ pub fn group_value(value: &str) -> Payload {
     }
 }
 
-fn named(status: i64) -> String {
-    let status = i32::try_from(status)
-        .ok()
-        .and_then(|status| WorkflowExecutionStatus::try_from(status).ok());
-    status.map(status_name).unwrap_or_default()
+fn status_of(status: i32) -> String {
+    WorkflowExecutionStatus::try_from(status)
+        .map(status_name)
+        .unwrap_or_default()
 }
 
 fn statement(query: &Query, analysis: &Analysis, scope: i64, way: &Way<'_>) -> Sql {
-    let mut sql = Sql::new("SELECT count(*), ");
-    let group = match query.group {
-        None => "NULL".to_owned(),
-        Some(Group::Status) => "e.status".to_owned(),
-        Some(Group::Division) => field_sql(Field::Stored(DIVISION)),
-    };
-    sql.push(&group).push(" FROM execution e ");
+    let mut sql = Sql::new("SELECT count(*)");
+    if let (None, Some(access)) = (query.group, &analysis.exact) {
+        sql.push(" FROM (").append(&access.keys(scope)).push(")");
+        return sql;
+    }
+    match query.group {
+        None => {}
+        // One pass over an index, where GROUP BY would sort all rows.
+        Some(Group::Status) => {
+            for status in 0..STATUSES {
+                sql.push(&format!(", count(*) FILTER (WHERE e.status = {status})"));
+            }
+        }
+        Some(Group::Division) => {
+            sql.push(", ").push(&field_sql(Field::Stored(DIVISION)));
+        }
+    }
+    sql.push(" FROM execution e ");
     match way {
         Way::All => {
             sql.push("INDEXED BY execution_by_order WHERE e.scope = ")
@@ -117,8 +142,8 @@ fn statement(query: &Query, analysis: &Analysis, scope: i64, way: &Way<'_>) -> S
     if let Some(filter) = &query.filter {
         sql.push(" AND (").filter(filter).push(")");
     }
-    if query.group.is_some() {
-        sql.push(" GROUP BY ").push(&group);
+    if query.group == Some(Group::Division) {
+        sql.push(" GROUP BY ").push(&field_sql(Field::Stored(DIVISION)));
     }
     sql
 }

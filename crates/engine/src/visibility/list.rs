@@ -10,7 +10,7 @@ use super::filter::Query;
 use super::order::{after, order_by};
 use super::plan::{Way, choose};
 use super::row::{COLUMN_COUNT, COLUMNS, ExecutionRow};
-use super::sql::{Sql, field_sql};
+use super::sql::{Sql, field_sql, never_null};
 use super::token::Place;
 
 /// A page of a list.
@@ -40,7 +40,7 @@ pub fn list(
     let default_order = query.order.is_empty();
     let place = Place::decode(page_token, if default_order { 3 } else { query.order.len() + 1 })?;
     for scope in &analysis.scopes {
-        let way = choose(conn, &analysis, *scope)?;
+        let way = choose(conn, &analysis, *scope, default_order)?;
         let list = List {
             query,
             analysis: &analysis,
@@ -97,15 +97,22 @@ impl List<'_> {
             ) if self.query.order.is_empty() => {
                 values.iter().map(|value| self.ordered(access, value)).collect()
             }
-            Way::Small(access) => vec![self.small(access)],
-            _ => vec![self.all()],
+            Way::Small(access) => vec![self.among(access)],
+            // To be sorted anyhow, the fewer the better; unless an index has the order asked for.
+            Way::Ordered(access) if !self.by_start() => vec![self.among(access)],
+            Way::Ordered(_) | Way::All => vec![self.all()],
         }
     }
 
+    fn by_start(&self) -> bool {
+        matches!(self.query.order.as_slice(), [term] if never_null(term.field))
+    }
+
     fn all(&self) -> Sql {
-        let index = match self.query.order.as_slice() {
-            [term] if super::sql::never_null(term.field) => "execution_by_start",
-            _ => "execution_by_order",
+        let index = if self.by_start() {
+            "execution_by_start"
+        } else {
+            "execution_by_order"
         };
         let mut sql = self.select();
         sql.push(" FROM execution e INDEXED BY ")
@@ -115,7 +122,8 @@ impl List<'_> {
         self.rest(sql, "e")
     }
 
-    fn small(&self, access: &Access) -> Sql {
+    /// The rows of a set, to be sorted.
+    fn among(&self, access: &Access) -> Sql {
         let mut sql = self.select();
         sql.push(" FROM execution e WHERE e.key IN (")
             .append(&access.keys(self.scope))

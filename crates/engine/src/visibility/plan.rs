@@ -23,11 +23,18 @@ pub(super) enum Way<'a> {
 }
 
 /// Chooses by asking the indexes how large the sets are, counting no further than `SMALL`.
-pub(super) fn choose<'a>(conn: &Connection, analysis: &'a Analysis, scope: i64) -> rusqlite::Result<Way<'a>> {
+pub(super) fn choose<'a>(
+    conn: &Connection,
+    analysis: &'a Analysis,
+    scope: i64,
+    default_order: bool,
+) -> rusqlite::Result<Way<'a>> {
     let mut least: Option<(i64, &Access)> = None;
     let accesses = &analysis.accesses;
+    // Nothing to choose, nor to gain from sorting: each value's rows are in order.
     if let [only] = accesses.as_slice()
-        && only.ordered_values().is_some_and(|values| values.len() == 1)
+        && default_order
+        && only.ordered_values().is_some()
     {
         return Ok(Way::Ordered(only));
     }
