@@ -302,17 +302,16 @@ impl Run {
             activity.last_attempt_ended_at = now;
         }
         let mut failure = timed_out(timeout, details.clone());
-        let retry_state = match timeout {
-            TimeoutType::StartToClose | TimeoutType::Heartbeat => {
-                match self.retry_activity(now, scheduled_event_id, &failure) {
-                    Ok(()) => return,
-                    Err(state) => state,
-                }
+        let is_one_attempt_s = matches!(timeout, TimeoutType::StartToClose | TimeoutType::Heartbeat);
+        let retry_state = if is_one_attempt_s {
+            match self.retry_activity(now, scheduled_event_id, &failure) {
+                Ok(()) => return,
+                Err(state) => state,
             }
-            TimeoutType::ScheduleToClose => RetryState::Timeout,
-            _ => RetryState::NonRetryableFailure,
+        } else {
+            RetryState::Timeout
         };
-        if retry_state == RetryState::Timeout && timeout != TimeoutType::ScheduleToClose {
+        if retry_state == RetryState::Timeout && is_one_attempt_s {
             // No time is left for another attempt: it is the whole activity that ran out of time.
             failure = Failure {
                 cause: Some(Box::new(failure)),

@@ -50,6 +50,8 @@ pub struct NewRun {
     pub continued_failure: Option<Failure>,
     /// A signal that is there before the first workflow task.
     pub first_signal: Option<Signal>,
+    /// The first workflow task goes to whoever starts the run.
+    pub eager: bool,
 }
 
 /// What a run takes over from the one before it in its chain.
@@ -168,6 +170,7 @@ impl Run {
             workflow_id: new.workflow_id,
             root_workflow_execution: Some(execution),
             priority: new.priority,
+            eager_execution_accepted: new.eager,
             ..Default::default()
         };
         run.append_with(

@@ -283,8 +283,12 @@ impl Run {
         }
     }
 
-    /// Ends a started task because the run is being closed from outside.
+    /// Ends a started task because the run is being closed from outside. A transient one leaves no trace.
     pub(super) fn force_fail_workflow_task(&mut self, now: Nanos) {
+        let is_transient = |task: &WorkflowTask| task.scheduled_event_id == 0;
+        if self.state.workflow_task.as_ref().is_some_and(is_transient) {
+            self.started_task = None;
+        }
         if let Some(started) = self.started_task.clone()
             && let Ok(ended) =
                 self.end_workflow_task(now, started.started_event_id, started.attempt, &started.identity)

@@ -67,9 +67,12 @@ impl Service {
             }
             .check()?
         };
-        let (namespace, eager) = (request.namespace, request.request_eager_execution);
+        let namespace = request.namespace;
+        // A task that is due later cannot be handed out now.
+        let eager = request.request_eager_execution && new.first_task_delay == 0;
+        let new = NewRun { eager, ..new };
         self.host
-            .call(move |host| start(host, &namespace, new, policy, eager))
+            .call(move |host| start(host, &namespace, new, policy))
             .await
     }
 
@@ -140,7 +143,6 @@ fn start(
     namespace: &str,
     mut new: NewRun,
     policy: IdPolicy,
-    eager: bool,
 ) -> Result<StartWorkflowExecutionResponse, RpcError> {
     new.namespace_key = host.namespaces.key_of(namespace)?;
     host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
@@ -150,7 +152,7 @@ fn start(
         kind: QueueKind::Workflow,
         name: new.task_queue.clone(),
     };
-    let run_id = new.run_id.clone();
+    let (run_id, eager) = (new.run_id.clone(), new.eager);
     let started = host.start(new, policy)?;
     let eager_workflow_task = if eager && started.is_new {
         host.start_workflow_task(&queue, started.key, None, &identity)?
