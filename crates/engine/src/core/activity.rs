@@ -25,9 +25,16 @@ use crate::{clock::Nanos, rpc::RpcError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeartbeatAnswer {
     pub cancel_requested: bool,
+    pub paused: bool,
+    pub reset: bool,
 }
 
 impl Activity {
+    /// Whether its current attempt waits on a task queue.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.started.is_none() && !self.backing_off && self.pause.is_none()
+    }
+
     /// When this activity must be looked at next.
     pub(super) fn next_wake(&self) -> Nanos {
         let expiration = if self.schedule_to_close == 0 {
@@ -37,6 +44,9 @@ impl Activity {
         };
         if self.started.is_some() {
             return expiration.min(self.attempt_deadline().0);
+        }
+        if self.pause.is_some() {
+            return expiration;
         }
         if self.backing_off {
             return expiration.min(self.attempt_at);
@@ -77,7 +87,7 @@ impl Activity {
             return (at <= now).then_some(timeout);
         }
         let waits_since = after(self.attempt_at, self.schedule_to_start);
-        (!self.backing_off && waits_since <= now).then_some(TimeoutType::ScheduleToStart)
+        (self.is_waiting() && waits_since <= now).then_some(TimeoutType::ScheduleToStart)
     }
 }
 
@@ -99,7 +109,7 @@ impl Run {
             .find(|activity| activity.scheduled_event_id == scheduled_event_id)
     }
 
-    fn activity_mut(&mut self, scheduled_event_id: i64) -> Option<&mut Activity> {
+    pub(super) fn activity_mut(&mut self, scheduled_event_id: i64) -> Option<&mut Activity> {
         self.state
             .activities
             .iter_mut()
@@ -135,11 +145,11 @@ impl Run {
         }
     }
 
-    /// Whether this attempt may still be started.
-    pub fn can_start_activity(&self, scheduled_event_id: i64, attempt: i32) -> bool {
+    /// Whether this attempt may still be started by a worker of this task queue.
+    pub fn can_start_activity(&self, scheduled_event_id: i64, attempt: i32, queue: &str) -> bool {
         self.is_running()
             && self.activity(scheduled_event_id).is_some_and(|activity| {
-                activity.started.is_none() && !activity.backing_off && activity.attempt == attempt
+                activity.is_waiting() && activity.attempt == attempt && activity.task_queue == queue
             })
     }
 
@@ -158,7 +168,9 @@ impl Run {
         let is_it = |activity: &&mut Activity| activity.attempt == attempt && activity.started.is_some();
         if let Some(activity) = self.activity_mut(scheduled_event_id).filter(is_it) {
             activity.started = None;
-            self.offer_activity(scheduled_event_id);
+            if activity.pause.is_none() {
+                self.offer_activity(scheduled_event_id);
+            }
         }
     }
 
@@ -279,15 +291,17 @@ impl Run {
         attempt: i32,
         details: Option<Payloads>,
     ) -> Result<HeartbeatAnswer, RpcError> {
-        let cancel_requested = self
-            .started_attempt(scheduled_event_id, attempt)?
-            .cancel_requested_event_id
-            != 0;
+        let activity = self.started_attempt(scheduled_event_id, attempt)?;
+        let answer = HeartbeatAnswer {
+            cancel_requested: activity.cancel_requested_event_id != 0,
+            paused: activity.pause.is_some(),
+            reset: activity.was_reset,
+        };
         if let Some(activity) = self.activity_mut(scheduled_event_id) {
             activity.last_heartbeat_at = now;
             activity.heartbeat_details = details;
         }
-        Ok(HeartbeatAnswer { cancel_requested })
+        Ok(answer)
     }
 
     /// A time-out of the activity is due: another attempt, or the activity has timed out.
@@ -360,10 +374,16 @@ impl Run {
         let at = retry::next_attempt(policy, activity.attempt, now, activity.expiration(), failure)?;
         activity.attempt += 1;
         activity.started = None;
-        activity.attempt_at = at;
-        activity.backing_off = true;
+        if activity.pause.is_none() {
+            activity.attempt_at = at;
+            activity.backing_off = true;
+        }
         activity.last_failure = Some(failure.clone());
         activity.last_heartbeat_at = 0;
+        activity.was_reset = false;
+        if std::mem::take(&mut activity.forget_heartbeat) {
+            activity.heartbeat_details = None;
+        }
         self.state.transition_count += 1;
         Ok(())
     }

@@ -9,12 +9,15 @@
 //! | `workflow_task` | scheduled, started, failed, timed out |
 //! | `completion` | a worker completes a workflow task: its `commands`, one file each |
 //! | `activity` | started, heartbeat, completed, failed, canceled, timed out, tried again |
+//! | `activity_control` | an activity paused, unpaused, reset, or given other options by a person; `activity_options` |
 //! | `message` | signal, cancel request, terminate |
 //! | `wake` | timers, time-outs and back-offs that are due |
 //! | `close` | the run ends, a successor goes on |
 //! | `resume` | the engine has started again |
 
 mod activity;
+mod activity_control;
+mod activity_options;
 mod close;
 mod commands;
 mod completion;
@@ -29,11 +32,16 @@ mod wake;
 mod workflow_task;
 
 pub use activity::HeartbeatAnswer;
+pub use activity_control::{ActivityReset, ActivitySelection, ActivityUnpause};
+pub use activity_options::OptionsUpdate;
+pub(crate) use activity_options::options_of;
 pub use commands::AttributeCheck;
 pub use completion::{Completion, Outcome};
 pub use message::Signal;
 pub(crate) use retry::{check as check_retry_policy, with_defaults as retry_policy_with_defaults};
 pub use run::{Effects, Queue, Run, RunKey, Sticky, Task};
 pub use start::{Continued, NewRun};
-pub use state::{Activity, Parent, RunState, StartedActivity, StartedTask, Timer, WorkflowTask};
+pub use state::{
+    Activity, ActivityPause, Parent, RunState, StartedActivity, StartedTask, Timer, WorkflowTask,
+};
 pub(crate) use workflow_task::normal_queue;

@@ -11,7 +11,7 @@ impl Run {
             || !state.buffered.is_empty()
             || state.activities.iter().any(|activity| match &activity.started {
                 Some(worker) => worker.in_process,
-                None => !activity.backing_off,
+                None => activity.is_waiting(),
             })
     }
 
@@ -50,16 +50,16 @@ impl Run {
                 (
                     activity.scheduled_event_id,
                     activity.started.clone(),
-                    activity.backing_off,
+                    activity.is_waiting(),
                 )
             })
             .collect();
-        for (id, started, backing_off) in pending {
+        for (id, started, is_waiting) in pending {
             match started {
                 Some(worker) if worker.in_process => self.lose_activity_worker(now, id),
                 Some(_) => {}
-                None if backing_off => {}
-                None => self.offer_activity(id),
+                None if is_waiting => self.offer_activity(id),
+                None => {}
             }
         }
     }

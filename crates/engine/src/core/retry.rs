@@ -90,7 +90,7 @@ pub(super) fn next_attempt(
 }
 
 /// The interval after the failed `attempt` (from 1).
-fn backoff(policy: &RetryPolicy, attempt: i32) -> Nanos {
+pub(super) fn backoff(policy: &RetryPolicy, attempt: i32) -> Nanos {
     let initial = nanos(policy.initial_interval.as_ref()) as f64;
     let maximum = nanos(policy.maximum_interval.as_ref());
     let interval = initial * policy.backoff_coefficient.powi(attempt.saturating_sub(1));

@@ -2,7 +2,7 @@
 //! is a protobuf message, so that fields can be added later and old files stay readable.
 
 use temporalio_protos::temporal::api::{
-    common::v1::{Memo, Payloads, RetryPolicy, SearchAttributes, WorkflowExecution},
+    common::v1::{Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution},
     failure::v1::Failure,
     history::v1::HistoryEvent,
 };
@@ -180,6 +180,31 @@ pub struct Activity {
     pub last_attempt_ended_at: Nanos,
     #[prost(int64, tag = "21")]
     pub last_started_at: Nanos,
+    /// Somebody has paused it: no attempt begins until somebody unpauses it.
+    #[prost(message, optional, tag = "30")]
+    pub pause: Option<ActivityPause>,
+    /// It was reset while an attempt runs; the attempt's worker is told with its heartbeats.
+    #[prost(bool, tag = "31")]
+    pub was_reset: bool,
+    /// The attempt after the running one begins without heartbeat details.
+    #[prost(bool, tag = "32")]
+    pub forget_heartbeat: bool,
+    /// As its options say; what they leave open is the run's.
+    #[prost(message, optional, tag = "33")]
+    pub priority: Option<Priority>,
+}
+
+/// Who has paused an activity, and why.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ActivityPause {
+    #[prost(int64, tag = "1")]
+    pub at: Nanos,
+    #[prost(string, tag = "2")]
+    pub identity: String,
+    #[prost(string, tag = "3")]
+    pub reason: String,
+    #[prost(string, tag = "4")]
+    pub request_id: String,
 }
 
 /// An activity attempt in a worker's hands.

@@ -67,7 +67,7 @@ impl Run {
             };
             if let Some(timeout) = activity.due_timeout(now) {
                 self.time_out_activity(now, id, timeout);
-            } else if activity.backing_off && activity.attempt_at <= now {
+            } else if activity.backing_off && activity.pause.is_none() && activity.attempt_at <= now {
                 self.offer_activity(id);
             }
         }

@@ -172,7 +172,7 @@ pub(crate) fn activity_task(
         start_to_close_timeout: Some(duration(activity.start_to_close)),
         heartbeat_timeout: Some(duration(activity.heartbeat)),
         retry_policy: activity.retry_policy.clone(),
-        priority: scheduled.priority.clone(),
+        priority: run.activity_priority(activity),
         ..Default::default()
     })
 }

@@ -122,6 +122,7 @@ impl Host {
                     key,
                     scheduled_event_id,
                     attempt,
+                    &id.name,
                     &poller.identity,
                     poller.in_process,
                 )?
@@ -224,16 +225,17 @@ impl Host {
         Ok(Some((task, origin)))
     }
 
-    /// Starts an activity attempt for a worker; none where it is stale.
+    /// Starts an activity attempt for a worker of `queue`; none where it is stale.
     pub(crate) fn start_activity(
         &mut self,
         key: RunKey,
         scheduled_event_id: i64,
         attempt: i32,
+        queue: &str,
         identity: &str,
         in_process: bool,
     ) -> Result<Option<(PollActivityTaskQueueResponse, Origin)>, RpcError> {
-        let is_due = |run: &Run| run.can_start_activity(scheduled_event_id, attempt);
+        let is_due = |run: &Run| run.can_start_activity(scheduled_event_id, attempt, queue);
         match self.run(key) {
             Ok(run) if is_due(run) => {}
             Ok(_) | Err(RpcError::NotFound(_)) => return Ok(None),

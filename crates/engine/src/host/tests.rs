@@ -141,9 +141,14 @@ impl World {
                     .first()
                     .cloned();
                 if let Some(due) = due {
-                    let started =
-                        self.host
-                            .start_activity(key, due.scheduled_event_id, due.attempt, "worker", true);
+                    let started = self.host.start_activity(
+                        key,
+                        due.scheduled_event_id,
+                        due.attempt,
+                        &due.task_queue,
+                        "worker",
+                        true,
+                    );
                     started.expect("a start, or a stale task");
                 }
             }

@@ -186,7 +186,8 @@ impl Service {
             .await?;
         Ok(RecordActivityTaskHeartbeatResponse {
             cancel_requested: answer.cancel_requested,
-            ..Default::default()
+            activity_paused: answer.paused,
+            activity_reset: answer.reset,
         })
     }
 
@@ -253,7 +254,8 @@ impl Service {
             .await?;
         Ok(RecordActivityTaskHeartbeatByIdResponse {
             cancel_requested: answer.cancel_requested,
-            ..Default::default()
+            activity_paused: answer.paused,
+            activity_reset: answer.reset,
         })
     }
 }

@@ -10,10 +10,15 @@ use temporalio_protos::temporal::api::{
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
 
+use temporalio_protos::temporal::api::workflow::v1::pending_activity_info::{
+    PauseInfo,
+    pause_info::{Manual, PausedBy},
+};
+
 use super::Service;
 use crate::{
     clock::{Nanos, duration, timestamp, timestamp_opt},
-    core::{Activity, Run, normal_queue},
+    core::{Activity, Run, normal_queue, options_of},
     host::delivery::execution,
     rpc::RpcError,
 };
@@ -50,7 +55,7 @@ fn describe(run: &Run, now: Nanos) -> Result<DescribeWorkflowExecutionResponse, 
         pending_activities: state
             .activities
             .iter()
-            .map(|activity| pending_activity(activity, now))
+            .map(|activity| pending_activity(run, activity, now))
             .collect(),
         pending_workflow_task: pending_task(run),
         workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
@@ -92,14 +97,31 @@ fn info(run: &Run) -> Result<WorkflowExecutionInfo, RpcError> {
     })
 }
 
-fn pending_activity(activity: &Activity, now: Nanos) -> PendingActivityInfo {
-    let state = match &activity.started {
-        Some(_) if activity.cancel_requested_event_id != 0 => PendingActivityState::CancelRequested,
+/// What a pending activity is at.
+pub(super) fn activity_state(activity: &Activity) -> PendingActivityState {
+    let is_paused = activity.pause.is_some();
+    match &activity.started {
+        _ if activity.cancel_requested_event_id != 0 => PendingActivityState::CancelRequested,
+        Some(_) if is_paused => PendingActivityState::PauseRequested,
         Some(_) => PendingActivityState::Started,
+        None if is_paused => PendingActivityState::Paused,
         None => PendingActivityState::Scheduled,
-    };
+    }
+}
+
+fn pending_activity(run: &Run, activity: &Activity, now: Nanos) -> PendingActivityInfo {
+    let state = activity_state(activity);
     let policy = activity.retry_policy.clone().unwrap_or_default();
-    let next = activity.backing_off.then_some(activity.attempt_at);
+    let is_backing_off = activity.backing_off && activity.pause.is_none();
+    let next = is_backing_off.then_some(activity.attempt_at);
+    let is_started = activity.started.is_some();
+    let pause_info = activity.pause.as_ref().map(|pause| PauseInfo {
+        pause_time: Some(timestamp(pause.at)),
+        paused_by: Some(PausedBy::Manual(Manual {
+            identity: pause.identity.clone(),
+            reason: pause.reason.clone(),
+        })),
+    });
     PendingActivityInfo {
         activity_id: activity.id.clone(),
         activity_type: Some(ActivityType {
@@ -108,7 +130,7 @@ fn pending_activity(activity: &Activity, now: Nanos) -> PendingActivityInfo {
         state: state as i32,
         heartbeat_details: activity.heartbeat_details.clone(),
         last_heartbeat_time: timestamp_opt(activity.last_heartbeat_at),
-        last_started_time: timestamp_opt(activity.last_started_at),
+        last_started_time: timestamp_opt(if is_started { activity.last_started_at } else { 0 }),
         attempt: activity.attempt,
         maximum_attempts: policy.maximum_attempts,
         scheduled_time: Some(timestamp(activity.attempt_at.min(now))),
@@ -118,6 +140,10 @@ fn pending_activity(activity: &Activity, now: Nanos) -> PendingActivityInfo {
         current_retry_interval: next.map(|at| duration((at - activity.last_attempt_ended_at).max(0))),
         last_attempt_complete_time: timestamp_opt(activity.last_attempt_ended_at),
         next_attempt_schedule_time: next.map(timestamp),
+        paused: activity.pause.is_some(),
+        pause_info,
+        priority: run.activity_priority(activity),
+        activity_options: Some(options_of(activity)),
         ..Default::default()
     }
 }

@@ -2,6 +2,7 @@
 //! a run does with it is the core's.
 
 mod activity;
+mod activity_control;
 mod describe;
 mod history;
 mod limits;

@@ -87,6 +87,19 @@ impl WorkflowService for Service {
             = activity_heartbeat;
         record_activity_task_heartbeat_by_id(RecordActivityTaskHeartbeatByIdRequest)
             -> RecordActivityTaskHeartbeatByIdResponse = activity_heartbeat_by_id;
+        pause_activity(PauseActivityRequest) -> PauseActivityResponse = pause_activity;
+        unpause_activity(UnpauseActivityRequest) -> UnpauseActivityResponse = unpause_activity;
+        reset_activity(ResetActivityRequest) -> ResetActivityResponse = reset_activity;
+        update_activity_options(UpdateActivityOptionsRequest) -> UpdateActivityOptionsResponse
+            = update_activity_options;
+        pause_activity_execution(PauseActivityExecutionRequest) -> PauseActivityExecutionResponse
+            = pause_activity_execution;
+        unpause_activity_execution(UnpauseActivityExecutionRequest) -> UnpauseActivityExecutionResponse
+            = unpause_activity_execution;
+        reset_activity_execution(ResetActivityExecutionRequest) -> ResetActivityExecutionResponse
+            = reset_activity_execution;
+        update_activity_execution_options(UpdateActivityExecutionOptionsRequest)
+            -> UpdateActivityExecutionOptionsResponse = update_activity_execution_options;
         signal_workflow_execution(SignalWorkflowExecutionRequest) -> SignalWorkflowExecutionResponse = signal;
         request_cancel_workflow_execution(RequestCancelWorkflowExecutionRequest)
             -> RequestCancelWorkflowExecutionResponse = request_cancel;

@@ -155,8 +155,9 @@ fn complete(
     };
 
     let mut response = RespondWorkflowTaskCompletedResponse::default();
+    let queue = host.run(key)?.state.task_queue.clone();
     for scheduled_event_id in eager {
-        let started = host.start_activity(key, scheduled_event_id, 1, &identity, in_process)?;
+        let started = host.start_activity(key, scheduled_event_id, 1, &queue, &identity, in_process)?;
         response.activity_tasks.extend(started.map(|(task, _)| task));
     }
     host.answer_queries(key, request.query_results)?;

@@ -10,7 +10,7 @@ use temporalio_common::protos::temporal::api::{
 
 use crate::bed::{Bed, both_engines, commands, millis, payloads, rpc, seconds};
 
-async fn fail(bed: &Bed, task: &PollActivityTaskQueueResponse, failure: Failure) {
+pub(crate) async fn fail(bed: &Bed, task: &PollActivityTaskQueueResponse, failure: Failure) {
     let request = RespondActivityTaskFailedRequest {
         namespace: bed.namespace.clone(),
         task_token: task.task_token.clone(),
@@ -21,7 +21,7 @@ async fn fail(bed: &Bed, task: &PollActivityTaskQueueResponse, failure: Failure)
     rpc!(bed, respond_activity_task_failed, request).expect("a failure");
 }
 
-async fn succeed(bed: &Bed, task: &PollActivityTaskQueueResponse, result: &str) {
+pub(crate) async fn succeed(bed: &Bed, task: &PollActivityTaskQueueResponse, result: &str) {
     let request = RespondActivityTaskCompletedRequest {
         namespace: bed.namespace.clone(),
         task_token: task.task_token.clone(),
@@ -30,6 +30,21 @@ async fn succeed(bed: &Bed, task: &PollActivityTaskQueueResponse, result: &str) 
         ..Default::default()
     };
     rpc!(bed, respond_activity_task_completed, request).expect("a result");
+}
+
+pub(crate) async fn beat(
+    bed: &Bed,
+    task: &PollActivityTaskQueueResponse,
+    details: &str,
+) -> RecordActivityTaskHeartbeatResponse {
+    let request = RecordActivityTaskHeartbeatRequest {
+        namespace: bed.namespace.clone(),
+        task_token: task.task_token.clone(),
+        details: Some(payloads(details)),
+        identity: "worker".to_owned(),
+        ..Default::default()
+    };
+    rpc!(bed, record_activity_task_heartbeat, request).expect("a heartbeat")
 }
 
 fn quick_retry(maximum_attempts: i32) -> Option<RetryPolicy> {

@@ -190,9 +190,14 @@ impl Bed {
 
     /// The next activity task of the test's queue.
     pub(crate) async fn activity_task(&self) -> PollActivityTaskQueueResponse {
+        self.activity_task_of(&self.queue).await
+    }
+
+    /// The next activity task of this queue.
+    pub(crate) async fn activity_task_of(&self, name: &str) -> PollActivityTaskQueueResponse {
         let request = PollActivityTaskQueueRequest {
             namespace: self.namespace.clone(),
-            task_queue: Some(queue(&self.queue)),
+            task_queue: Some(queue(name)),
             identity: "worker".to_owned(),
             ..Default::default()
         };

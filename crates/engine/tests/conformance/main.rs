@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod activities;
+mod activity_control;
 mod activity_timeouts;
 mod bed;
 mod cli;

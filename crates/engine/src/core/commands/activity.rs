@@ -11,8 +11,8 @@ use temporalio_protos::temporal::api::{
 
 use super::{CommandError, Context, ensure};
 use crate::{
-    clock::{Nanos, duration, nanos},
-    core::{retry, state::Activity, workflow_task::normal_queue},
+    clock::{duration, nanos},
+    core::{activity_options::Timeouts, retry, state::Activity, workflow_task::normal_queue},
 };
 
 /// Activities that may be pending in one run, as the real server's default.
@@ -41,8 +41,15 @@ pub(super) fn schedule(
         Cause::PendingActivitiesLimitExceeded,
         || format!("the number of pending activities, {MAXIMUM_PENDING}, has reached the per-workflow limit"),
     )?;
-    let timeouts =
-        Timeouts::resolve(&command, context.run.state.run_timeout).map_err(|message| CommandError {
+    let asked = Timeouts {
+        schedule_to_close: nanos(command.schedule_to_close_timeout.as_ref()),
+        schedule_to_start: nanos(command.schedule_to_start_timeout.as_ref()),
+        start_to_close: nanos(command.start_to_close_timeout.as_ref()),
+        heartbeat: nanos(command.heartbeat_timeout.as_ref()),
+    };
+    let timeouts = asked
+        .resolve(context.run.state.run_timeout)
+        .map_err(|message| CommandError {
             cause: bad,
             message: format!("{message} ActivityId={id} ActivityType={activity_type}"),
         })?;
@@ -76,7 +83,7 @@ pub(super) fn schedule(
             heartbeat_timeout: Some(duration(timeouts.heartbeat)),
             workflow_task_completed_event_id: context.completed_event_id,
             retry_policy: Some(retry_policy.clone()),
-            priority: command.priority,
+            priority: command.priority.clone(),
             ..Default::default()
         }),
         context.user_metadata.take(),
@@ -94,6 +101,7 @@ pub(super) fn schedule(
         start_to_close: timeouts.start_to_close,
         heartbeat: timeouts.heartbeat,
         retry_policy: Some(retry_policy),
+        priority: command.priority,
         ..Default::default()
     });
     if is_eager {
@@ -102,66 +110,6 @@ pub(super) fn schedule(
         context.run.offer_activity(scheduled_event_id);
     }
     Ok(())
-}
-
-/// Time-outs with what the command leaves open filled in: each is bounded by the longer ones.
-struct Timeouts {
-    schedule_to_close: Nanos,
-    schedule_to_start: Nanos,
-    start_to_close: Nanos,
-    heartbeat: Nanos,
-}
-
-impl Timeouts {
-    fn resolve(
-        command: &ScheduleActivityTaskCommandAttributes,
-        run_timeout: Nanos,
-    ) -> Result<Self, &'static str> {
-        let mut schedule_to_close = nanos(command.schedule_to_close_timeout.as_ref());
-        let mut schedule_to_start = nanos(command.schedule_to_start_timeout.as_ref());
-        let mut start_to_close = nanos(command.start_to_close_timeout.as_ref());
-        let mut heartbeat = nanos(command.heartbeat_timeout.as_ref());
-        if [schedule_to_close, schedule_to_start, start_to_close, heartbeat]
-            .iter()
-            .any(|timeout| *timeout < 0)
-        {
-            return Err("A timeout of ScheduleActivityTaskCommand is negative.");
-        }
-        if schedule_to_close > 0 {
-            schedule_to_start = bounded(schedule_to_start, schedule_to_close);
-            start_to_close = bounded(start_to_close, schedule_to_close);
-        } else if start_to_close > 0 {
-            schedule_to_close = run_timeout;
-            schedule_to_start = bounded(schedule_to_start, run_timeout);
-        } else {
-            return Err(
-                "A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand.",
-            );
-        }
-        if run_timeout > 0 {
-            schedule_to_close = bounded(schedule_to_close, run_timeout);
-            schedule_to_start = bounded(schedule_to_start, run_timeout);
-            start_to_close = bounded(start_to_close, run_timeout);
-        }
-        if heartbeat > start_to_close {
-            heartbeat = start_to_close;
-        }
-        Ok(Self {
-            schedule_to_close,
-            schedule_to_start,
-            start_to_close,
-            heartbeat,
-        })
-    }
-}
-
-/// `value`, but at most `bound`; 0 means none in both.
-fn bounded(value: Nanos, bound: Nanos) -> Nanos {
-    match (value, bound) {
-        (value, 0) => value,
-        (0, bound) => bound,
-        (value, bound) => value.min(bound),
-    }
 }
 
 pub(super) fn request_cancel(

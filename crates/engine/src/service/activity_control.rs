@@ -1,0 +1,332 @@
+//! Pausing, unpausing and resetting activities, and changing their options: the forms that name a
+//! workflow's activities by id or type, and the newer ones that name one activity.
+
+use prost_types::FieldMask;
+use rand::Rng as _;
+use temporalio_protos::temporal::api::{
+    activity::v1::ActivityOptions,
+    common::v1::WorkflowExecution,
+    workflowservice::v1::{
+        PauseActivityExecutionRequest, PauseActivityExecutionResponse, PauseActivityRequest,
+        PauseActivityResponse, ResetActivityExecutionRequest, ResetActivityExecutionResponse,
+        ResetActivityRequest, ResetActivityResponse, UnpauseActivityExecutionRequest,
+        UnpauseActivityExecutionResponse, UnpauseActivityRequest, UnpauseActivityResponse,
+        UpdateActivityExecutionOptionsRequest, UpdateActivityExecutionOptionsResponse,
+        UpdateActivityOptionsRequest, UpdateActivityOptionsResponse, pause_activity_request,
+        reset_activity_request, unpause_activity_request, update_activity_options_request,
+    },
+};
+
+use super::{Service, limits};
+use crate::{
+    clock::{Nanos, nanos},
+    core::{ActivityPause, ActivityReset, ActivitySelection, ActivityUnpause, OptionsUpdate, Run},
+    rpc::RpcError,
+};
+
+/// The activities a request is about.
+struct Target {
+    namespace: String,
+    execution: WorkflowExecution,
+    selection: ActivitySelection,
+}
+
+impl Target {
+    fn new(
+        namespace: String,
+        execution: Option<WorkflowExecution>,
+        selection: Option<ActivitySelection>,
+    ) -> Result<Self, RpcError> {
+        let selection = selection.ok_or_else(|| {
+            RpcError::InvalidArgument("Either Activity.Id or Activity.Type should be set on request.".into())
+        })?;
+        Ok(Self {
+            namespace,
+            execution: execution.unwrap_or_default(),
+            selection,
+        })
+    }
+
+    /// One activity, by the ids of the newer forms.
+    fn one(
+        namespace: String,
+        workflow_id: String,
+        run_id: String,
+        activity_id: String,
+    ) -> Result<Self, RpcError> {
+        if activity_id.is_empty() {
+            return Err(RpcError::InvalidArgument("activity ID is required".into()));
+        }
+        limits::id("ActivityId", &activity_id)?;
+        if workflow_id.is_empty() {
+            return Err(RpcError::Unimplemented(
+                "this engine does not implement standalone activities".into(),
+            ));
+        }
+        Ok(Self {
+            namespace,
+            execution: WorkflowExecution { workflow_id, run_id },
+            selection: ActivitySelection::Id(activity_id),
+        })
+    }
+}
+
+impl Service {
+    /// Does `each` to every selected activity, or to none if one of them refuses.
+    async fn control<R: Send + 'static>(
+        &self,
+        target: Target,
+        mut each: impl FnMut(&mut Run, Nanos, i64) -> Result<R, RpcError> + Send + 'static,
+    ) -> Result<Option<R>, RpcError> {
+        self.host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&target.namespace)?;
+                let key = host.find(namespace, &target.execution)?;
+                let selected = host.run(key)?.select_activities(&target.selection)?;
+                host.change(key, |run, now| {
+                    let state = run.state.clone();
+                    let tasks = run.effects.tasks.len();
+                    let mut last = None;
+                    for id in selected {
+                        match each(run, now, id) {
+                            Ok(answer) => last = Some(answer),
+                            Err(error) => {
+                                run.state = state;
+                                run.effects.tasks.truncate(tasks);
+                                return Err(error);
+                            }
+                        }
+                    }
+                    Ok(last)
+                })
+            })
+            .await
+    }
+
+    async fn pause(
+        &self,
+        target: Target,
+        identity: String,
+        reason: String,
+        request_id: String,
+    ) -> Result<(), RpcError> {
+        self.control(target, move |run, now, id| {
+            let pause = ActivityPause {
+                at: now,
+                identity: identity.clone(),
+                reason: reason.clone(),
+                request_id: request_id.clone(),
+            };
+            run.pause_activity(id, pause)
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn unpause(&self, target: Target, how: ActivityUnpause, jitter: Nanos) -> Result<(), RpcError> {
+        self.control(target, move |run, now, id| {
+            let delay = some_of(jitter);
+            run.unpause_activity(now, id, ActivityUnpause { delay, ..how });
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn reset(&self, target: Target, how: ActivityReset, jitter: Nanos) -> Result<(), RpcError> {
+        self.control(target, move |run, now, id| {
+            let delay = some_of(jitter);
+            run.reset_activity(now, id, ActivityReset { delay, ..how })
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn update_options(
+        &self,
+        target: Target,
+        update: OptionsUpdate,
+    ) -> Result<Option<ActivityOptions>, RpcError> {
+        let updated = self
+            .control(target, move |run, now, id| {
+                run.update_activity_options(now, id, update.clone())
+            })
+            .await?;
+        Ok(updated.flatten())
+    }
+
+    pub(super) async fn pause_activity(
+        &self,
+        request: PauseActivityRequest,
+    ) -> Result<PauseActivityResponse, RpcError> {
+        use pause_activity_request::Activity;
+        let selection = request.activity.map(|activity| match activity {
+            Activity::Id(id) => ActivitySelection::Id(id),
+            Activity::Type(name) => ActivitySelection::Type(name),
+        });
+        let target = Target::new(request.namespace, request.execution, selection)?;
+        self.pause(target, request.identity, request.reason, request.request_id)
+            .await?;
+        Ok(PauseActivityResponse {})
+    }
+
+    pub(super) async fn pause_activity_execution(
+        &self,
+        request: PauseActivityExecutionRequest,
+    ) -> Result<PauseActivityExecutionResponse, RpcError> {
+        let target = Target::one(
+            request.namespace,
+            request.workflow_id,
+            request.run_id,
+            request.activity_id,
+        )?;
+        self.pause(target, request.identity, request.reason, request.request_id)
+            .await?;
+        Ok(PauseActivityExecutionResponse {})
+    }
+
+    pub(super) async fn unpause_activity(
+        &self,
+        request: UnpauseActivityRequest,
+    ) -> Result<UnpauseActivityResponse, RpcError> {
+        use unpause_activity_request::Activity;
+        let selection = request.activity.map(|activity| match activity {
+            Activity::Id(id) => ActivitySelection::Id(id),
+            Activity::Type(name) => ActivitySelection::Type(name),
+            Activity::UnpauseAll(_) => ActivitySelection::All,
+        });
+        let target = Target::new(request.namespace, request.execution, selection)?;
+        let how = ActivityUnpause {
+            reset_attempts: request.reset_attempts,
+            reset_heartbeat: request.reset_heartbeat,
+            ..Default::default()
+        };
+        self.unpause(target, how, nanos(request.jitter.as_ref())).await?;
+        Ok(UnpauseActivityResponse {})
+    }
+
+    pub(super) async fn unpause_activity_execution(
+        &self,
+        request: UnpauseActivityExecutionRequest,
+    ) -> Result<UnpauseActivityExecutionResponse, RpcError> {
+        let target = Target::one(
+            request.namespace,
+            request.workflow_id,
+            request.run_id,
+            request.activity_id,
+        )?;
+        let how = ActivityUnpause::default();
+        self.unpause(target, how, nanos(request.jitter.as_ref())).await?;
+        Ok(UnpauseActivityExecutionResponse {})
+    }
+
+    pub(super) async fn reset_activity(
+        &self,
+        request: ResetActivityRequest,
+    ) -> Result<ResetActivityResponse, RpcError> {
+        use reset_activity_request::Activity;
+        let selection = request.activity.map(|activity| match activity {
+            Activity::Id(id) => ActivitySelection::Id(id),
+            Activity::Type(name) => ActivitySelection::Type(name),
+            Activity::MatchAll(_) => ActivitySelection::All,
+        });
+        let target = Target::new(request.namespace, request.execution, selection)?;
+        let how = ActivityReset {
+            reset_heartbeat: request.reset_heartbeat,
+            keep_paused: request.keep_paused,
+            restore_options: request.restore_original_options,
+            ..Default::default()
+        };
+        self.reset(target, how, nanos(request.jitter.as_ref())).await?;
+        Ok(ResetActivityResponse {})
+    }
+
+    pub(super) async fn reset_activity_execution(
+        &self,
+        request: ResetActivityExecutionRequest,
+    ) -> Result<ResetActivityExecutionResponse, RpcError> {
+        let target = Target::one(
+            request.namespace,
+            request.workflow_id,
+            request.run_id,
+            request.activity_id,
+        )?;
+        let how = ActivityReset {
+            reset_heartbeat: request.reset_heartbeat,
+            keep_paused: request.keep_paused,
+            restore_options: request.restore_original_options,
+            ..Default::default()
+        };
+        self.reset(target, how, nanos(request.jitter.as_ref())).await?;
+        Ok(ResetActivityExecutionResponse {})
+    }
+
+    pub(super) async fn update_activity_options(
+        &self,
+        request: UpdateActivityOptionsRequest,
+    ) -> Result<UpdateActivityOptionsResponse, RpcError> {
+        use update_activity_options_request::Activity;
+        let update = options_update(
+            request.restore_original,
+            request.activity_options,
+            request.update_mask,
+        )?;
+        let selection = request.activity.map(|activity| match activity {
+            Activity::Id(id) => ActivitySelection::Id(id),
+            Activity::Type(name) => ActivitySelection::Type(name),
+            Activity::MatchAll(_) => ActivitySelection::All,
+        });
+        let target = Target::new(request.namespace, request.execution, selection)?;
+        Ok(UpdateActivityOptionsResponse {
+            activity_options: self.update_options(target, update).await?,
+        })
+    }
+
+    pub(super) async fn update_activity_execution_options(
+        &self,
+        request: UpdateActivityExecutionOptionsRequest,
+    ) -> Result<UpdateActivityExecutionOptionsResponse, RpcError> {
+        let update = options_update(
+            request.restore_original,
+            request.activity_options,
+            request.update_mask,
+        )?;
+        let target = Target::one(
+            request.namespace,
+            request.workflow_id,
+            request.run_id,
+            request.activity_id,
+        )?;
+        Ok(UpdateActivityExecutionOptionsResponse {
+            activity_options: self.update_options(target, update).await?,
+        })
+    }
+}
+
+fn options_update(
+    restore: bool,
+    options: Option<ActivityOptions>,
+    mask: Option<FieldMask>,
+) -> Result<OptionsUpdate, RpcError> {
+    let invalid = |message: &str| RpcError::InvalidArgument(message.to_owned());
+    let has_mask = mask.as_ref().is_some_and(|mask| !mask.paths.is_empty());
+    match (restore, options, mask) {
+        (true, ..) if has_mask => Err(invalid("Both UpdateMask and RestoreOriginal are provided")),
+        (true, ..) => Ok(OptionsUpdate::Restore),
+        (false, None, _) => Err(invalid("ActivityOptions are not provided")),
+        (false, _, None) => Err(invalid("UpdateMask is not provided")),
+        (false, Some(options), Some(mask)) => Ok(OptionsUpdate::Merge {
+            options: Box::new(options),
+            mask: mask.paths,
+        }),
+    }
+}
+
+/// A random part of a jitter.
+fn some_of(jitter: Nanos) -> Nanos {
+    if jitter > 0 {
+        rand::rng().random_range(0..jitter)
+    } else {
+        0
+    }
+}
