@@ -56,6 +56,14 @@ pub enum RpcError {
         /// First run of that run's chain.
         first_run_id: String,
     },
+    /// The activity id is taken, by the rules of its reuse and conflict policies.
+    #[error("activity execution already started")]
+    ActivityAlreadyStarted {
+        /// Request id of the start that took the id.
+        start_request_id: String,
+        /// Run that has the id now.
+        run_id: String,
+    },
     /// The query reached the workflow and its handler failed, or there is no such query.
     #[error("{message}")]
     QueryFailed {
@@ -91,6 +99,11 @@ impl RpcError {
     /// The error for a workflow id or run that the engine does not know.
     pub fn workflow_not_found(workflow_id: &str) -> Self {
         Self::NotFound(format!("workflow not found for ID: {workflow_id}"))
+    }
+
+    /// The error for an id or run of a standalone activity that the engine does not know.
+    pub fn activity_not_found(activity_id: &str) -> Self {
+        Self::NotFound(format!("activity not found for ID: {activity_id}"))
     }
 
     /// The error for an operation that needs a running execution.
@@ -135,6 +148,18 @@ impl From<RpcError> for Status {
                     start_request_id,
                     run_id,
                     first_execution_run_id: first_run_id,
+                },
+            ),
+            RpcError::ActivityAlreadyStarted {
+                start_request_id,
+                run_id,
+            } => detailed(
+                Code::AlreadyExists,
+                message,
+                "ActivityExecutionAlreadyStartedFailure",
+                &details::ActivityExecutionAlreadyStartedFailure {
+                    start_request_id,
+                    run_id,
                 },
             ),
             RpcError::QueryFailed { failure, .. } => detailed(

@@ -22,6 +22,15 @@ pub(crate) struct TaskToken {
     pub(crate) query: u64,
 }
 
+/// What a watcher of a standalone activity has seen of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub(crate) struct ActivityToken {
+    #[prost(int64, tag = "1")]
+    pub(crate) run: RunKey,
+    #[prost(int64, tag = "2")]
+    pub(crate) transition_count: i64,
+}
+
 /// Where a reader of a history is.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub(crate) struct HistoryToken {

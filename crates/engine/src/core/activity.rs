@@ -4,7 +4,7 @@
 //! attempts before are seen in the pending activity only.
 
 use temporalio_protos::temporal::api::{
-    common::v1::Payloads,
+    common::v1::{Payload, Payloads},
     enums::v1::{RetryState, TimeoutType},
     failure::v1::{Failure, TimeoutFailureInfo, failure::FailureInfo},
     history::v1::{
@@ -176,10 +176,15 @@ impl Run {
 
     /// The started attempt that a task token names.
     fn started_attempt(&self, scheduled_event_id: i64, attempt: i32) -> Result<&Activity, RpcError> {
-        self.check_running()?;
+        if !self.is_standalone() {
+            self.check_running()?;
+        }
         self.activity(scheduled_event_id)
             .filter(|activity| activity.started.is_some() && (attempt == 0 || activity.attempt == attempt))
             .ok_or_else(|| {
+                if self.is_standalone() {
+                    return RpcError::activity_not_found(&self.state.workflow_id);
+                }
                 RpcError::NotFound(
                     "invalid activityID or activity already timed out or invoking workflow is completed"
                         .into(),
@@ -187,7 +192,8 @@ impl Run {
             })
     }
 
-    /// The attempt ended well. `attempt` 0: whichever is running.
+    /// The attempt ended well. `attempt` 0: whichever is running, or waits for a worker: who knows the
+    /// result by the activity's id needs none, and counts as its worker.
     ///
     /// # Errors
     /// When that attempt is not running, here and in the functions that follow.
@@ -199,6 +205,23 @@ impl Run {
         result: Option<Payloads>,
         identity: &str,
     ) -> Result<(), RpcError> {
+        if attempt == 0 && self.is_standalone() && !self.is_running() {
+            let name = self.activity_status_name();
+            return Err(RpcError::FailedPrecondition(format!(
+                "invalid transition from {name}"
+            )));
+        }
+        if attempt == 0
+            && self.is_running()
+            && let Some(activity) = self.activity_mut(scheduled_event_id)
+            && activity.started.is_none()
+        {
+            activity.started = Some(StartedActivity {
+                at: now,
+                identity: identity.to_owned(),
+                ..Default::default()
+            });
+        }
         self.started_attempt(scheduled_event_id, attempt)?;
         let started_event_id = self.write_activity_started(now, scheduled_event_id);
         self.close_activity(
@@ -264,7 +287,7 @@ impl Run {
         let latest_cancel_requested_event_id = activity.cancel_requested_event_id;
         if latest_cancel_requested_event_id == 0 {
             return Err(RpcError::InvalidArgument(
-                "Activity was not asked to cancel, so it cannot be reported as canceled.".into(),
+                "unable to mark activity as canceled without activity being request canceled first".into(),
             ));
         }
         let started_event_id = self.write_activity_started(now, scheduled_event_id);
@@ -300,6 +323,10 @@ impl Run {
         if let Some(activity) = self.activity_mut(scheduled_event_id) {
             activity.last_heartbeat_at = now;
             activity.heartbeat_details = details;
+        }
+        if let Some(standalone) = &mut self.state.standalone {
+            standalone.heartbeat_count += 1;
+            self.state.transition_count += 1;
         }
         Ok(answer)
     }
@@ -364,15 +391,22 @@ impl Run {
         scheduled_event_id: i64,
         failure: &Failure,
     ) -> Result<(), RetryState> {
+        let is_standalone = self.is_standalone();
         let Some(activity) = self.activity_mut(scheduled_event_id) else {
             return Err(RetryState::InternalServerError);
         };
         if activity.cancel_requested_event_id != 0 {
             return Err(RetryState::CancelRequested);
         }
-        let policy = activity.retry_policy.as_ref();
-        let at = retry::next_attempt(policy, activity.attempt, now, activity.expiration(), failure)?;
-        activity.attempt += 1;
+        let (attempt, at) = if is_standalone && activity.was_reset {
+            // A standalone activity's reset waits for the end of the running attempt, however that ends.
+            (1, now)
+        } else {
+            let policy = activity.retry_policy.as_ref();
+            let at = retry::next_attempt(policy, activity.attempt, now, activity.expiration(), failure)?;
+            (activity.attempt + 1, at)
+        };
+        activity.attempt = attempt;
         activity.started = None;
         if activity.pause.is_none() {
             activity.attempt_at = at;
@@ -385,6 +419,7 @@ impl Run {
             activity.heartbeat_details = None;
         }
         self.state.transition_count += 1;
+        self.note_pause();
         Ok(())
     }
 
@@ -395,6 +430,9 @@ impl Run {
         let Some(started) = &activity.started else {
             return 0;
         };
+        if self.is_standalone() {
+            return 0;
+        }
         let at = started.at;
         let attributes = ActivityTaskStartedEventAttributes {
             scheduled_event_id,
@@ -417,9 +455,15 @@ impl Run {
     }
 
     fn close_activity(&mut self, now: Nanos, scheduled_event_id: i64, how: Attributes) {
-        self.state
-            .activities
-            .retain(|activity| activity.scheduled_event_id != scheduled_event_id);
+        let is_it = |activity: &Activity| activity.scheduled_event_id == scheduled_event_id;
+        let Some(index) = self.state.activities.iter().position(is_it) else {
+            return;
+        };
+        let activity = self.state.activities.remove(index);
+        if self.is_standalone() {
+            self.close_standalone(now, activity, how);
+            return;
+        }
         self.append_external(now, how);
         self.state.transition_count += 1;
         self.schedule_workflow_task(now);
@@ -434,6 +478,15 @@ fn timed_out(timeout: TimeoutType, last_heartbeat_details: Option<Payloads>) -> 
             timeout_type: timeout as i32,
             last_heartbeat_details,
         })),
+        ..Default::default()
+    }
+}
+
+/// A string as a payload.
+pub(super) fn json_payload(text: &str) -> Payload {
+    Payload {
+        metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+        data: serde_json::Value::from(text).to_string().into_bytes(),
         ..Default::default()
     }
 }

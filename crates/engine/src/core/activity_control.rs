@@ -74,6 +74,7 @@ impl Run {
     /// # Errors
     /// When another request has paused it.
     pub fn pause_activity(&mut self, scheduled_event_id: i64, pause: ActivityPause) -> Result<(), RpcError> {
+        let is_standalone = self.is_standalone();
         let Some(activity) = self.activity_mut(scheduled_event_id) else {
             return Ok(());
         };
@@ -81,10 +82,17 @@ impl Run {
             if before.request_id == pause.request_id {
                 return Ok(());
             }
+            if is_standalone {
+                return Err(RpcError::FailedPrecondition(format!(
+                    "activity is in non-pausable state {}",
+                    self.activity_status_name()
+                )));
+            }
             return Err(RpcError::FailedPrecondition("activity is already paused".into()));
         }
         activity.pause = Some(pause);
         self.state.transition_count += 1;
+        self.note_pause();
         Ok(())
     }
 
@@ -103,6 +111,7 @@ impl Run {
             forget_heartbeat(activity);
         }
         self.state.transition_count += 1;
+        self.note_pause();
         self.schedule_activity_attempt(scheduled_event_id, now, now.saturating_add(how.delay));
     }
 
@@ -123,6 +132,7 @@ impl Run {
         let Some(activity) = self.activity(scheduled_event_id) else {
             return Ok(());
         };
+        let is_standalone = self.is_standalone();
         let options = if how.restore_options {
             Some(self.updated_options(activity, OptionsUpdate::Restore)?)
         } else {
@@ -134,7 +144,10 @@ impl Run {
         if let Some(options) = options {
             apply_options(activity, &options);
         }
-        activity.attempt = 1;
+        // A standalone activity's reset waits for the end of a running attempt.
+        if !is_standalone || activity.started.is_none() {
+            activity.attempt = 1;
+        }
         if !how.keep_paused {
             activity.pause = None;
         }
@@ -145,6 +158,7 @@ impl Run {
             forget_heartbeat(activity);
         }
         self.state.transition_count += 1;
+        self.note_pause();
         self.schedule_activity_attempt(scheduled_event_id, now, now.saturating_add(how.delay));
         Ok(())
     }
@@ -176,8 +190,16 @@ impl Run {
             at = activity.last_attempt_ended_at.saturating_add(interval);
         }
         self.state.transition_count += 1;
+        self.note_pause();
         self.schedule_activity_attempt(scheduled_event_id, now, at);
         Ok(Some(options))
+    }
+
+    /// Lists show whether a standalone activity is paused.
+    pub(super) fn note_pause(&mut self) {
+        if self.is_standalone() {
+            self.effects.attributes_changed = true;
+        }
     }
 
     /// Lets the current attempt wait for a worker from `at` on, unless it runs or is paused.
@@ -188,6 +210,8 @@ impl Run {
         if activity.started.is_some() || activity.pause.is_some() {
             return;
         }
+        // Not before the start delay of a standalone activity is over.
+        let at = at.max(activity.scheduled_at);
         activity.attempt_at = at;
         activity.backing_off = at > now;
         if !activity.backing_off {

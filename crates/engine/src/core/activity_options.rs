@@ -5,7 +5,11 @@ use temporalio_protos::temporal::api::{
     taskqueue::v1::TaskQueue,
 };
 
-use super::{retry, run::Run, state::Activity};
+use super::{
+    retry,
+    run::{Run, Task},
+    state::Activity,
+};
 use crate::{
     clock::{Nanos, duration, nanos},
     rpc::RpcError,
@@ -120,11 +124,39 @@ fn original(scheduled: &ActivityTaskScheduledEventAttributes) -> ActivityOptions
     }
 }
 
+/// A path of an update mask in one spelling.
+fn normal_path(path: &str) -> String {
+    path.replace('_', "").to_ascii_lowercase()
+}
+
+/// Whether a path of an update mask names an option.
+pub(crate) fn is_option(path: &str) -> bool {
+    matches!(
+        normal_path(path).as_str(),
+        "taskqueue"
+            | "taskqueue.name"
+            | "scheduletoclosetimeout"
+            | "scheduletostarttimeout"
+            | "starttoclosetimeout"
+            | "heartbeattimeout"
+            | "retrypolicy"
+            | "retrypolicy.initialinterval"
+            | "retrypolicy.backoffcoefficient"
+            | "retrypolicy.maximuminterval"
+            | "retrypolicy.maximumattempts"
+            | "retrypolicy.nonretryableerrortypes"
+            | "priority"
+            | "priority.prioritykey"
+            | "priority.fairnesskey"
+            | "priority.fairnessweight"
+    )
+}
+
 /// Takes what `mask` names from `from`. Paths are in snake or camel case; unknown ones name nothing.
 fn merge(into: &mut ActivityOptions, from: ActivityOptions, mask: &[String]) -> Result<(), RpcError> {
     let missing = |what: &str| RpcError::InvalidArgument(format!("{what} is not provided"));
     for path in mask {
-        let path = path.replace('_', "").to_ascii_lowercase();
+        let path = normal_path(path);
         if let Some(field) = path.strip_prefix("retrypolicy.") {
             let from = from.retry_policy.as_ref().ok_or_else(|| missing("RetryPolicy"))?;
             let into = into.retry_policy.get_or_insert_default();
@@ -173,6 +205,27 @@ fn merge(into: &mut ActivityOptions, from: ActivityOptions, mask: &[String]) -> 
 }
 
 impl Run {
+    /// The priority key of a task; 0: none is given.
+    pub(crate) fn task_priority(&self, task: &Task) -> i32 {
+        let own = match task {
+            Task::Activity {
+                scheduled_event_id, ..
+            } => {
+                let activity = self.activity(*scheduled_event_id);
+                activity.and_then(|activity| activity.priority.as_ref())
+            }
+            Task::Workflow { .. } => None,
+        };
+        let own = own.map_or(0, |priority| priority.priority_key);
+        if own != 0 {
+            return own;
+        }
+        let started = self.started_attributes().ok();
+        started
+            .and_then(|started| started.priority.as_ref())
+            .map_or(0, |priority| priority.priority_key)
+    }
+
     /// The priority of an activity's tasks: its own, else what the run was started with.
     pub(crate) fn activity_priority(&self, activity: &Activity) -> Option<Priority> {
         let run = self
@@ -212,26 +265,31 @@ impl Run {
                 merged
             }
         };
-        let asked = Timeouts {
-            schedule_to_close: nanos(options.schedule_to_close_timeout.as_ref()),
-            schedule_to_start: nanos(options.schedule_to_start_timeout.as_ref()),
-            start_to_close: nanos(options.start_to_close_timeout.as_ref()),
-            heartbeat: nanos(options.heartbeat_timeout.as_ref()),
-        };
-        let invalid = |message: String| {
+        resolve_options(&mut options, self.state.run_timeout).map_err(|message| {
             let (id, activity_type) = (&activity.id, &activity.activity_type);
             RpcError::InvalidArgument(format!("{message} ActivityId={id} ActivityType={activity_type}"))
-        };
-        let timeouts = asked.resolve(self.state.run_timeout).map_err(invalid)?;
-        options.schedule_to_close_timeout = Some(duration(timeouts.schedule_to_close));
-        options.schedule_to_start_timeout = Some(duration(timeouts.schedule_to_start));
-        options.start_to_close_timeout = Some(duration(timeouts.start_to_close));
-        options.heartbeat_timeout = Some(duration(timeouts.heartbeat));
-        let policy = retry::with_defaults(options.retry_policy);
-        retry::check(&policy).map_err(invalid)?;
-        options.retry_policy = Some(policy);
+        })?;
         Ok(options)
     }
+}
+
+/// Fills in what options leave open, and checks them.
+pub(super) fn resolve_options(options: &mut ActivityOptions, run_timeout: Nanos) -> Result<(), String> {
+    let asked = Timeouts {
+        schedule_to_close: nanos(options.schedule_to_close_timeout.as_ref()),
+        schedule_to_start: nanos(options.schedule_to_start_timeout.as_ref()),
+        start_to_close: nanos(options.start_to_close_timeout.as_ref()),
+        heartbeat: nanos(options.heartbeat_timeout.as_ref()),
+    };
+    let timeouts = asked.resolve(run_timeout)?;
+    options.schedule_to_close_timeout = Some(duration(timeouts.schedule_to_close));
+    options.schedule_to_start_timeout = Some(duration(timeouts.schedule_to_start));
+    options.start_to_close_timeout = Some(duration(timeouts.start_to_close));
+    options.heartbeat_timeout = Some(duration(timeouts.heartbeat));
+    let policy = retry::with_defaults(options.retry_policy.take());
+    retry::check(&policy)?;
+    options.retry_policy = Some(policy);
+    Ok(())
 }
 
 /// Gives the activity these options, which leave nothing open.

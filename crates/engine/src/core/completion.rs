@@ -2,8 +2,9 @@
 
 use temporalio_protos::temporal::api::{
     command::v1::Command,
-    common::v1::MeteringMetadata,
-    enums::v1::WorkflowTaskFailedCause,
+    common::v1::{MeteringMetadata, WorkerVersionStamp},
+    deployment::v1::{WorkerDeploymentOptions, WorkerDeploymentVersion},
+    enums::v1::{VersioningBehavior, WorkerVersioningMode, WorkflowTaskFailedCause},
     failure::v1::{Failure, ServerFailureInfo, failure::FailureInfo},
     history::v1::{WorkflowTaskCompletedEventAttributes, history_event::Attributes},
     sdk::v1::WorkflowTaskCompletedMetadata,
@@ -28,6 +29,17 @@ pub struct Completion {
     pub force_new_task: bool,
     pub sdk_metadata: Option<WorkflowTaskCompletedMetadata>,
     pub metering_metadata: Option<MeteringMetadata>,
+    pub version: WorkerVersion,
+}
+
+/// What a worker says of its version. It is kept in the history, and nothing is decided by it: this
+/// engine has no versioned task queues.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerVersion {
+    pub binary_checksum: String,
+    pub stamp: Option<WorkerVersionStamp>,
+    pub deployment: Option<WorkerDeploymentOptions>,
+    pub behavior: VersioningBehavior,
 }
 
 /// How a completion ended.
@@ -69,6 +81,10 @@ impl Run {
         } = &completion;
         let (started_event_id, attempt, identity) = (*started_event_id, *attempt, identity.clone());
         let started = self.end_workflow_task(now, started_event_id, attempt, &identity)?;
+        let version = completion.version;
+        let deployment = version.deployment.unwrap_or_default();
+        let is_versioned = deployment.worker_versioning_mode() == WorkerVersioningMode::Versioned;
+        #[allow(deprecated, reason = "older SDKs name their version by the deprecated fields")]
         let completed_event_id = self.append(
             now,
             Attributes::WorkflowTaskCompletedEventAttributes(WorkflowTaskCompletedEventAttributes {
@@ -77,6 +93,14 @@ impl Run {
                 identity: completion.identity,
                 sdk_metadata: completion.sdk_metadata,
                 metering_metadata: completion.metering_metadata,
+                binary_checksum: version.binary_checksum,
+                worker_version: version.stamp,
+                versioning_behavior: version.behavior as i32,
+                worker_deployment_name: deployment.deployment_name.clone(),
+                deployment_version: is_versioned.then_some(WorkerDeploymentVersion {
+                    build_id: deployment.build_id,
+                    deployment_name: deployment.deployment_name,
+                }),
                 ..Default::default()
             }),
         );

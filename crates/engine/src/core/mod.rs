@@ -10,6 +10,7 @@
 //! | `completion` | a worker completes a workflow task: its `commands`, one file each |
 //! | `activity` | started, heartbeat, completed, failed, canceled, timed out, tried again |
 //! | `activity_control` | an activity paused, unpaused, reset, or given other options by a person; `activity_options` |
+//! | `standalone` | an activity that belongs to no workflow |
 //! | `message` | signal, cancel request, terminate |
 //! | `wake` | timers, time-outs and back-offs that are due |
 //! | `close` | the run ends, a successor goes on |
@@ -26,6 +27,7 @@ mod message;
 mod resume;
 mod retry;
 mod run;
+mod standalone;
 mod start;
 mod state;
 mod wake;
@@ -34,14 +36,17 @@ mod workflow_task;
 pub use activity::HeartbeatAnswer;
 pub use activity_control::{ActivityReset, ActivitySelection, ActivityUnpause};
 pub use activity_options::OptionsUpdate;
-pub(crate) use activity_options::options_of;
+pub(crate) use activity_options::{is_option, options_of};
 pub use commands::AttributeCheck;
-pub use completion::{Completion, Outcome};
+pub use completion::{Completion, Outcome, WorkerVersion};
 pub use message::Signal;
 pub(crate) use retry::{check as check_retry_policy, with_defaults as retry_policy_with_defaults};
 pub use run::{Effects, Queue, Run, RunKey, Sticky, Task};
+pub(crate) use standalone::id_space;
+pub use standalone::{EndRequest, NewActivity, STANDALONE_EVENT};
 pub use start::{Continued, NewRun};
 pub use state::{
-    Activity, ActivityPause, Parent, RunState, StartedActivity, StartedTask, Timer, WorkflowTask,
+    Activity, ActivityPause, Parent, RunState, StandaloneActivity, StartedActivity, StartedTask, Timer,
+    WorkflowTask,
 };
 pub(crate) use workflow_task::normal_queue;

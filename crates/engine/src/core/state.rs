@@ -2,7 +2,8 @@
 //! is a protobuf message, so that fields can be added later and old files stay readable.
 
 use temporalio_protos::temporal::api::{
-    common::v1::{Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution},
+    activity::v1::ActivityExecutionOutcome,
+    common::v1::{Link, Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution},
     failure::v1::Failure,
     history::v1::HistoryEvent,
 };
@@ -92,6 +93,9 @@ pub struct RunState {
     /// When the namespace's retention ends for the closed run.
     #[prost(int64, tag = "36")]
     pub delete_at: Nanos,
+    /// The run is no workflow's but one activity's.
+    #[prost(message, optional, tag = "80")]
+    pub standalone: Option<StandaloneActivity>,
 }
 
 /// The pending workflow task. Its start is kept in memory alone until it completes, see [`StartedTask`].
@@ -205,6 +209,38 @@ pub struct ActivityPause {
     pub reason: String,
     #[prost(string, tag = "4")]
     pub request_id: String,
+}
+
+/// What the engine keeps of a standalone activity beside the activity itself.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StandaloneActivity {
+    /// How long after its start the first attempt was due.
+    #[prost(int64, tag = "1")]
+    pub start_delay: Nanos,
+    #[prost(message, repeated, tag = "2")]
+    pub links: Vec<Link>,
+    #[prost(string, tag = "3")]
+    pub cancel_request_id: String,
+    #[prost(string, tag = "4")]
+    pub cancel_identity: String,
+    #[prost(string, tag = "5")]
+    pub cancel_reason: String,
+    #[prost(string, tag = "6")]
+    pub terminate_request_id: String,
+    /// Heartbeats of all attempts.
+    #[prost(int64, tag = "7")]
+    pub heartbeat_count: i64,
+    /// The activity as it was when it closed.
+    #[prost(message, optional, tag = "8")]
+    pub closed: Option<Activity>,
+    #[prost(message, optional, tag = "9")]
+    pub outcome: Option<ActivityExecutionOutcome>,
+    /// The request that last ended a pause; it may come again.
+    #[prost(string, tag = "10")]
+    pub unpause_request_id: String,
+    /// The request that last paused the activity, also after the pause.
+    #[prost(string, tag = "11")]
+    pub pause_request_id: String,
 }
 
 /// An activity attempt in a worker's hands.

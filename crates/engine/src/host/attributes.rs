@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use rusqlite::Connection;
-use temporalio_protos::temporal::api::common::v1::SearchAttributes;
+use temporalio_protos::temporal::api::{common::v1::SearchAttributes, enums::v1::WorkflowExecutionStatus};
 
 use super::Host;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     rpc::RpcError,
     visibility::{
         AttributeType, ClosedExecution, IndexedAttributes, Registry, RegistryError, StartedExecution,
-        replace_attributes, replace_memo, update_close, upsert_start,
+        activity_namespace, replace_attributes, replace_memo, update_close, update_open_status, upsert_start,
     },
 };
 
@@ -86,12 +86,16 @@ pub(super) fn file_started(connection: &Connection, run: &Run, registry: &Regist
     let root = state.root.as_ref().filter(|root| root.run_id != state.run_id);
     let started = StartedExecution {
         key: run.key,
-        namespace_key: i64::from(state.namespace_key),
+        namespace_key: if run.is_standalone() {
+            activity_namespace(state.namespace_key)
+        } else {
+            i64::from(state.namespace_key)
+        },
         workflow_id: &state.workflow_id,
         run_id: &state.run_id,
         workflow_type: &state.workflow_type,
         task_queue: &state.task_queue,
-        status: temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus::Running as i32,
+        status: WorkflowExecutionStatus::Running as i32,
         start_time: state.start_time,
         execution_time: state.execution_time,
         parent: parent.map(|parent| (parent.workflow_id.as_str(), parent.run_id.as_str())),
@@ -120,6 +124,14 @@ pub(super) fn file_attributes(
     run: &Run,
     registry: &Registry,
 ) -> rusqlite::Result<()> {
+    if run.is_standalone() {
+        let status = if run.is_paused_activity() {
+            WorkflowExecutionStatus::Paused
+        } else {
+            WorkflowExecutionStatus::Running
+        };
+        return update_open_status(connection, run.key, status as i32).map(drop);
+    }
     let memo = run.state.memo.as_ref().map(|memo| memo.encode_to_vec());
     replace_memo(connection, run.key, memo.as_deref())?;
     replace_attributes(connection, run.key, &indexed(run, registry)).map(drop)

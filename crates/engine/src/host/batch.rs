@@ -8,9 +8,14 @@ use crate::{
 };
 
 impl Host {
-    /// Wakes the runs whose time has come.
+    /// Wakes the runs whose time has come, and the queues.
     pub(super) fn wake_due(&mut self) {
         let now = self.now();
+        if self.queues.next_release().is_some_and(|at| at <= now)
+            && let Err(error) = self.release_held()
+        {
+            tracing::error!(%error, "cannot hand out tasks that were held back");
+        }
         while let Some(&(at, key)) = self.wakes.first() {
             if at > now {
                 break;
@@ -56,7 +61,9 @@ impl Host {
                 continue;
             };
             slot.is_touched = false;
-            let has_news = slot.run.history.len() > slot.run.stored || slot.was_open != slot.run.is_running();
+            let has_news = slot.run.history.len() > slot.run.stored
+                || slot.was_open != slot.run.is_running()
+                || slot.is_dirty && slot.run.is_standalone();
             if slot.is_dirty {
                 write(&mut self.store, slot, &self.namespaces)?;
             }

@@ -85,6 +85,11 @@ impl Cache {
         self.slots.insert(slot.run.key, slot);
     }
 
+    /// Drops a run that is there no longer.
+    pub(crate) fn remove(&mut self, key: RunKey) -> Option<Slot> {
+        self.slots.remove(&key)
+    }
+
     /// Marks the run as used now.
     pub(crate) fn note_use(&mut self, key: RunKey) {
         self.now += 1;

@@ -150,13 +150,20 @@ pub(crate) fn activity_task(
         scheduled_event_id,
         ..Default::default()
     };
+    let workflow = (!run.is_standalone()).then(|| execution(run));
+    let workflow_type = workflow.is_some().then(|| WorkflowType {
+        name: run.state.workflow_type.clone(),
+    });
     Some(PollActivityTaskQueueResponse {
         task_token: token.encode_to_vec(),
         workflow_namespace: namespace.to_owned(),
-        workflow_type: Some(WorkflowType {
-            name: run.state.workflow_type.clone(),
-        }),
-        workflow_execution: Some(execution(run)),
+        workflow_type,
+        activity_run_id: if workflow.is_none() {
+            run.state.run_id.clone()
+        } else {
+            String::new()
+        },
+        workflow_execution: Some(workflow.unwrap_or_default()),
         activity_type: Some(ActivityType {
             name: activity.activity_type.clone(),
         }),

@@ -1,12 +1,15 @@
 //! Tasks and workers meet. A task goes to a worker that waits, else it waits itself; a poll takes
 //! the oldest task, else it waits.
 
-use temporalio_protos::temporal::api::workflowservice::v1::{
-    PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
+use temporalio_protos::temporal::api::{
+    taskqueue::v1::TaskQueueConfig,
+    workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
 };
 
 use super::{
-    Host, delivery,
+    Host,
+    backlog::DEFAULT_PRIORITY,
+    delivery,
     matching::{Delivery, Origin, Poller, QueueId, QueueKind, Waiting},
 };
 use crate::{
@@ -24,7 +27,9 @@ enum Offered {
 impl Host {
     /// Offers a run's task to the workers of its queue.
     pub(super) fn offer(&mut self, key: RunKey, task: Task) -> Result<(), RpcError> {
-        let namespace = self.run(key)?.state.namespace_key;
+        let run = self.run(key)?;
+        let namespace = run.state.namespace_key;
+        let priority = run.task_priority(&task);
         let (id, waiting) = match task {
             Task::Activity {
                 queue,
@@ -54,7 +59,7 @@ impl Host {
                 )
             }
         };
-        self.offer_waiting(&id, waiting)
+        self.offer_with_priority(&id, priority, waiting)
     }
 
     /// The queue for a workflow task: the sticky one only while its worker is there.
@@ -78,31 +83,106 @@ impl Host {
     }
 
     pub(super) fn offer_waiting(&mut self, id: &QueueId, task: Waiting) -> Result<(), RpcError> {
+        self.offer_with_priority(id, DEFAULT_PRIORITY, task)
+    }
+
+    fn offer_with_priority(&mut self, id: &QueueId, priority: i32, task: Waiting) -> Result<(), RpcError> {
+        let now = self.now();
+        let queue = self.queues.queue(id);
+        queue.added.note(now);
         // Only behind those that wait already: tasks are handed out in order.
-        if self.queues.queue(id).backlog() == 0
-            && let Some(poller) = self.queues.queue(id).take_poller()
+        if queue.backlog() == 0
+            && let Some(poller) = queue.take_poller()
         {
-            if let Offered::Refused(poller) = self.hand_out(id, task, poller)? {
-                self.queues.wait_for_task(id, poller);
+            if let Some(at) = queue.held_until(now) {
+                self.queues.wait_for_task_first(id, poller);
+                self.queues.hold(id, at);
+            } else {
+                if let Offered::Refused(poller) = self.hand_out(id, task, poller)? {
+                    self.queues.wait_for_task(id, poller);
+                }
+                return Ok(());
             }
-            return Ok(());
         }
-        self.queues.wait_for_worker(id, task);
+        self.queues.wait_for_worker(id, priority, now, task);
         Ok(())
     }
 
     /// A worker asks for a task.
     pub(crate) fn poll(&mut self, id: &QueueId, mut poller: Poller) -> Result<(), RpcError> {
+        if self.queues.has_shut_down(&poller.worker_instance_key) {
+            // A poll that is gone already needs no answer.
+            let _ = poller.reply.send(Delivery::Nothing);
+            return Ok(());
+        }
         let now = self.now();
-        self.queues.note_poll(id, now);
-        while let Some(task) = self.queues.queue(id).take_task() {
+        poller.since = now;
+        let limit_changed = self.queues.note_poll(id, &poller, now);
+        loop {
+            let queue = self.queues.queue(id);
+            if queue.backlog() == 0 {
+                break;
+            }
+            if let Some(at) = queue.held_until(now) {
+                self.queues.hold(id, at);
+                break;
+            }
+            let Some(task) = queue.take_task() else { break };
             match self.hand_out(id, task, poller)? {
+                Offered::Taken if limit_changed => return self.match_waiting(id),
                 Offered::Taken => return Ok(()),
                 Offered::Refused(again) => poller = again,
             }
         }
         self.queues.wait_for_task(id, poller);
+        if limit_changed {
+            self.match_waiting(id)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Hands out what rate limits let go by now.
+    pub(super) fn release_held(&mut self) -> Result<(), RpcError> {
+        let now = self.now();
+        while let Some(id) = self.queues.take_released(now) {
+            self.match_waiting(&id)?;
+        }
         Ok(())
+    }
+
+    /// Tasks and workers of a queue that both wait are brought together.
+    fn match_waiting(&mut self, id: &QueueId) -> Result<(), RpcError> {
+        let now = self.now();
+        loop {
+            let queue = self.queues.queue(id);
+            if queue.backlog() == 0 {
+                return Ok(());
+            }
+            let Some(poller) = queue.take_poller() else {
+                return Ok(());
+            };
+            if let Some(at) = queue.held_until(now) {
+                self.queues.wait_for_task_first(id, poller);
+                self.queues.hold(id, at);
+                return Ok(());
+            }
+            if let Some(task) = queue.take_task()
+                && let Offered::Refused(poller) = self.hand_out(id, task, poller)?
+            {
+                self.queues.wait_for_task_first(id, poller);
+            }
+        }
+    }
+
+    /// Gives a task queue another configuration.
+    pub(crate) fn configure_queue(&mut self, id: &QueueId, config: TaskQueueConfig) -> Result<(), RpcError> {
+        let now = self.now();
+        self.store
+            .put_task_queue_config(id.namespace, id.kind.number(), &id.name, &config)
+            .map_err(super::unwritable)?;
+        self.queues.set_config(id, config, now);
+        self.match_waiting(id)
     }
 
     fn hand_out(&mut self, id: &QueueId, task: Waiting, poller: Poller) -> Result<Offered, RpcError> {
@@ -132,9 +212,18 @@ impl Host {
                 }),
             Waiting::Query { key, query } => self.hand_out_query(id, key, query)?,
         };
-        let Some(delivery) = found else {
+        let Some(mut delivery) = found else {
             return Ok(Offered::Refused(poller));
         };
+        let now = self.now();
+        let queue = self.queues.queue(id);
+        queue.note_dispatch(now);
+        let scaling = queue.scaling(poller.since, now);
+        match &mut delivery {
+            Delivery::Workflow { task, .. } => task.poller_scaling_decision = scaling,
+            Delivery::Activity { task, .. } => task.poller_scaling_decision = scaling,
+            Delivery::Nothing | Delivery::Refused(_) => {}
+        }
         self.deliver(poller, delivery);
         Ok(Offered::Taken)
     }
@@ -274,7 +363,9 @@ impl Host {
         worker_instance_key: &str,
     ) -> Result<(), RpcError> {
         if !worker_instance_key.is_empty() {
-            self.queues.end_polls(worker_instance_key);
+            let now = self.now();
+            self.queues.end_polls(worker_instance_key, now);
+            self.workers.remove(namespace, worker_instance_key);
         }
         if sticky.is_empty() {
             return Ok(());

@@ -1,14 +1,21 @@
 //! Task queues: tasks that wait for a worker, and workers that wait for a task. In memory alone;
 //! rebuilt from the file when the engine starts.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use temporalio_protos::temporal::api::{
+    deployment::v1::WorkerDeploymentOptions,
+    enums::v1::TaskQueueType,
     query::v1::WorkflowQuery,
+    taskqueue::v1::{PollerScalingDecision, TaskQueueConfig},
     workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
 };
 use tokio::sync::oneshot;
 
+use super::{
+    backlog::Backlog,
+    rates::{Meter, Throttle},
+};
 use crate::{
     clock::{Nanos, SECOND},
     core::RunKey,
@@ -17,9 +24,23 @@ use crate::{
 
 /// A sticky queue counts as alive this long after its worker's last poll.
 const STICKY_ALIVE: Nanos = 10 * SECOND;
+/// Who has polled is shown so long.
+const POLLER_SHOWN: Nanos = 300 * SECOND;
+/// Identities shown of one queue at most.
+const POLLERS_SHOWN: usize = 1_000;
+/// A worker that shut down gets no tasks so long, should a poll of its come late.
+const SHUT_DOWN_KNOWN: Nanos = 120 * SECOND;
+/// A poll that has waited so long was one too many.
+const IDLE_POLL: Nanos = SECOND;
+/// A task that has waited so long wants more polls.
+const OLD_TASK: Nanos = SECOND / 5;
+/// More polls are asked for this often at most.
+const MORE_POLLS_EVERY: Nanos = SECOND / 10;
+/// How long a queue counts as held back by its rate limit.
+const THROTTLING_SHOWN: Nanos = 30 * SECOND;
 
 /// Which queue: they are apart by namespace and by what they hold.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct QueueId {
     pub(crate) namespace: u32,
     pub(crate) kind: QueueKind,
@@ -27,10 +48,27 @@ pub(crate) struct QueueId {
 }
 
 /// What a queue holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum QueueKind {
     Workflow,
     Activity,
+}
+
+impl QueueKind {
+    /// `TaskQueueType`.
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Self::Workflow => TaskQueueType::Workflow as i32,
+            Self::Activity => TaskQueueType::Activity as i32,
+        }
+    }
+
+    /// The kind with this `TaskQueueType`.
+    pub(super) fn from_number(number: i32) -> Option<Self> {
+        [Self::Workflow, Self::Activity]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+    }
 }
 
 /// A task as it waits. It may be stale when its turn comes; the run knows.
@@ -99,15 +137,36 @@ pub(crate) struct Poller {
     pub(crate) identity: String,
     pub(crate) worker_instance_key: String,
     pub(crate) in_process: bool,
+    /// Tasks a second that the worker asks for at most, of the whole queue.
+    pub(crate) rate: Option<f64>,
+    pub(crate) deployment: Option<WorkerDeploymentOptions>,
+    /// Since when it waits.
+    pub(crate) since: Nanos,
     pub(crate) reply: oneshot::Sender<Delivery>,
+}
+
+/// A poll of late, by its identity.
+#[derive(Clone, Debug)]
+pub(crate) struct SeenPoller {
+    pub(crate) at: Nanos,
+    pub(crate) rate: Option<f64>,
+    pub(crate) deployment: Option<WorkerDeploymentOptions>,
 }
 
 /// One task queue.
 #[derive(Debug, Default)]
 pub(crate) struct TaskQueue {
-    tasks: VecDeque<Waiting>,
+    pub(crate) backlog: Backlog,
     pollers: VecDeque<Poller>,
     last_poll_at: Nanos,
+    seen: HashMap<String, SeenPoller>,
+    pub(crate) added: Meter,
+    pub(crate) dispatched: Meter,
+    /// What the last worker asked for.
+    worker_rate: Option<f64>,
+    throttle: Option<Throttle>,
+    throttled_at: Nanos,
+    more_polls_at: Nanos,
 }
 
 impl TaskQueue {
@@ -122,11 +181,81 @@ impl TaskQueue {
     }
 
     pub(crate) fn take_task(&mut self) -> Option<Waiting> {
-        self.tasks.pop_front()
+        self.backlog.pop()
     }
 
     pub(crate) fn backlog(&self) -> usize {
-        self.tasks.len()
+        self.backlog.len()
+    }
+
+    /// Tasks a second at most, where something limits them.
+    pub(crate) fn limit(&self) -> Option<f64> {
+        self.throttle.as_ref().map(Throttle::per_second)
+    }
+
+    /// When the next task may be handed out; none: now.
+    pub(crate) fn held_until(&mut self, now: Nanos) -> Option<Nanos> {
+        let at = self.throttle.as_ref()?.ready_at(now);
+        if at <= now {
+            return None;
+        }
+        self.throttled_at = now;
+        Some(at)
+    }
+
+    /// Whether the rate limit held a task back of late.
+    pub(crate) fn was_throttled(&self, now: Nanos) -> bool {
+        self.throttled_at != 0 && self.throttled_at.saturating_add(THROTTLING_SHOWN) > now
+    }
+
+    /// A task was handed out.
+    pub(crate) fn note_dispatch(&mut self, now: Nanos) {
+        self.dispatched.note(now);
+        if let Some(throttle) = &mut self.throttle {
+            throttle.take(now);
+        }
+    }
+
+    fn set_limit(&mut self, limit: Option<f64>, now: Nanos) {
+        if self.limit() != limit {
+            self.throttle = limit.map(|rate| Throttle::new(rate, now));
+        }
+    }
+
+    /// Who has polled of late, by identity.
+    pub(crate) fn seen_pollers(&self, now: Nanos) -> impl Iterator<Item = (&str, &SeenPoller)> {
+        let of_late = move |seen: &SeenPoller| seen.at.saturating_add(POLLER_SHOWN) > now;
+        self.seen
+            .iter()
+            .filter(move |(_, seen)| of_late(seen))
+            .map(|(identity, seen)| (identity.as_str(), seen))
+    }
+
+    /// Whether the worker whose poll is being answered does well to poll more, or less.
+    pub(crate) fn scaling(&mut self, poll_since: Nanos, now: Nanos) -> Option<PollerScalingDecision> {
+        let suggest = |poll_request_delta_suggestion| {
+            Some(PollerScalingDecision {
+                poll_request_delta_suggestion,
+            })
+        };
+        if poll_since.saturating_add(IDLE_POLL) <= now {
+            return suggest(-1);
+        }
+        let oldest = self.backlog.oldest(None)?;
+        if oldest.saturating_add(OLD_TASK) > now
+            || self.more_polls_at.saturating_add(MORE_POLLS_EVERY) > now
+            || self.was_throttled(now)
+        {
+            return None;
+        }
+        self.more_polls_at = now;
+        suggest(1)
+    }
+
+    fn is_unused(&self, now: Nanos) -> bool {
+        self.backlog.is_empty()
+            && self.pollers.is_empty()
+            && self.last_poll_at.saturating_add(POLLER_SHOWN) <= now
     }
 }
 
@@ -134,6 +263,12 @@ impl TaskQueue {
 #[derive(Debug, Default)]
 pub(crate) struct TaskQueues {
     queues: HashMap<QueueId, TaskQueue>,
+    /// What people have configured.
+    configs: HashMap<QueueId, TaskQueueConfig>,
+    /// Queues whose rate limit holds tasks back although workers wait, and until when.
+    held: BTreeSet<(Nanos, QueueId)>,
+    /// Workers that have shut down, by instance key, and when.
+    shut_down: HashMap<String, Nanos>,
 }
 
 impl TaskQueues {
@@ -141,16 +276,93 @@ impl TaskQueues {
         self.queues.entry(id.clone()).or_default()
     }
 
-    pub(crate) fn note_poll(&mut self, id: &QueueId, now: Nanos) {
-        self.queue(id).last_poll_at = now;
+    pub(crate) fn get(&self, id: &QueueId) -> Option<&TaskQueue> {
+        self.queues.get(id)
+    }
+
+    /// What people have configured of a queue.
+    pub(crate) fn config(&self, id: &QueueId) -> Option<&TaskQueueConfig> {
+        self.configs.get(id)
+    }
+
+    pub(super) fn set_config(&mut self, id: &QueueId, config: TaskQueueConfig, now: Nanos) {
+        self.configs.insert(id.clone(), config);
+        self.apply_limit(id, now);
+    }
+
+    /// What a person has configured goes before what a worker asks for.
+    fn apply_limit(&mut self, id: &QueueId, now: Nanos) {
+        let configured = self
+            .configs
+            .get(id)
+            .and_then(|config| config.queue_rate_limit.as_ref());
+        let configured = configured.and_then(|limit| limit.rate_limit);
+        if let Some(queue) = self.queues.get_mut(id) {
+            let limit = configured.map(|rate| f64::from(rate.requests_per_second));
+            queue.set_limit(limit.or(queue.worker_rate), now);
+        }
+    }
+
+    /// Takes note of who polls; and whether the queue's rate limit may be another one with that.
+    pub(super) fn note_poll(&mut self, id: &QueueId, poller: &Poller, now: Nanos) -> bool {
+        let has_config = !self.configs.is_empty();
+        let queue = self.queue(id);
+        let is_new = queue.last_poll_at == 0;
+        queue.last_poll_at = now;
+        let has_room = queue.seen.len() < POLLERS_SHOWN;
+        if let Some(seen) = queue.seen.get_mut(&poller.identity) {
+            seen.at = now;
+            seen.rate = poller.rate;
+            if seen.deployment != poller.deployment {
+                seen.deployment.clone_from(&poller.deployment);
+            }
+        } else if has_room {
+            let seen = SeenPoller {
+                at: now,
+                rate: poller.rate,
+                deployment: poller.deployment.clone(),
+            };
+            queue.seen.insert(poller.identity.clone(), seen);
+        }
+        if queue.worker_rate != poller.rate || is_new && has_config {
+            queue.worker_rate = poller.rate;
+            self.apply_limit(id, now);
+            return true;
+        }
+        false
+    }
+
+    /// Tasks of this queue are to be handed out again at `at`.
+    pub(super) fn hold(&mut self, id: &QueueId, at: Nanos) {
+        if at != Nanos::MAX {
+            self.held.insert((at, id.clone()));
+        }
+    }
+
+    /// When the next rate limit lets a task go.
+    pub(super) fn next_release(&self) -> Option<Nanos> {
+        self.held.first().map(|(at, _)| *at)
+    }
+
+    /// A queue whose rate limit lets a task go.
+    pub(super) fn take_released(&mut self, now: Nanos) -> Option<QueueId> {
+        if self.next_release()? > now {
+            return None;
+        }
+        self.held.pop_first().map(|(_, id)| id)
     }
 
     pub(crate) fn wait_for_task(&mut self, id: &QueueId, poller: Poller) {
         self.queue(id).pollers.push_back(poller);
     }
 
-    pub(crate) fn wait_for_worker(&mut self, id: &QueueId, task: Waiting) {
-        self.queue(id).tasks.push_back(task);
+    /// A worker goes on waiting, before the others.
+    pub(super) fn wait_for_task_first(&mut self, id: &QueueId, poller: Poller) {
+        self.queue(id).pollers.push_front(poller);
+    }
+
+    pub(super) fn wait_for_worker(&mut self, id: &QueueId, priority: i32, now: Nanos, task: Waiting) {
+        self.queue(id).backlog.push(priority, now, task);
     }
 
     /// Whether a sticky queue's worker can still be expected to come.
@@ -168,8 +380,14 @@ impl TaskQueues {
             .is_some_and(|queue| queue.pollers.iter().any(|poller| !poller.reply.is_closed()))
     }
 
-    /// Ends the polls of a worker that shuts down.
-    pub(crate) fn end_polls(&mut self, worker_instance_key: &str) {
+    /// Whether this worker has said that it ends.
+    pub(super) fn has_shut_down(&self, worker_instance_key: &str) -> bool {
+        !self.shut_down.is_empty() && self.shut_down.contains_key(worker_instance_key)
+    }
+
+    /// Ends the polls of a worker that shuts down; those still on their way get no task either.
+    pub(super) fn end_polls(&mut self, worker_instance_key: &str, now: Nanos) {
+        self.shut_down.insert(worker_instance_key.to_owned(), now);
         for queue in self.queues.values_mut() {
             let (ended, kept): (Vec<_>, _) = std::mem::take(&mut queue.pollers)
                 .into_iter()
@@ -186,7 +404,7 @@ impl TaskQueues {
     pub(crate) fn remove(&mut self, id: &QueueId) -> VecDeque<Waiting> {
         self.queues
             .remove(id)
-            .map(|queue| queue.tasks)
+            .map(|queue| queue.backlog.into_tasks().collect())
             .unwrap_or_default()
     }
 
@@ -194,13 +412,16 @@ impl TaskQueues {
     pub(crate) fn forget_unused(&mut self, now: Nanos) {
         self.queues.retain(|_, queue| {
             queue.pollers.retain(|poller| !poller.reply.is_closed());
-            !queue.tasks.is_empty()
-                || !queue.pollers.is_empty()
-                || queue.last_poll_at.saturating_add(6 * STICKY_ALIVE) > now
+            queue
+                .seen
+                .retain(|_, seen| seen.at.saturating_add(POLLER_SHOWN) > now);
+            !queue.is_unused(now)
         });
+        self.shut_down
+            .retain(|_, at| at.saturating_add(SHUT_DOWN_KNOWN) > now);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.queues.clear();
+        *self = Self::default();
     }
 }

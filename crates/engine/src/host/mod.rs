@@ -4,18 +4,22 @@
 //! | file | what |
 //! |---|---|
 //! | `thread` | the loop, and the handle through which the rest of the process talks to it |
+//! | `activity` | standalone activities by their ids |
 //! | `attributes` | search attributes |
 //! | `batch` | a batch's writes, its commit, its answers |
 //! | `cache` | runs in memory |
-//! | `matching` | task queues |
+//! | `matching`, `backlog`, `rates` | task queues |
 //! | `dispatch` | tasks and polls meet |
 //! | `delivery` | tasks as workers get them |
 //! | `queries` | queries on their way |
+//! | `workers` | the workers that report themselves |
 //! | `start` | starts, by the rules of workflow ids |
 //! | `namespaces` | namespaces and their search attributes |
 //! | `recover` | from the file to memory, when the engine opens |
 
+pub(crate) mod activity;
 mod attributes;
+pub(crate) mod backlog;
 mod batch;
 mod cache;
 pub(crate) mod delivery;
@@ -23,9 +27,11 @@ mod dispatch;
 pub(crate) mod matching;
 mod namespaces;
 pub(crate) mod queries;
+mod rates;
 mod recover;
 pub(crate) mod start;
 mod thread;
+mod workers;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -39,6 +45,7 @@ use self::{
     cache::{Cache, Slot},
     matching::TaskQueues,
     queries::Queries,
+    workers::Workers,
 };
 pub(crate) use self::{
     namespaces::{Namespace, Namespaces},
@@ -65,6 +72,7 @@ pub(crate) struct Host {
     wakes: BTreeSet<(Nanos, RunKey)>,
     pub(crate) queues: TaskQueues,
     pub(crate) queries: Queries,
+    pub(crate) workers: Workers,
     /// Who waits for news of a run.
     watchers: HashMap<RunKey, Vec<oneshot::Sender<()>>>,
     next_key: RunKey,

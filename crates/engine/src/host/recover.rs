@@ -5,7 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Host, Namespaces, cache::Cache, matching::TaskQueues, queries::Queries};
+use super::{
+    Host, Namespaces,
+    cache::Cache,
+    matching::{QueueId, QueueKind, TaskQueues},
+    queries::Queries,
+    workers::Workers,
+};
 use crate::{
     clock::Clock,
     core::RunKey,
@@ -25,6 +31,7 @@ impl Host {
             wakes: BTreeSet::new(),
             queues: TaskQueues::default(),
             queries: Queries::default(),
+            workers: Workers::default(),
             watchers: HashMap::new(),
             next_key: 1,
             touched: Vec::new(),
@@ -40,6 +47,17 @@ impl Host {
     pub(super) fn recover(&mut self) -> Result<(), Error> {
         self.namespaces = Namespaces::load(&mut self.store)?;
         self.next_key = self.store.next_run_key()?;
+        let now = self.now();
+        for (namespace, queue_type, name, config) in self.store.task_queue_configs()? {
+            if let Some(kind) = QueueKind::from_number(queue_type) {
+                let id = QueueId {
+                    namespace,
+                    kind,
+                    name,
+                };
+                self.queues.set_config(&id, config, now);
+            }
+        }
         let mut ready = Vec::new();
         let wakes = &mut self.wakes;
         self.store.each_open_run(|key, row| {

@@ -164,6 +164,7 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
                 .saturating_add(i64::try_from(TIDY.as_nanos()).unwrap_or(i64::MAX));
             let now = host.now;
             host.queues.forget_unused(now);
+            host.workers.forget_silent(now);
         }
         if stop {
             return;
@@ -171,9 +172,11 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
     }
 }
 
-/// How long the thread may sleep: until a run wants to be woken.
+/// How long the thread may sleep: until a run wants to be woken, or a rate limit lets a task go.
 fn time_to_wake(host: &Host) -> Duration {
-    host.wakes.first().map_or(TIDY, |&(at, _)| {
+    let wake = host.wakes.first().map(|&(at, _)| at);
+    let next = wake.into_iter().chain(host.queues.next_release()).min();
+    next.map_or(TIDY, |at| {
         let left = at.saturating_sub(host.now.max(host.clock.now())).max(0);
         Duration::from_nanos(left.unsigned_abs()).min(TIDY)
     })

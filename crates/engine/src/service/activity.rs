@@ -17,7 +17,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{Service, limits};
 use crate::{
-    core::{HeartbeatAnswer, RunKey},
+    core::{HeartbeatAnswer, RunKey, STANDALONE_EVENT},
     host::Host,
     rpc::RpcError,
     token::{self, TaskToken},
@@ -83,6 +83,13 @@ impl Target {
                     ));
                 }
                 let namespace = host.namespaces.key_of(&namespace)?;
+                if workflow_id.is_empty() {
+                    return Ok(Located {
+                        run: host.find_activity(namespace, &activity_id, &run_id)?,
+                        scheduled_event_id: STANDALONE_EVENT,
+                        attempt: 0,
+                    });
+                }
                 let run = host.find(namespace, &WorkflowExecution { workflow_id, run_id })?;
                 let activity = host.run(run)?.activity_by_id(&activity_id);
                 let activity = activity

@@ -20,13 +20,17 @@ use temporalio_protos::temporal::api::{
 use super::{Service, limits};
 use crate::{
     clock::{Nanos, nanos},
-    core::{ActivityPause, ActivityReset, ActivitySelection, ActivityUnpause, OptionsUpdate, Run},
+    core::{
+        ActivityPause, ActivityReset, ActivitySelection, ActivityUnpause, OptionsUpdate, Run,
+        STANDALONE_EVENT, is_option,
+    },
     rpc::RpcError,
 };
 
 /// The activities a request is about.
 struct Target {
     namespace: String,
+    /// Without a workflow id: of a standalone activity.
     execution: WorkflowExecution,
     selection: ActivitySelection,
 }
@@ -58,11 +62,6 @@ impl Target {
             return Err(RpcError::InvalidArgument("activity ID is required".into()));
         }
         limits::id("ActivityId", &activity_id)?;
-        if workflow_id.is_empty() {
-            return Err(RpcError::Unimplemented(
-                "this engine does not implement standalone activities".into(),
-            ));
-        }
         Ok(Self {
             namespace,
             execution: WorkflowExecution { workflow_id, run_id },
@@ -81,8 +80,16 @@ impl Service {
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&target.namespace)?;
-                let key = host.find(namespace, &target.execution)?;
-                let selected = host.run(key)?.select_activities(&target.selection)?;
+                let (key, selected) = match &target.selection {
+                    ActivitySelection::Id(id) if target.execution.workflow_id.is_empty() => {
+                        let key = host.find_activity(namespace, id, &target.execution.run_id)?;
+                        (key, vec![STANDALONE_EVENT])
+                    }
+                    selection => {
+                        let key = host.find(namespace, &target.execution)?;
+                        (key, host.run(key)?.select_activities(selection)?)
+                    }
+                };
                 host.change(key, |run, now| {
                     let state = run.state.clone();
                     let tasks = run.effects.tasks.len();
@@ -111,6 +118,9 @@ impl Service {
         request_id: String,
     ) -> Result<(), RpcError> {
         self.control(target, move |run, now, id| {
+            if run.is_standalone() && run.note_pause_request(&request_id)? {
+                return Ok(());
+            }
             let pause = ActivityPause {
                 at: now,
                 identity: identity.clone(),
@@ -123,8 +133,17 @@ impl Service {
         .map(drop)
     }
 
-    async fn unpause(&self, target: Target, how: ActivityUnpause, jitter: Nanos) -> Result<(), RpcError> {
+    async fn unpause(
+        &self,
+        target: Target,
+        how: ActivityUnpause,
+        jitter: Nanos,
+        request_id: String,
+    ) -> Result<(), RpcError> {
         self.control(target, move |run, now, id| {
+            if run.is_standalone() && run.note_unpause_request(&request_id)? {
+                return Ok(());
+            }
             let delay = some_of(jitter);
             run.unpause_activity(now, id, ActivityUnpause { delay, ..how });
             Ok(())
@@ -135,6 +154,7 @@ impl Service {
 
     async fn reset(&self, target: Target, how: ActivityReset, jitter: Nanos) -> Result<(), RpcError> {
         self.control(target, move |run, now, id| {
+            run.check_controllable("reset")?;
             let delay = some_of(jitter);
             run.reset_activity(now, id, ActivityReset { delay, ..how })
         })
@@ -149,6 +169,10 @@ impl Service {
     ) -> Result<Option<ActivityOptions>, RpcError> {
         let updated = self
             .control(target, move |run, now, id| {
+                if let (true, OptionsUpdate::Merge { mask, .. }) = (run.is_standalone(), &update) {
+                    check_paths(mask)?;
+                }
+                run.check_controllable("update options for")?;
                 run.update_activity_options(now, id, update.clone())
             })
             .await?;
@@ -201,7 +225,8 @@ impl Service {
             reset_heartbeat: request.reset_heartbeat,
             ..Default::default()
         };
-        self.unpause(target, how, nanos(request.jitter.as_ref())).await?;
+        let jitter = nanos(request.jitter.as_ref());
+        self.unpause(target, how, jitter, String::new()).await?;
         Ok(UnpauseActivityResponse {})
     }
 
@@ -216,7 +241,8 @@ impl Service {
             request.activity_id,
         )?;
         let how = ActivityUnpause::default();
-        self.unpause(target, how, nanos(request.jitter.as_ref())).await?;
+        let jitter = nanos(request.jitter.as_ref());
+        self.unpause(target, how, jitter, request.request_id).await?;
         Ok(UnpauseActivityExecutionResponse {})
     }
 
@@ -320,6 +346,23 @@ fn options_update(
             mask: mask.paths,
         }),
     }
+}
+
+/// Refuses what are no options: of standalone activities, the real server does not ignore them.
+fn check_paths(mask: &[String]) -> Result<(), RpcError> {
+    if mask.is_empty() {
+        return Err(RpcError::InvalidArgument(
+            "UpdateMask must specify at least one path".into(),
+        ));
+    }
+    for path in mask {
+        if !is_option(path) {
+            return Err(RpcError::InvalidArgument(format!(
+                "unsupported update_mask path: {path:?}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A random part of a jitter.

@@ -3,6 +3,8 @@
 
 mod activity;
 mod activity_control;
+mod activity_execution;
+mod activity_list;
 mod describe;
 mod history;
 mod limits;
@@ -13,8 +15,11 @@ mod poll;
 mod query;
 mod start;
 mod system;
+mod task_queue;
 mod traits;
 mod visibility;
+mod worker;
+mod worker_query;
 mod workflow_task;
 
 use std::{sync::Arc, time::Duration};

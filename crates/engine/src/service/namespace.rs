@@ -84,6 +84,12 @@ fn described(namespace: &Namespace) -> DescribeNamespaceResponse {
             // Only what holds: each of these changes what an SDK does.
             capabilities: Some(namespace_info::Capabilities {
                 eager_workflow_start: true,
+                worker_heartbeats: true,
+                worker_poll_complete_on_shutdown: true,
+                poller_autoscaling: true,
+                standalone_activities: true,
+                standalone_activity_start_delay: true,
+                standalone_activity_operator_commands: true,
                 ..Default::default()
             }),
             limits: Some(namespace_info::Limits {

@@ -1,8 +1,11 @@
 //! Long polls for tasks, and how a worker says that it stops.
 
-use temporalio_protos::temporal::api::workflowservice::v1::{
-    PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
-    PollWorkflowTaskQueueResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
+use temporalio_protos::temporal::api::{
+    deployment::v1::WorkerDeploymentOptions,
+    workflowservice::v1::{
+        PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
+        PollWorkflowTaskQueueResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
+    },
 };
 use tokio::sync::oneshot;
 
@@ -39,6 +42,8 @@ struct Poll {
     name: String,
     identity: String,
     worker_instance_key: String,
+    rate: Option<f64>,
+    deployment: Option<WorkerDeploymentOptions>,
 }
 
 impl Service {
@@ -53,6 +58,8 @@ impl Service {
             name: limits::task_queue(request.task_queue)?,
             identity: request.identity,
             worker_instance_key: request.worker_instance_key,
+            rate: None,
+            deployment: request.deployment_options,
         };
         match self.poll(poll, &call).await? {
             Some(Delivery::Workflow { task, .. }) => Ok(*task),
@@ -72,6 +79,10 @@ impl Service {
             name: limits::task_queue(request.task_queue)?,
             identity: request.identity,
             worker_instance_key: request.worker_instance_key,
+            rate: request
+                .task_queue_metadata
+                .and_then(|metadata| metadata.max_tasks_per_second),
+            deployment: request.deployment_options,
         };
         match self.poll(poll, &call).await? {
             Some(Delivery::Activity { task, .. }) => Ok(*task),
@@ -96,6 +107,9 @@ impl Service {
                 identity: poll.identity,
                 worker_instance_key: poll.worker_instance_key,
                 in_process,
+                rate: poll.rate,
+                deployment: poll.deployment,
+                since: 0,
                 reply,
             };
             if let Err(error) = host.poll(&id, poller) {

@@ -43,15 +43,6 @@ impl WorkflowService for Service {
         Ok(self.cluster_info())
     }
 
-    /// Taken and not kept: nothing here reads it yet, and workers expect an answer.
-    async fn record_worker_heartbeat(
-        &self,
-        _request: workflow::RecordWorkerHeartbeatRequest,
-        _call: Call,
-    ) -> Result<workflow::RecordWorkerHeartbeatResponse, Status> {
-        Ok(workflow::RecordWorkerHeartbeatResponse::default())
-    }
-
     rpcs! { workflow:
         register_namespace(RegisterNamespaceRequest) -> RegisterNamespaceResponse = register_namespace;
         describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse = describe_namespace;
@@ -68,6 +59,16 @@ impl WorkflowService for Service {
         respond_query_task_completed(RespondQueryTaskCompletedRequest) -> RespondQueryTaskCompletedResponse
             = query_task_completed;
         reset_sticky_task_queue(ResetStickyTaskQueueRequest) -> ResetStickyTaskQueueResponse = reset_sticky;
+        record_worker_heartbeat(RecordWorkerHeartbeatRequest) -> RecordWorkerHeartbeatResponse
+            = record_worker_heartbeat;
+        list_workers(ListWorkersRequest) -> ListWorkersResponse = list_workers;
+        count_workers(CountWorkersRequest) -> CountWorkersResponse = count_workers;
+        describe_worker(DescribeWorkerRequest) -> DescribeWorkerResponse = describe_worker;
+        describe_task_queue(DescribeTaskQueueRequest) -> DescribeTaskQueueResponse = describe_task_queue;
+        list_task_queue_partitions(ListTaskQueuePartitionsRequest) -> ListTaskQueuePartitionsResponse
+            = list_partitions;
+        update_task_queue_config(UpdateTaskQueueConfigRequest) -> UpdateTaskQueueConfigResponse
+            = update_task_queue_config;
         shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse = shut_down_worker;
         poll_activity_task_queue(PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse
             = poll_activity_task(call);
@@ -87,6 +88,22 @@ impl WorkflowService for Service {
             = activity_heartbeat;
         record_activity_task_heartbeat_by_id(RecordActivityTaskHeartbeatByIdRequest)
             -> RecordActivityTaskHeartbeatByIdResponse = activity_heartbeat_by_id;
+        start_activity_execution(StartActivityExecutionRequest) -> StartActivityExecutionResponse
+            = start_activity_execution;
+        describe_activity_execution(DescribeActivityExecutionRequest) -> DescribeActivityExecutionResponse
+            = describe_activity_execution(call);
+        poll_activity_execution(PollActivityExecutionRequest) -> PollActivityExecutionResponse
+            = poll_activity_execution(call);
+        list_activity_executions(ListActivityExecutionsRequest) -> ListActivityExecutionsResponse
+            = list_activities;
+        count_activity_executions(CountActivityExecutionsRequest) -> CountActivityExecutionsResponse
+            = count_activities;
+        request_cancel_activity_execution(RequestCancelActivityExecutionRequest)
+            -> RequestCancelActivityExecutionResponse = cancel_activity_execution;
+        terminate_activity_execution(TerminateActivityExecutionRequest) -> TerminateActivityExecutionResponse
+            = terminate_activity_execution;
+        delete_activity_execution(DeleteActivityExecutionRequest) -> DeleteActivityExecutionResponse
+            = delete_activity_execution;
         pause_activity(PauseActivityRequest) -> PauseActivityResponse = pause_activity;
         unpause_activity(UnpauseActivityRequest) -> UnpauseActivityResponse = unpause_activity;
         reset_activity(ResetActivityRequest) -> ResetActivityResponse = reset_activity;

@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// Executions in a page where the request does not say.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// Why a list fails; tells SQLite's failures from the caller's.
-struct Failure(RpcError);
+pub(super) struct Failure(RpcError);
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
@@ -94,12 +94,12 @@ impl Service {
                 Ok((key, host.namespaces.registry(key)))
             })
             .await?;
-        let query = Query::parse(text, &*registry)
-            .map_err(|error| RpcError::InvalidArgument(format!("invalid query: {error}")))?;
+        let query =
+            Query::parse(text, &*registry).map_err(|error| RpcError::InvalidArgument(error.to_string()))?;
         Ok((i64::from(key), query))
     }
 
-    async fn read<R: Send + 'static>(
+    pub(super) async fn read<R: Send + 'static>(
         &self,
         read: impl FnOnce(&rusqlite::Connection) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, RpcError> {

@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 use super::Service;
 use crate::{
     clock::nanos,
-    core::{Completion, Outcome, Sticky},
+    core::{Completion, Outcome, Sticky, WorkerVersion},
     host::{
         Host,
         matching::{QueueId, QueueKind},
@@ -115,6 +115,7 @@ fn complete(
     in_process: bool,
 ) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
     let key = token.run;
+    let behavior = request.versioning_behavior();
     let sticky = request.sticky_attributes.and_then(|attributes| {
         let queue = attributes
             .worker_task_queue
@@ -129,6 +130,13 @@ fn complete(
         })
     });
     let identity = request.identity;
+    #[allow(deprecated, reason = "older SDKs name their version by the deprecated fields")]
+    let version = WorkerVersion {
+        binary_checksum: request.binary_checksum,
+        stamp: request.worker_version_stamp,
+        deployment: request.deployment_options,
+        behavior,
+    };
     let completion = Completion {
         started_event_id: token.started_event_id,
         attempt: token.attempt,
@@ -138,6 +146,7 @@ fn complete(
         force_new_task: request.force_create_new_workflow_task,
         sdk_metadata: request.sdk_metadata,
         metering_metadata: request.metering_metadata,
+        version,
     };
     let namespace = host.run(key)?.state.namespace_key;
     let check = host.attribute_check(namespace);
@@ -155,8 +164,11 @@ fn complete(
     };
 
     let mut response = RespondWorkflowTaskCompletedResponse::default();
-    let queue = host.run(key)?.state.task_queue.clone();
     for scheduled_event_id in eager {
+        let activity = host.run(key)?.activity(scheduled_event_id);
+        let Some(queue) = activity.map(|activity| activity.task_queue.clone()) else {
+            continue;
+        };
         let started = host.start_activity(key, scheduled_event_id, 1, &queue, &identity, in_process)?;
         response.activity_tasks.extend(started.map(|(task, _)| task));
     }

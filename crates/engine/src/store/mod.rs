@@ -7,6 +7,7 @@ mod lock;
 mod namespace;
 mod reader;
 mod run;
+mod task_queue;
 
 use std::path::{Path, PathBuf};
 

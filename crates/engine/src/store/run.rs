@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 use super::{Error, Store};
 use crate::{
     clock::Nanos,
-    core::{Run, RunKey, RunState},
+    core::{Run, RunKey, RunState, id_space},
 };
 
 /// A run, by the ids that clients know it by.
@@ -36,12 +36,29 @@ impl Store {
 
     /// The newest run of a workflow id.
     pub(crate) fn current_run(&self, namespace: u32, workflow_id: &str) -> Result<Option<RunRef>, Error> {
+        self.newest_run(id_space(namespace, false), workflow_id)
+    }
+
+    /// A run of a standalone activity: this one, or (empty) the newest of its id.
+    pub(crate) fn find_activity(
+        &self,
+        namespace: u32,
+        activity_id: &str,
+        run_id: &str,
+    ) -> Result<Option<RunRef>, Error> {
+        let space = id_space(namespace, true);
+        if run_id.is_empty() {
+            self.newest_run(space, activity_id)
+        } else {
+            self.run_in(space, activity_id, run_id)
+        }
+    }
+
+    fn newest_run(&self, space: i64, id: &str) -> Result<Option<RunRef>, Error> {
         let mut statement = self.connection().prepare_cached(
             "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 ORDER BY key DESC LIMIT 1",
         )?;
-        Ok(statement
-            .query_row(params![namespace, workflow_id], run_ref)
-            .optional()?)
+        Ok(statement.query_row(params![space, id], run_ref).optional()?)
     }
 
     /// The run of this workflow id and run id.
@@ -51,11 +68,15 @@ impl Store {
         workflow_id: &str,
         run_id: &str,
     ) -> Result<Option<RunRef>, Error> {
+        self.run_in(id_space(namespace, false), workflow_id, run_id)
+    }
+
+    fn run_in(&self, space: i64, id: &str, run_id: &str) -> Result<Option<RunRef>, Error> {
         let mut statement = self.connection().prepare_cached(
             "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
         )?;
         Ok(statement
-            .query_row(params![namespace, workflow_id, run_id], run_ref)
+            .query_row(params![space, id, run_id], run_ref)
             .optional()?)
     }
 
@@ -101,7 +122,7 @@ impl Store {
             .prepare_cached(
                 "INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)",
             )?
-            .execute(params![state.namespace_key, state.workflow_id, key, state.run_id])?;
+            .execute(params![state.id_space(), state.workflow_id, key, state.run_id])?;
         Ok(())
     }
 
@@ -140,6 +161,21 @@ impl Store {
                 .prepare_cached("DELETE FROM open_run WHERE key = ?1")?
                 .execute([key])?,
         };
+        Ok(())
+    }
+
+    /// Removes a run and its history. `space` and `id`: where and what it is found by.
+    pub(crate) fn delete_run(&mut self, key: RunKey, space: i64, id: &str) -> Result<(), Error> {
+        self.begin()?;
+        let connection = self.connection();
+        connection
+            .prepare_cached("DELETE FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND key = ?3")?
+            .execute(params![space, id, key])?;
+        for table in ["run", "open_run", "history"] {
+            connection
+                .prepare_cached(&format!("DELETE FROM {table} WHERE key = ?1"))?
+                .execute([key])?;
+        }
         Ok(())
     }
 

@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS run (
     state BLOB NOT NULL
 );
 
--- Workflow id to runs. The one with the highest key is the current one.
+-- Workflow id to runs. The one with the highest key is the current one. Standalone activities are runs too; their
+-- ids are apart, under the negative key of the namespace.
 CREATE TABLE IF NOT EXISTS run_id (
     namespace   INTEGER NOT NULL,
     workflow_id TEXT NOT NULL,
@@ -39,4 +40,13 @@ CREATE TABLE IF NOT EXISTS history (
     first_event INTEGER NOT NULL,
     events      BLOB NOT NULL,
     PRIMARY KEY (key, first_event)
+) WITHOUT ROWID;
+
+-- What people have configured of task queues (protobuf: temporal.api.taskqueue.v1.TaskQueueConfig).
+CREATE TABLE IF NOT EXISTS task_queue_config (
+    namespace INTEGER NOT NULL,
+    type      INTEGER NOT NULL,     -- temporal.api.enums.v1.TaskQueueType
+    name      TEXT NOT NULL,
+    config    BLOB NOT NULL,
+    PRIMARY KEY (namespace, type, name)
 ) WITHOUT ROWID;

@@ -12,7 +12,7 @@ pub(super) struct Statement {
 
 /// A condition on an execution.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
@@ -41,7 +41,7 @@ pub(super) enum Condition {
 
 /// What stands on either side of an operator.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Operand {
+pub(crate) enum Operand {
     Attribute(String),
     Str(String),
     /// As written, with its sign.

@@ -90,6 +90,33 @@ pub trait AttributeTypes {
     fn namespace(&self) -> &str;
     /// The custom attribute with exactly this name.
     fn custom(&self, name: &str) -> Option<AttributeId>;
+    /// Whether the query is on standalone activities, whose ids and types go by other names.
+    fn are_of_activities(&self) -> bool {
+        false
+    }
+}
+
+/// The attributes of a namespace's standalone activities.
+pub(crate) struct ActivityAttributes<'a>(pub(crate) &'a dyn AttributeTypes);
+
+impl AttributeTypes for ActivityAttributes<'_> {
+    fn namespace(&self) -> &str {
+        self.0.namespace()
+    }
+
+    fn custom(&self, name: &str) -> Option<AttributeId> {
+        self.0.custom(name)
+    }
+
+    fn are_of_activities(&self) -> bool {
+        true
+    }
+}
+
+/// The namespace key under which a namespace's standalone activities are filed: no query on workflows
+/// looks there.
+pub(crate) fn activity_namespace(namespace_key: u32) -> i64 {
+    i64::from(namespace_key) + (1 << 32)
 }
 
 /// A built-in attribute kept in a column of its own.

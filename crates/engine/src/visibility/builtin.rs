@@ -87,6 +87,11 @@ pub(super) fn predefined(name: &str) -> Option<AttributeId> {
 /// `Temporal`, as the real server resolves names.
 pub(super) fn resolve(name: &str, types: &dyn AttributeTypes) -> Option<Field> {
     let built_in = |name: &str| system(name).or_else(|| predefined(name).map(Field::Stored));
+    let name = match name {
+        "ActivityId" if types.are_of_activities() => "WorkflowId",
+        "ActivityType" if types.are_of_activities() => "WorkflowType",
+        other => other,
+    };
     types
         .custom(name)
         .map(Field::Stored)

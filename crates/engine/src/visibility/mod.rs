@@ -31,6 +31,8 @@ mod token;
 mod value;
 mod write;
 
+pub(crate) use ast::{Condition, Operand};
+pub(crate) use attribute::{ActivityAttributes, activity_namespace};
 pub use attribute::{AttributeId, AttributeType, AttributeTypes};
 pub use builtin::{is_system, predefined_attributes, system_attributes};
 pub use count::{Count, count, group_value};
@@ -38,9 +40,11 @@ pub use error::{Error, QueryError};
 pub use filter::Query;
 pub use list::{Page, list};
 pub use literal::status_name;
+pub(crate) use parser::parse_condition;
 pub use payload::{AttributeError, IndexedAttributes};
 pub use registry::{Registry, RegistryError};
 pub use row::ExecutionRow;
+pub(crate) use time::parse_datetime;
 pub use write::{
     ClosedExecution, StartedExecution, delete, replace_attributes, replace_memo, update_close,
     update_open_status, upsert_start,

@@ -32,6 +32,17 @@ impl Side {
     }
 }
 
+/// Reads a query that is a condition and nothing more; the empty one is none.
+pub(crate) fn parse_condition(text: &str) -> Result<Option<Condition>, QueryError> {
+    let statement = parse(text)?;
+    if statement.limit || !statement.group_by.is_empty() || !statement.order_by.is_empty() {
+        return Err(QueryError::NotSupported(
+            "a clause other than a condition".to_owned(),
+        ));
+    }
+    Ok(statement.condition)
+}
+
 /// Reads a query. The empty one has no condition.
 pub(super) fn parse(text: &str) -> Result<Statement, QueryError> {
     let text = text.trim();

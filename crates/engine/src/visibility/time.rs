@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 const SECOND: f64 = 1e9;
 
 /// Nanoseconds since 1970 of an RFC 3339 date and time; beyond the years 1677 to 2262 the nearest that can be held.
-pub(super) fn parse_datetime(text: &str) -> Option<i64> {
+pub(crate) fn parse_datetime(text: &str) -> Option<i64> {
     // The format allows a space or a lower-case `t` for the `T`; the real server does not.
     if text.as_bytes().get(10) != Some(&b'T') {
         return None;

@@ -1,6 +1,7 @@
 //! The `temporal` command line's everyday commands, over gRPC.
 
 use serde_json::Value;
+use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions};
 use tokio::process::Command;
 
 use crate::{
@@ -10,9 +11,24 @@ use crate::{
 
 /// Runs `temporal workflow …` and answers what it prints as JSON.
 async fn command_line(address: &str, bed: &Bed, arguments: &[&str]) -> Value {
+    let arguments = [&["workflow"], arguments].concat();
+    let (succeeded, printed) = temporal_command(address, bed, &arguments).await;
+    assert!(succeeded, "{arguments:?}: {printed}");
+    printed
+}
+
+/// A client of an engine's gRPC port.
+pub(crate) async fn client_over_grpc(address: &str) -> Client {
+    let url = url::Url::parse(&format!("http://{address}")).expect("an address");
+    let options = ConnectionOptions::new(url).build();
+    let connection = Connection::connect(options).await.expect("a connection");
+    Client::new(connection, ClientOptions::new("default").build()).expect("a client")
+}
+
+/// Runs `temporal …`: whether it succeeded, and what it prints, as JSON where it is.
+pub(crate) async fn temporal_command(address: &str, bed: &Bed, arguments: &[&str]) -> (bool, Value) {
     let program = std::env::var("SEGNO_TEMPORAL_BIN").unwrap_or_else(|_| "temporal".to_owned());
     let output = Command::new(program)
-        .arg("workflow")
         .args(arguments)
         .args(["--address", address, "--namespace", &bed.namespace, "-o", "json"])
         .env_remove("TEMPORAL_ADDRESS")
@@ -20,12 +36,9 @@ async fn command_line(address: &str, bed: &Bed, arguments: &[&str]) -> Value {
         .await
         .expect("the temporal program");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
+    let printed = serde_json::from_str(&text)
+        .unwrap_or_else(|_| Value::String(format!("{text}{}", String::from_utf8_lossy(&output.stderr))));
+    (output.status.success(), printed)
 }
 
 fn event_types(history: &Value) -> Vec<&str> {

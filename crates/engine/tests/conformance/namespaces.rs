@@ -1,12 +1,28 @@
 //! Namespaces, what the server says of itself, and RPCs that are not there.
 
 use temporalio_client::tonic::Code;
-use temporalio_common::protos::temporal::api::workflowservice::v1::{
-    CreateScheduleRequest, DescribeNamespaceRequest, GetSystemInfoRequest, ListNamespacesRequest,
-    RegisterNamespaceRequest,
+use temporalio_common::protos::temporal::api::{
+    namespace::v1::namespace_info::Capabilities,
+    workflowservice::v1::{
+        CreateScheduleRequest, DescribeNamespaceRequest, GetSystemInfoRequest, ListNamespacesRequest,
+        RegisterNamespaceRequest,
+    },
 };
 
 use crate::bed::{Bed, both_engines, rpc, seconds};
+
+/// What the namespace says that it can.
+pub(crate) async fn capabilities(bed: &Bed) -> Capabilities {
+    let request = DescribeNamespaceRequest {
+        namespace: bed.namespace.clone(),
+        ..Default::default()
+    };
+    let described = rpc!(bed, describe_namespace, request).expect("a description");
+    described
+        .namespace_info
+        .and_then(|info| info.capabilities)
+        .expect("capabilities")
+}
 
 both_engines! {
     async fn a_namespace_is_registered_once(bed: &Bed) {

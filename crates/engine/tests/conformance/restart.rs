@@ -8,7 +8,7 @@ use temporalio_common::protos::temporal::api::{
 use crate::bed::{Bed, commands, millis, payloads, rpc, seconds};
 
 /// The bed with its engine started again.
-async fn restarted(mut bed: Bed) -> Bed {
+pub(crate) async fn restarted(mut bed: Bed) -> Bed {
     let engine = bed.engine.take().expect("an embedded engine").restart().await;
     let client: Client = engine.client().await;
     Bed {

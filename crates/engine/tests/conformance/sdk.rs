@@ -6,8 +6,8 @@ use std::{
 };
 
 use temporalio_client::{
-    WorkflowCancelOptions, WorkflowGetResultOptions, WorkflowQueryOptions, WorkflowSignalOptions,
-    WorkflowStartOptions,
+    ActivityCancelOptions, ActivityStartOptions, WorkflowCancelOptions, WorkflowGetResultOptions,
+    WorkflowQueryOptions, WorkflowSignalOptions, WorkflowStartOptions,
 };
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
@@ -202,6 +202,23 @@ both_engines! {
             let handle = bed.client.start_workflow(Chain::run, 3, options(bed, "w")).await.expect("a start");
             let result = handle.get_result(WorkflowGetResultOptions::default()).await;
             assert_eq!(result.expect("a result"), "the last of the chain");
+        })
+        .await;
+    }
+
+    async fn an_activity_runs_without_a_workflow(bed: &Bed) {
+        let ten_seconds = Duration::from_secs(10);
+        with_worker(bed, async {
+            let options = ActivityStartOptions::with_start_to_close_timeout(bed.queue.clone(), "a", ten_seconds);
+            let handle = bed.client.start_activity(Activities::greet, "Segno".to_owned(), options.build()).await;
+            let result = handle.expect("a start").result().await;
+            assert_eq!(result.expect("a result"), "Hello, Segno!", "after the retry of a failed attempt");
+
+            let options = ActivityStartOptions::with_start_to_close_timeout(bed.queue.clone(), "b", ten_seconds);
+            let options = options.heartbeat_timeout(Duration::from_secs(5)).build();
+            let handle = bed.client.start_activity(Activities::until_canceled, (), options).await.expect("a start");
+            handle.cancel(ActivityCancelOptions::default()).await.expect("a cancel request");
+            handle.result().await.expect_err("it is canceled");
         })
         .await;
     }

@@ -2,6 +2,7 @@
 
 use temporalio_protos::temporal::api::{
     command::v1::{RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes},
+    common::v1::Payloads,
     enums::v1::WorkflowTaskFailedCause as Cause,
     history::v1::{
         ActivityTaskCancelRequestedEventAttributes, ActivityTaskCanceledEventAttributes,
@@ -12,7 +13,10 @@ use temporalio_protos::temporal::api::{
 use super::{CommandError, Context, ensure};
 use crate::{
     clock::{duration, nanos},
-    core::{activity_options::Timeouts, retry, state::Activity, workflow_task::normal_queue},
+    core::{
+        activity::json_payload, activity_options::Timeouts, retry, state::Activity,
+        workflow_task::normal_queue,
+    },
 };
 
 /// Activities that may be pending in one run, as the real server's default.
@@ -68,7 +72,8 @@ pub(super) fn schedule(
     };
     let retry_policy = retry::with_defaults(command.retry_policy);
     let now = context.now;
-    let is_eager = command.request_eager_execution && task_queue == context.run.state.task_queue;
+    // A worker asks for what it can run itself, whatever the queue.
+    let is_eager = command.request_eager_execution;
     let scheduled_event_id = context.run.append_with(
         now,
         Attributes::ActivityTaskScheduledEventAttributes(ActivityTaskScheduledEventAttributes {
@@ -146,6 +151,7 @@ pub(super) fn request_cancel(
         context.run.buffer(
             context.now,
             Attributes::ActivityTaskCanceledEventAttributes(ActivityTaskCanceledEventAttributes {
+                details: Some(not_started()),
                 latest_cancel_requested_event_id: requested,
                 scheduled_event_id,
                 identity: "history-service".into(),
@@ -154,4 +160,11 @@ pub(super) fn request_cancel(
         );
     }
     Ok(())
+}
+
+/// What the cancellation of an activity that no worker has says in place of a worker's details.
+fn not_started() -> Payloads {
+    Payloads {
+        payloads: vec![json_payload("ACTIVITY_ID_NOT_STARTED")],
+    }
 }
