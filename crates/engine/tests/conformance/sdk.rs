@@ -11,8 +11,8 @@ use temporalio_client::{
 };
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityExecutionError, ActivityOptions, ContinueAsNewOptions, Runtime, SyncWorkflowContext, Worker,
-    WorkerOptions, WorkflowContext, WorkflowContextView, WorkflowResult,
+    ActivityExecutionError, ActivityOptions, ContinueAsNewOptions, LocalActivityOptions, Runtime,
+    SyncWorkflowContext, Worker, WorkerOptions, WorkflowContext, WorkflowContextView, WorkflowResult,
     activities::{ActivityContext, ActivityError},
 };
 
@@ -94,6 +94,25 @@ impl Chain {
     }
 }
 
+#[workflow]
+#[derive(Default)]
+struct Local;
+
+#[workflow_methods]
+impl Local {
+    #[run]
+    async fn run(ctx: &mut WorkflowContext<Self>, name: String) -> WorkflowResult<String> {
+        let options = LocalActivityOptions::builder()
+            .start_to_close_timeout(Duration::from_secs(10))
+            .build();
+        let greeting = ctx
+            .execute_local_activity(Activities::greet, name, options)
+            .await?;
+        ctx.timer(Duration::from_millis(20)).await;
+        Ok(greeting)
+    }
+}
+
 #[derive(Default)]
 struct Activities {
     attempts: AtomicU32,
@@ -141,6 +160,8 @@ pub(crate) async fn with_worker<R>(bed: &Bed, work: impl Future<Output = R>) -> 
         .register_workflow::<Patient>()
         .expect("a workflow")
         .register_workflow::<Chain>()
+        .expect("a workflow")
+        .register_workflow::<Local>()
         .expect("a workflow")
         .register_activities(Activities::default())
         .build();
@@ -204,6 +225,17 @@ both_engines! {
             assert_eq!(result.expect("a result"), "the last of the chain");
         })
         .await;
+    }
+
+    async fn a_local_activity_is_a_marker_of_its_workflow(bed: &Bed) {
+        let result = with_worker(bed, async {
+            let handle = bed.client.start_workflow(Local::run, "Segno".to_owned(), options(bed, "w")).await;
+            handle.expect("a start").get_result(WorkflowGetResultOptions::default()).await
+        });
+        assert_eq!(result.await.expect("a result"), "Hello, Segno!", "after the retry of a failed attempt");
+        let types = bed.event_types("w").await;
+        assert_eq!(types.iter().filter(|name| **name == "MarkerRecorded").count(), 1);
+        assert!(!types.contains(&"ActivityTaskScheduled"));
     }
 
     async fn an_activity_runs_without_a_workflow(bed: &Bed) {

@@ -10,8 +10,8 @@ use temporalio_common::protos::{
         activity::v1::{ActivityExecutionInfo, ActivityOptions, activity_execution_outcome::Value},
         common::v1::{ActivityType, Header, Payload, Priority, RetryPolicy, SearchAttributes},
         enums::v1::{
-            ActivityExecutionStatus, ActivityIdConflictPolicy, ActivityIdReusePolicy, PendingActivityState,
-            RetryState, TimeoutType,
+            ActivityExecutionStatus, ActivityIdConflictPolicy, ActivityIdReusePolicy, IndexedValueType,
+            PendingActivityState, RetryState, TimeoutType,
         },
         errordetails::v1::ActivityExecutionAlreadyStartedFailure,
         failure::v1::{Failure, failure::FailureInfo},
@@ -23,6 +23,7 @@ use temporalio_common::protos::{
 use crate::{
     activities::{beat, fail, succeed},
     bed::{Bed, both_engines, commands, millis, payloads, queue, rpc, seconds},
+    visibility::{add_attribute, attributes},
 };
 
 fn start_request(bed: &Bed, id: &str) -> StartActivityExecutionRequest {
@@ -399,7 +400,7 @@ both_engines! {
         let info = describe(bed, "a").await;
         assert_eq!(info.start_delay, Some(millis(1_500)));
         assert!(info.next_attempt_schedule_time.is_some() && info.next_attempt_schedule_time == info.execution_time);
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let task = bed.activity_task().await;
         assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
         succeed(bed, &task, "late").await;
@@ -515,6 +516,20 @@ both_engines! {
             (listed.len() == 1).then_some(())
         })
         .await;
+    }
+
+    async fn activities_are_found_by_custom_attributes(bed: &Bed) {
+        add_attribute(bed, "Color", IndexedValueType::Keyword).await;
+        for (id, color) in [("a", "\"red\""), ("b", "\"blue\"")] {
+            let request = StartActivityExecutionRequest {
+                search_attributes: attributes("Color", color),
+                ..start_request(bed, id)
+            };
+            rpc!(bed, start_activity_execution, request).expect("a start");
+        }
+        bed.eventually("it is found", || async { (list(bed, "Color = 'red'").await == ["a"]).then_some(()) }).await;
+        let described = describe(bed, "a").await.search_attributes.expect("attributes");
+        assert_eq!(described.indexed_fields["Color"].data, b"\"red\"");
     }
 
     async fn lists_have_pages(bed: &Bed) {

@@ -37,7 +37,7 @@ async fn finds(bed: &Bed, query: &str, ids: &[&str]) {
     .await;
 }
 
-async fn add_attribute(bed: &Bed, name: &str, value_type: IndexedValueType) {
+pub(crate) async fn add_attribute(bed: &Bed, name: &str, value_type: IndexedValueType) {
     let request = AddSearchAttributesRequest {
         namespace: bed.namespace.clone(),
         search_attributes: [(name.to_owned(), value_type as i32)].into(),
@@ -54,7 +54,7 @@ async fn add_attribute(bed: &Bed, name: &str, value_type: IndexedValueType) {
     .await;
 }
 
-fn attributes(name: &str, json: &str) -> Option<SearchAttributes> {
+pub(crate) fn attributes(name: &str, json: &str) -> Option<SearchAttributes> {
     let metadata: HashMap<_, _> = [("encoding".to_owned(), b"json/plain".to_vec())].into();
     let payload = Payload {
         metadata,
