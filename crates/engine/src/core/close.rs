@@ -10,14 +10,17 @@ use temporalio_protos::temporal::api::{
 use super::{
     retry,
     run::Run,
-    start::{Continued, NewRun},
+    start::{Continued, NewRun, ParentOf},
 };
 use crate::{clock::Nanos, rpc::RpcError};
 
 impl Run {
     /// Marks the run closed and drops what was pending. The closing event is appended already.
     pub(super) fn close(&mut self, now: Nanos, status: WorkflowExecutionStatus) {
+        self.tell_relatives(status);
         let state = &mut self.state;
+        state.outgoing_signals.clear();
+        state.outgoing_cancels.clear();
         state.status = status as i32;
         state.close_time = now.max(state.start_time);
         state.workflow_task = None;
@@ -104,6 +107,12 @@ impl Run {
             priority: started.priority.clone(),
             user_metadata: self.history.first().and_then(|event| event.user_metadata.clone()),
             last_completion_result: started.last_completion_result.clone(),
+            parent: state.parent.as_ref().map(|parent| {
+                Box::new(ParentOf {
+                    parent: parent.clone(),
+                    root: state.root.clone(),
+                })
+            }),
             continued: Some(Continued {
                 run_id: state.run_id.clone(),
                 first_run_id: state.first_run_id.clone(),

@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{
-    commands::{self, Applied, CommandError},
+    commands::{self, Applied, CommandError, Surroundings},
     run::{Run, Sticky},
     state::StartedTask,
 };
@@ -58,11 +58,11 @@ struct Snapshot {
     started_task: Option<StartedTask>,
     sticky: Option<Sticky>,
     tasks: usize,
+    messages: usize,
 }
 
 impl Run {
-    /// Applies a completion. `check_attributes` says what is wrong with search attributes that a
-    /// command sets, if anything.
+    /// Applies a completion in these surroundings.
     ///
     /// # Errors
     /// When the task is not the one in a worker's hands; then nothing changes.
@@ -70,7 +70,7 @@ impl Run {
         &mut self,
         now: Nanos,
         completion: Completion,
-        check_attributes: commands::AttributeCheck<'_>,
+        surroundings: &Surroundings<'_>,
     ) -> Result<Outcome, RpcError> {
         let snapshot = self.snapshot();
         let Completion {
@@ -108,13 +108,7 @@ impl Run {
         self.sticky = completion.sticky;
         self.state.transition_count += 1;
 
-        match commands::apply(
-            self,
-            now,
-            completed_event_id,
-            completion.commands,
-            check_attributes,
-        ) {
+        match commands::apply(self, now, completed_event_id, completion.commands, surroundings) {
             Ok(Applied { eager_activities }) => {
                 if self.is_running() && (self.flush_buffered() || completion.force_new_task) {
                     self.schedule_workflow_task(now);
@@ -151,6 +145,7 @@ impl Run {
             started_task: self.started_task.clone(),
             sticky: self.sticky.clone(),
             tasks: self.effects.tasks.len(),
+            messages: self.effects.messages.len(),
         }
     }
 
@@ -160,6 +155,7 @@ impl Run {
         self.started_task = snapshot.started_task;
         self.sticky = snapshot.sticky;
         self.effects.tasks.truncate(snapshot.tasks);
+        self.effects.messages.truncate(snapshot.messages);
         self.effects.successor = None;
     }
 }

@@ -52,8 +52,9 @@ impl Run {
         self.state.buffered.push(event(now, attributes));
     }
 
-    /// Appends the buffered events: results of activities after everything else, so that a worker
-    /// sees a signal before the result which came in at the same time. Answers whether there were any.
+    /// Appends the buffered events: results of activities and children after everything else, so that
+    /// a worker sees a signal before the result which came in at the same time. Answers whether there
+    /// were any.
     pub(super) fn flush_buffered(&mut self) -> bool {
         if self.state.buffered.is_empty() {
             return false;
@@ -65,10 +66,14 @@ impl Run {
         for event in others {
             let scheduled = match &event.attributes {
                 Some(Attributes::ActivityTaskStartedEventAttributes(a)) => Some(a.scheduled_event_id),
+                Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(a)) => {
+                    Some(a.initiated_event_id)
+                }
                 _ => None,
             };
             let id = self.push(event);
             if let Some(scheduled) = scheduled {
+                self.name_child_started(scheduled, id);
                 started.insert(scheduled, id);
             }
         }
@@ -113,12 +118,32 @@ fn is_result(event: &HistoryEvent) -> bool {
             | EventType::ActivityTaskFailed
             | EventType::ActivityTaskTimedOut
             | EventType::ActivityTaskCanceled
+            | EventType::ChildWorkflowExecutionCompleted
+            | EventType::ChildWorkflowExecutionFailed
+            | EventType::ChildWorkflowExecutionTimedOut
+            | EventType::ChildWorkflowExecutionCanceled
+            | EventType::ChildWorkflowExecutionTerminated
     )
 }
 
-/// Names the started event of a buffered activity result, which got its id only now.
+/// Names the started event of a buffered result, which got its id only now.
 fn set_started_event_id(event: &mut HistoryEvent, started: &HashMap<i64, i64>) {
     let (scheduled, slot) = match &mut event.attributes {
+        Some(Attributes::ChildWorkflowExecutionCompletedEventAttributes(a)) => {
+            (a.initiated_event_id, &mut a.started_event_id)
+        }
+        Some(Attributes::ChildWorkflowExecutionFailedEventAttributes(a)) => {
+            (a.initiated_event_id, &mut a.started_event_id)
+        }
+        Some(Attributes::ChildWorkflowExecutionTimedOutEventAttributes(a)) => {
+            (a.initiated_event_id, &mut a.started_event_id)
+        }
+        Some(Attributes::ChildWorkflowExecutionCanceledEventAttributes(a)) => {
+            (a.initiated_event_id, &mut a.started_event_id)
+        }
+        Some(Attributes::ChildWorkflowExecutionTerminatedEventAttributes(a)) => {
+            (a.initiated_event_id, &mut a.started_event_id)
+        }
         Some(Attributes::ActivityTaskCompletedEventAttributes(a)) => {
             (a.scheduled_event_id, &mut a.started_event_id)
         }
@@ -170,6 +195,36 @@ fn event_type(attributes: &Attributes) -> EventType {
         A::MarkerRecordedEventAttributes(_) => EventType::MarkerRecorded,
         A::UpsertWorkflowSearchAttributesEventAttributes(_) => EventType::UpsertWorkflowSearchAttributes,
         A::WorkflowPropertiesModifiedEventAttributes(_) => EventType::WorkflowPropertiesModified,
+        A::StartChildWorkflowExecutionInitiatedEventAttributes(_) => {
+            EventType::StartChildWorkflowExecutionInitiated
+        }
+        A::StartChildWorkflowExecutionFailedEventAttributes(_) => {
+            EventType::StartChildWorkflowExecutionFailed
+        }
+        A::ChildWorkflowExecutionStartedEventAttributes(_) => EventType::ChildWorkflowExecutionStarted,
+        A::ChildWorkflowExecutionCompletedEventAttributes(_) => EventType::ChildWorkflowExecutionCompleted,
+        A::ChildWorkflowExecutionFailedEventAttributes(_) => EventType::ChildWorkflowExecutionFailed,
+        A::ChildWorkflowExecutionTimedOutEventAttributes(_) => EventType::ChildWorkflowExecutionTimedOut,
+        A::ChildWorkflowExecutionCanceledEventAttributes(_) => EventType::ChildWorkflowExecutionCanceled,
+        A::ChildWorkflowExecutionTerminatedEventAttributes(_) => EventType::ChildWorkflowExecutionTerminated,
+        A::SignalExternalWorkflowExecutionInitiatedEventAttributes(_) => {
+            EventType::SignalExternalWorkflowExecutionInitiated
+        }
+        A::SignalExternalWorkflowExecutionFailedEventAttributes(_) => {
+            EventType::SignalExternalWorkflowExecutionFailed
+        }
+        A::ExternalWorkflowExecutionSignaledEventAttributes(_) => {
+            EventType::ExternalWorkflowExecutionSignaled
+        }
+        A::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_) => {
+            EventType::RequestCancelExternalWorkflowExecutionInitiated
+        }
+        A::RequestCancelExternalWorkflowExecutionFailedEventAttributes(_) => {
+            EventType::RequestCancelExternalWorkflowExecutionFailed
+        }
+        A::ExternalWorkflowExecutionCancelRequestedEventAttributes(_) => {
+            EventType::ExternalWorkflowExecutionCancelRequested
+        }
         _ => EventType::Unspecified,
     }
 }

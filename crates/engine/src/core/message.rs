@@ -1,7 +1,7 @@
 //! What clients tell a running execution: signals, cancel requests, termination.
 
 use temporalio_protos::temporal::api::{
-    common::v1::{Header, Payloads},
+    common::v1::{Header, Payloads, WorkflowExecution},
     enums::v1::WorkflowExecutionStatus,
     history::v1::{
         WorkflowExecutionCancelRequestedEventAttributes, WorkflowExecutionSignaledEventAttributes,
@@ -24,6 +24,18 @@ pub struct Signal {
     pub identity: String,
     /// A repeated id is the same signal; empty: never the same.
     pub request_id: String,
+    /// The execution that sent it, if one did.
+    pub sender: Option<WorkflowExecution>,
+}
+
+/// A request to cancel.
+#[derive(Clone, Debug, Default)]
+pub struct CancelRequest {
+    pub cause: String,
+    pub identity: String,
+    pub request_id: String,
+    /// The execution that asks, if one does, and its event that initiated the request.
+    pub sender: Option<(WorkflowExecution, i64)>,
 }
 
 impl Run {
@@ -57,6 +69,7 @@ impl Run {
                 identity: signal.identity,
                 header: signal.header,
                 request_id: signal.request_id,
+                external_workflow_execution: signal.sender,
                 ..Default::default()
             }),
         );
@@ -66,25 +79,25 @@ impl Run {
     ///
     /// # Errors
     /// When the run is closed.
-    pub fn request_cancel(
-        &mut self,
-        now: Nanos,
-        cause: String,
-        identity: String,
-        request_id: String,
-    ) -> Result<(), RpcError> {
+    pub fn request_cancel(&mut self, now: Nanos, request: CancelRequest) -> Result<(), RpcError> {
         self.check_running()?;
         if self.state.cancel_requested {
             return Ok(());
         }
         self.state.cancel_requested = true;
-        self.state.request_ids.push(request_id);
+        self.state.request_ids.push(request.request_id);
+        let (external_workflow_execution, external_initiated_event_id) = match request.sender {
+            Some((execution, initiated)) => (Some(execution), initiated),
+            None => (None, 0),
+        };
         self.append_external(
             now,
             Attributes::WorkflowExecutionCancelRequestedEventAttributes(
                 WorkflowExecutionCancelRequestedEventAttributes {
-                    cause,
-                    identity,
+                    cause: request.cause,
+                    identity: request.identity,
+                    external_initiated_event_id,
+                    external_workflow_execution,
                     ..Default::default()
                 },
             ),

@@ -11,6 +11,8 @@
 //! | `activity` | started, heartbeat, completed, failed, canceled, timed out, tried again |
 //! | `activity_control` | an activity paused, unpaused, reset, or given other options by a person; `activity_options` |
 //! | `standalone` | an activity that belongs to no workflow |
+//! | `child` | children start and close, as their parent sees it |
+//! | `external` | signals and cancel requests to other executions |
 //! | `message` | signal, cancel request, terminate |
 //! | `wake` | timers, time-outs and back-offs that are due |
 //! | `close` | the run ends, a successor goes on |
@@ -19,9 +21,11 @@
 mod activity;
 mod activity_control;
 mod activity_options;
+mod child;
 mod close;
 mod commands;
 mod completion;
+mod external;
 mod history;
 mod message;
 mod resume;
@@ -37,16 +41,19 @@ pub use activity::HeartbeatAnswer;
 pub use activity_control::{ActivityReset, ActivitySelection, ActivityUnpause};
 pub use activity_options::OptionsUpdate;
 pub(crate) use activity_options::{is_option, options_of};
-pub use commands::AttributeCheck;
+pub use child::{ChildClosed, ChildEnd};
+pub use commands::{AttributeCheck, Surroundings};
 pub use completion::{Completion, Outcome, WorkerVersion};
-pub use message::Signal;
+pub(crate) use external::ENGINE_IDENTITY;
+pub use external::{OutgoingCancel, OutgoingSignal};
+pub use message::{CancelRequest, Signal};
 pub(crate) use retry::{check as check_retry_policy, with_defaults as retry_policy_with_defaults};
-pub use run::{Effects, Queue, Run, RunKey, Sticky, Task};
+pub use run::{Effects, Message, Queue, Run, RunKey, Sticky, Task};
 pub(crate) use standalone::id_space;
 pub use standalone::{EndRequest, NewActivity, STANDALONE_EVENT};
-pub use start::{Continued, NewRun};
+pub use start::{Continued, NewRun, ParentOf};
 pub use state::{
-    Activity, ActivityPause, Parent, RunState, StandaloneActivity, StartedActivity, StartedTask, Timer,
-    WorkflowTask,
+    Activity, ActivityPause, Child, Parent, RunState, StandaloneActivity, StartedActivity, StartedTask,
+    Timer, WorkflowTask,
 };
 pub(crate) use workflow_task::normal_queue;

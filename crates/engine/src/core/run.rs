@@ -6,8 +6,9 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{
+    child::ChildClosed,
     start::NewRun,
-    state::{RunState, StartedTask},
+    state::{Child, RunState, StartedTask},
 };
 use crate::{clock::Nanos, rpc::RpcError};
 
@@ -47,6 +48,24 @@ pub struct Effects {
     pub successor: Option<Box<NewRun>>,
     /// Search attributes or memo have changed.
     pub attributes_changed: bool,
+    /// What is to be done to other runs.
+    pub messages: Vec<Message>,
+}
+
+/// What a run asks to be done to another one. Those that name an event of the run are looked up
+/// there when their turn comes, and are void if the run has closed by then.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Start the child that this event initiated.
+    StartChild { initiated_event_id: i64 },
+    /// Deliver the signal that this event initiated.
+    Signal { initiated_event_id: i64 },
+    /// Deliver the cancel request that this event initiated.
+    RequestCancel { initiated_event_id: i64 },
+    /// Tell the parent that this run, the last of its chain, has closed.
+    ChildClosed(Box<ChildClosed>),
+    /// Do to a child what its parent close policy says: this run has closed.
+    CloseChild(Box<Child>),
 }
 
 /// A task for a task queue.

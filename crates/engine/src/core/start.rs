@@ -13,7 +13,7 @@ use temporalio_protos::temporal::api::{
 use super::{
     message::Signal,
     run::{Run, RunKey},
-    state::RunState,
+    state::{Parent, RunState},
     workflow_task::normal_queue,
 };
 use crate::clock::{Nanos, SECOND, duration, timestamp_opt};
@@ -52,6 +52,16 @@ pub struct NewRun {
     pub first_signal: Option<Signal>,
     /// The first workflow task goes to whoever starts the run.
     pub eager: bool,
+    /// The execution whose child this is.
+    pub parent: Option<Box<ParentOf>>,
+}
+
+/// Where a child's run belongs.
+#[derive(Clone, Debug)]
+pub struct ParentOf {
+    pub parent: Parent,
+    /// The execution at the top: the parent of the parent, and so on.
+    pub root: Option<WorkflowExecution>,
 }
 
 /// What a run takes over from the one before it in its chain.
@@ -91,15 +101,8 @@ impl Run {
                 )
             }
         };
-        let task_timeout = match new.task_timeout {
-            0 => DEFAULT_TASK_TIMEOUT,
-            given => given.min(MAXIMUM_TASK_TIMEOUT),
-        };
-        let run_timeout = match (new.run_timeout, new.execution_timeout) {
-            (0, execution) => execution,
-            (run, 0) => run,
-            (run, execution) => run.min(execution),
-        };
+        let run_timeout = bounded_run_timeout(new.run_timeout, new.execution_timeout);
+        let task_timeout = bounded_task_timeout(new.task_timeout, run_timeout);
         let first_task_at = if new.first_task_delay > 0 {
             now.saturating_add(new.first_task_delay)
         } else {
@@ -110,6 +113,11 @@ impl Run {
             workflow_id: new.workflow_id.clone(),
             run_id: new.run_id.clone(),
         };
+        let (parent, root) = match new.parent {
+            Some(of) => (Some(of.parent), of.root),
+            None => (None, None),
+        };
+        let root = root.unwrap_or(execution);
         let state = RunState {
             namespace_key: new.namespace_key,
             workflow_id: new.workflow_id.clone(),
@@ -136,7 +144,8 @@ impl Run {
             retry_policy: new.retry_policy.clone(),
             attempt,
             first_task_at,
-            root: Some(execution.clone()),
+            parent: parent.clone(),
+            root: Some(root.clone()),
             transition_count: 1,
             ..Default::default()
         };
@@ -144,7 +153,7 @@ impl Run {
             stored: 0,
             ..Run::load(key, state, Vec::new())
         };
-        let started = WorkflowExecutionStartedEventAttributes {
+        let mut started = WorkflowExecutionStartedEventAttributes {
             workflow_type: Some(WorkflowType {
                 name: new.workflow_type,
             }),
@@ -168,11 +177,17 @@ impl Run {
             search_attributes: new.search_attributes,
             header: new.header,
             workflow_id: new.workflow_id,
-            root_workflow_execution: Some(execution),
+            root_workflow_execution: Some(root),
             priority: new.priority,
             eager_execution_accepted: new.eager,
             ..Default::default()
         };
+        if let Some(parent) = parent {
+            started.parent_workflow_namespace = parent.namespace;
+            started.parent_workflow_namespace_id = parent.namespace_id;
+            started.parent_workflow_execution = parent.execution;
+            started.parent_initiated_event_id = parent.initiated_event_id;
+        }
         run.append_with(
             now,
             Attributes::WorkflowExecutionStartedEventAttributes(started),
@@ -184,4 +199,22 @@ impl Run {
         run.schedule_workflow_task(now);
         run
     }
+}
+
+/// A run's time-out: at most its execution's. 0 means none in both.
+pub(super) fn bounded_run_timeout(run: Nanos, execution: Nanos) -> Nanos {
+    match (run, execution) {
+        (0, execution) => execution,
+        (run, 0) => run,
+        (run, execution) => run.min(execution),
+    }
+}
+
+/// A workflow task's time-out: the default where it is not given, and at most the run's.
+pub(super) fn bounded_task_timeout(task: Nanos, run: Nanos) -> Nanos {
+    let task = match task {
+        0 => DEFAULT_TASK_TIMEOUT,
+        given => given.min(MAXIMUM_TASK_TIMEOUT),
+    };
+    if run > 0 { task.min(run) } else { task }
 }

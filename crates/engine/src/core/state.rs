@@ -96,6 +96,15 @@ pub struct RunState {
     /// The run is no workflow's but one activity's.
     #[prost(message, optional, tag = "80")]
     pub standalone: Option<StandaloneActivity>,
+    /// Child executions that have been initiated and have not closed.
+    #[prost(message, repeated, tag = "40")]
+    pub children: Vec<Child>,
+    /// Ids of the events that initiated signals to other executions which are not delivered yet.
+    #[prost(int64, repeated, tag = "41")]
+    pub outgoing_signals: Vec<i64>,
+    /// The same for cancel requests to other executions.
+    #[prost(int64, repeated, tag = "42")]
+    pub outgoing_cancels: Vec<i64>,
 }
 
 /// The pending workflow task. Its start is kept in memory alone until it completes, see [`StartedTask`].
@@ -277,4 +286,30 @@ pub struct Parent {
     pub execution: Option<WorkflowExecution>,
     #[prost(int64, tag = "3")]
     pub initiated_event_id: i64,
+    /// The engine's number of the parent's run.
+    #[prost(int64, tag = "40")]
+    pub run_key: i64,
+    /// Name and id of the namespace, as the parent's events have them.
+    #[prost(string, tag = "41")]
+    pub namespace: String,
+    #[prost(string, tag = "42")]
+    pub namespace_id: String,
+}
+
+/// A child execution: initiated, and perhaps started.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Child {
+    #[prost(int64, tag = "1")]
+    pub initiated_event_id: i64,
+    #[prost(string, tag = "2")]
+    pub workflow_id: String,
+    /// First run of the child's chain; empty until it has started.
+    #[prost(string, tag = "3")]
+    pub run_id: String,
+    /// Id of the `ChildWorkflowExecutionStarted` event; 0 until it is in the history.
+    #[prost(int64, tag = "4")]
+    pub started_event_id: i64,
+    /// `ParentClosePolicy`.
+    #[prost(int32, tag = "5")]
+    pub parent_close_policy: i32,
 }

@@ -34,25 +34,28 @@ impl Host {
         }
     }
 
-    /// Writes the batch, commits it, and answers everybody in it.
+    /// Delivers the batch's messages, writes it, commits it, and answers everybody in it.
     pub(super) fn end_batch(&mut self) {
-        let written = self.write_touched().and_then(|()| self.store.commit());
-        let is_on_disk = match written {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a batch cannot be written"
-                );
-                self.store.roll_back();
-                self.start_over();
-                false
-            }
-        };
+        let is_on_disk = self.deliver_messages().is_ok() && self.write_batch();
+        if !is_on_disk {
+            self.store.roll_back();
+            self.start_over();
+        }
         for then in std::mem::take(&mut self.after_commit) {
             then(self, is_on_disk);
         }
         self.cache.evict();
+    }
+
+    fn write_batch(&mut self) -> bool {
+        let written = self.write_touched().and_then(|()| self.store.commit());
+        if let Err(error) = &written {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "a batch cannot be written"
+            );
+        }
+        written.is_ok()
     }
 
     fn write_touched(&mut self) -> Result<(), Error> {
@@ -97,6 +100,7 @@ impl Host {
 
     /// Drops all of memory that may differ from the disk, and reads the disk again.
     fn start_over(&mut self) {
+        self.messages.clear();
         self.touched.clear();
         self.cache.clear();
         self.wakes.clear();

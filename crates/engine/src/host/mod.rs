@@ -9,6 +9,7 @@
 //! | `batch` | a batch's writes, its commit, its answers |
 //! | `cache` | runs in memory |
 //! | `matching`, `backlog`, `rates` | task queues |
+//! | `messages` | messages from run to run |
 //! | `dispatch` | tasks and polls meet |
 //! | `delivery` | tasks as workers get them |
 //! | `queries` | queries on their way |
@@ -25,6 +26,7 @@ mod cache;
 pub(crate) mod delivery;
 mod dispatch;
 pub(crate) mod matching;
+mod messages;
 mod namespaces;
 pub(crate) mod queries;
 mod rates;
@@ -34,7 +36,7 @@ mod thread;
 mod workers;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -53,7 +55,7 @@ pub(crate) use self::{
 };
 use crate::{
     clock::{Clock, Nanos},
-    core::{NewRun, Run, RunKey},
+    core::{Message, NewRun, Run, RunKey},
     rpc::RpcError,
     store::{self, Store},
 };
@@ -76,6 +78,8 @@ pub(crate) struct Host {
     /// Who waits for news of a run.
     watchers: HashMap<RunKey, Vec<oneshot::Sender<()>>>,
     next_key: RunKey,
+    /// Messages from run to run, each with its sender, to be delivered with this batch.
+    messages: VecDeque<(RunKey, Message)>,
     touched: Vec<RunKey>,
     after_commit: Vec<AfterCommit>,
 }
@@ -144,8 +148,8 @@ impl Host {
         Ok(key)
     }
 
-    /// Notes that a run is to be written with this batch, creates its successor, and offers its
-    /// tasks to workers.
+    /// Notes that a run is to be written with this batch, creates its successor, takes over its
+    /// messages, and offers its tasks to workers.
     pub(crate) fn settle(&mut self, key: RunKey) -> Result<(), RpcError> {
         self.touch(key);
         let Some(slot) = self.cache.get_mut(key) else {
@@ -153,6 +157,8 @@ impl Host {
         };
         let successor = slot.run.effects.successor.take();
         let tasks = std::mem::take(&mut slot.run.effects.tasks);
+        let messages = slot.run.effects.messages.drain(..);
+        self.messages.extend(messages.map(|message| (key, message)));
         if let Some(successor) = successor {
             self.create(*successor)?;
         }
@@ -209,6 +215,10 @@ impl Host {
 }
 
 fn unreadable(error: store::Error) -> RpcError {
+    if let store::Error::Damaged { .. } = error {
+        tracing::error!(%error, "the engine's file is damaged");
+        return RpcError::Internal(error.to_string());
+    }
     tracing::error!(
         error = &error as &dyn std::error::Error,
         "reading the engine's file failed"

@@ -27,6 +27,14 @@ pub(crate) struct Namespace {
     pub(crate) record: NamespaceRecord,
     /// Its custom search attributes.
     registry: Arc<Registry>,
+    names: Arc<NamespaceNames>,
+}
+
+/// What events say of a namespace.
+#[derive(Debug, Default)]
+pub(crate) struct NamespaceNames {
+    pub(crate) name: String,
+    pub(crate) id: String,
 }
 
 impl Namespace {
@@ -34,6 +42,10 @@ impl Namespace {
         let registry = Registry::load(store.connection(), i64::from(key), &record.name)?;
         Ok(Self {
             key,
+            names: Arc::new(NamespaceNames {
+                name: record.name.clone(),
+                id: record.id.clone(),
+            }),
             record,
             registry: Arc::new(registry),
         })
@@ -107,6 +119,14 @@ impl Namespaces {
         self.by_key
             .get(&key)
             .map(|namespace| namespace.record.name.clone())
+            .unwrap_or_default()
+    }
+
+    /// Name and id of a namespace.
+    pub(crate) fn names(&self, key: u32) -> Arc<NamespaceNames> {
+        self.by_key
+            .get(&key)
+            .map(|namespace| namespace.names.clone())
             .unwrap_or_default()
     }
 

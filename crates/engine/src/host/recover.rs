@@ -1,7 +1,7 @@
 //! From the file to memory, when the engine opens.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -34,6 +34,7 @@ impl Host {
             workers: Workers::default(),
             watchers: HashMap::new(),
             next_key: 1,
+            messages: VecDeque::new(),
             touched: Vec::new(),
             after_commit: Vec::new(),
         };

@@ -4,8 +4,8 @@ use temporalio_protos::temporal::api::{
     common::v1::{ActivityType, WorkflowType},
     enums::v1::{PendingActivityState, PendingWorkflowTaskState},
     workflow::v1::{
-        PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
-        WorkflowExecutionInfo,
+        PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig,
+        WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
     },
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
@@ -18,7 +18,7 @@ use temporalio_protos::temporal::api::workflow::v1::pending_activity_info::{
 use super::Service;
 use crate::{
     clock::{Nanos, duration, timestamp, timestamp_opt},
-    core::{Activity, Run, normal_queue, options_of},
+    core::{Activity, Child, Run, normal_queue, options_of},
     host::delivery::execution,
     rpc::RpcError,
 };
@@ -57,6 +57,11 @@ fn describe(run: &Run, now: Nanos) -> Result<DescribeWorkflowExecutionResponse, 
             .iter()
             .map(|activity| pending_activity(run, activity, now))
             .collect(),
+        pending_children: state
+            .children
+            .iter()
+            .map(|child| pending_child(run, child))
+            .collect(),
         pending_workflow_task: pending_task(run),
         workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
             execution_expiration_time: timestamp_opt(state.execution_expiration),
@@ -90,6 +95,12 @@ fn info(run: &Run) -> Result<WorkflowExecutionInfo, RpcError> {
         state_transition_count: state.transition_count,
         history_size_bytes: state.history_size,
         execution_duration,
+        parent_namespace_id: state
+            .parent
+            .as_ref()
+            .map(|parent| parent.namespace_id.clone())
+            .unwrap_or_default(),
+        parent_execution: state.parent.as_ref().and_then(|parent| parent.execution.clone()),
         root_execution: state.root.clone(),
         first_run_id: state.first_run_id.clone(),
         priority: started.priority.clone(),
@@ -145,6 +156,19 @@ fn pending_activity(run: &Run, activity: &Activity, now: Nanos) -> PendingActivi
         priority: run.activity_priority(activity),
         activity_options: Some(options_of(activity)),
         ..Default::default()
+    }
+}
+
+fn pending_child(run: &Run, child: &Child) -> PendingChildExecutionInfo {
+    let workflow_type = run
+        .child_initiated(child.initiated_event_id)
+        .and_then(|initiated| initiated.workflow_type.clone());
+    PendingChildExecutionInfo {
+        workflow_id: child.workflow_id.clone(),
+        run_id: child.run_id.clone(),
+        workflow_type_name: workflow_type.unwrap_or_default().name,
+        initiated_id: child.initiated_event_id,
+        parent_close_policy: child.parent_close_policy,
     }
 }
 

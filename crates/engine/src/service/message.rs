@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{Service, limits};
 use crate::{
-    core::{RunKey, Signal},
+    core::{CancelRequest, RunKey, Signal},
     host::Host,
     rpc::RpcError,
 };
@@ -29,6 +29,7 @@ impl Service {
             header: request.header,
             identity: request.identity,
             request_id: request.request_id,
+            sender: None,
         };
         let execution = request.workflow_execution.unwrap_or_default();
         self.host
@@ -53,9 +54,13 @@ impl Service {
                     &execution,
                     &request.first_execution_run_id,
                 )?;
-                host.change(key, |run, now| {
-                    run.request_cancel(now, request.reason, request.identity, request.request_id)
-                })
+                let cancel = CancelRequest {
+                    cause: request.reason,
+                    identity: request.identity,
+                    request_id: request.request_id,
+                    sender: None,
+                };
+                host.change(key, |run, now| run.request_cancel(now, cancel))
             })
             .await?;
         Ok(RequestCancelWorkflowExecutionResponse {})

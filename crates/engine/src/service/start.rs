@@ -108,6 +108,7 @@ impl Service {
             header: request.header.clone(),
             identity: request.identity.clone(),
             request_id: request.request_id.clone(),
+            sender: None,
         };
         let new = NewRun {
             header: request.header,

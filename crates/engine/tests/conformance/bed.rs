@@ -313,6 +313,29 @@ impl Bed {
     }
 }
 
+/// The ids of the run that this task is of.
+pub(crate) fn run_of(task: &PollWorkflowTaskQueueResponse) -> WorkflowExecution {
+    task.workflow_execution.clone().expect("an execution")
+}
+
+/// The attributes of the first event of this kind, which must be there.
+macro_rules! attributes {
+    ($events:expr, $kind:ident) => {
+        $events
+            .iter()
+            .find_map(|event| match &event.attributes {
+                Some(
+                    temporalio_common::protos::temporal::api::history::v1::history_event::Attributes::$kind(
+                        found,
+                    ),
+                ) => Some(found.clone()),
+                _ => None,
+            })
+            .expect(stringify!($kind))
+    };
+}
+pub(crate) use attributes;
+
 /// What holds of every history: ids without gaps. In ours, times do not go back either; the real
 /// server gives buffered events the time they came at.
 fn check_history(events: &[HistoryEvent], is_ours: bool) {
@@ -485,6 +508,62 @@ pub(crate) mod commands {
             start_to_close_timeout: Some(seconds(30)),
             ..Default::default()
         }
+    }
+
+    /// What a child needs at least; change it before it becomes a command.
+    pub(crate) fn child(workflow_id: &str) -> StartChildWorkflowExecutionCommandAttributes {
+        StartChildWorkflowExecutionCommandAttributes {
+            workflow_id: workflow_id.to_owned(),
+            workflow_type: Some(WorkflowType {
+                name: "Child".to_owned(),
+            }),
+            input: Some(payloads(workflow_id)),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) fn start_child(attributes: StartChildWorkflowExecutionCommandAttributes) -> Command {
+        command(
+            CommandType::StartChildWorkflowExecution,
+            Attributes::StartChildWorkflowExecutionCommandAttributes(attributes),
+        )
+    }
+
+    /// A signal to another execution; change it before it becomes a command.
+    pub(crate) fn external_signal(workflow_id: &str) -> SignalExternalWorkflowExecutionCommandAttributes {
+        SignalExternalWorkflowExecutionCommandAttributes {
+            execution: Some(execution(workflow_id)),
+            signal_name: "hello".to_owned(),
+            input: Some(payloads("hello")),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) fn signal_external(attributes: SignalExternalWorkflowExecutionCommandAttributes) -> Command {
+        command(
+            CommandType::SignalExternalWorkflowExecution,
+            Attributes::SignalExternalWorkflowExecutionCommandAttributes(attributes),
+        )
+    }
+
+    /// A cancel request to another execution; change it before it becomes a command.
+    pub(crate) fn external_cancel(
+        workflow_id: &str,
+    ) -> RequestCancelExternalWorkflowExecutionCommandAttributes {
+        RequestCancelExternalWorkflowExecutionCommandAttributes {
+            workflow_id: workflow_id.to_owned(),
+            reason: "enough".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) fn cancel_external(
+        attributes: RequestCancelExternalWorkflowExecutionCommandAttributes,
+    ) -> Command {
+        command(
+            CommandType::RequestCancelExternalWorkflowExecution,
+            Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(attributes),
+        )
     }
 
     pub(crate) fn schedule(attributes: ScheduleActivityTaskCommandAttributes) -> Command {

@@ -2,7 +2,7 @@
 
 use segno_engine::{
     clock::Nanos,
-    core::{Completion, NewRun, Run, Signal, StartedActivity},
+    core::{Completion, NewRun, Run, Signal, StartedActivity, Surroundings},
 };
 use temporalio_common::protos::temporal::api::{
     enums::v1::WorkflowTaskFailedCause, failure::v1::Failure, history::v1::HistoryEvent,
@@ -11,6 +11,11 @@ use temporalio_common::protos::temporal::api::{
 use crate::script::{self, Step};
 
 const SECOND: Nanos = 1_000_000_000;
+const SURROUNDINGS: Surroundings<'static> = Surroundings {
+    namespace: "default",
+    namespace_id: "id",
+    check_attributes: &|_| Ok(()),
+};
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +204,9 @@ impl World {
             identity: "worker".to_owned(),
             ..Default::default()
         };
-        let completed = self.run.complete_workflow_task(self.now, completion, &|_| Ok(()));
+        let completed = self
+            .run
+            .complete_workflow_task(self.now, completion, &SURROUNDINGS);
         completed.expect("the started task can be completed");
     }
 

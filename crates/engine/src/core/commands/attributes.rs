@@ -25,7 +25,7 @@ pub(super) fn upsert(
     ensure(!attributes.indexed_fields.is_empty(), cause, || {
         "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand.".into()
     })?;
-    (context.check_attributes)(&attributes).map_err(|message| CommandError { cause, message })?;
+    context.check_attributes(Some(&attributes))?;
     let all = context.run.state.search_attributes.get_or_insert_default();
     merge(&mut all.indexed_fields, attributes.indexed_fields.clone());
     context.run.effects.attributes_changed = true;

@@ -21,10 +21,7 @@ pub(super) fn apply(
     ensure(command.cron_schedule.is_empty(), Cause::FeatureDisabled, || {
         "this engine does not implement cron schedules of workflows".into()
     })?;
-    if let Some(attributes) = &command.search_attributes {
-        let cause = Cause::BadSearchAttributes;
-        (context.check_attributes)(attributes).map_err(|message| CommandError { cause, message })?;
-    }
+    context.check_attributes(command.search_attributes.as_ref())?;
     if let Some(policy) = &command.retry_policy {
         retry::check(policy).map_err(|message| CommandError { cause: bad, message })?;
     }

@@ -2,8 +2,10 @@
 
 mod activity;
 mod attributes;
+mod child;
 mod close;
 mod continue_as_new;
+mod external;
 mod marker;
 mod timer;
 
@@ -19,6 +21,24 @@ use crate::clock::Nanos;
 
 /// Says what is wrong with search attributes, if anything.
 pub type AttributeCheck<'a> = &'a dyn Fn(&SearchAttributes) -> Result<(), String>;
+
+/// What commands are applied in: what they may ask for is the namespace's, and not the run's.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Name of the run's namespace.
+    pub namespace: &'a str,
+    /// Its id, as events carry it.
+    pub namespace_id: &'a str,
+    pub check_attributes: AttributeCheck<'a>,
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Why a command fails the workflow task.
 #[derive(Debug)]
@@ -40,7 +60,7 @@ struct Context<'a> {
     now: Nanos,
     completed_event_id: i64,
     user_metadata: Option<UserMetadata>,
-    check_attributes: AttributeCheck<'a>,
+    surroundings: &'a Surroundings<'a>,
     applied: Applied,
 }
 
@@ -50,7 +70,7 @@ pub(super) fn apply(
     now: Nanos,
     completed_event_id: i64,
     commands: Vec<Command>,
-    check_attributes: AttributeCheck<'_>,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Applied, CommandError> {
     let applied = Applied::default();
     let mut context = Context {
@@ -58,7 +78,7 @@ pub(super) fn apply(
         now,
         completed_event_id,
         user_metadata: None,
-        check_attributes,
+        surroundings,
         applied,
     };
     for command in commands {
@@ -79,6 +99,11 @@ fn apply_one(context: &mut Context<'_>, command: Command) -> Result<(), CommandE
         Some(A::RequestCancelActivityTaskCommandAttributes(a)) => activity::request_cancel(context, &a),
         Some(A::StartTimerCommandAttributes(a)) => timer::start(context, a),
         Some(A::CancelTimerCommandAttributes(a)) => timer::cancel(context, a),
+        Some(A::StartChildWorkflowExecutionCommandAttributes(a)) => child::start(context, a),
+        Some(A::SignalExternalWorkflowExecutionCommandAttributes(a)) => external::signal(context, a),
+        Some(A::RequestCancelExternalWorkflowExecutionCommandAttributes(a)) => {
+            external::request_cancel(context, a)
+        }
         Some(A::RecordMarkerCommandAttributes(a)) => marker::record(context, a),
         Some(A::UpsertWorkflowSearchAttributesCommandAttributes(a)) => attributes::upsert(context, a),
         Some(A::ModifyWorkflowPropertiesCommandAttributes(a)) => attributes::modify_memo(context, a),
@@ -105,6 +130,24 @@ fn not_there(command_type: CommandType) -> CommandError {
 }
 
 impl Context<'_> {
+    /// Refuses what names another namespace. What the real server allows only by a switch that is off
+    /// is not there at all: an engine's namespaces do not know each other.
+    fn check_namespace(&self, named: &str, cause: WorkflowTaskFailedCause) -> Result<(), CommandError> {
+        let is_own = named.is_empty() || named == self.surroundings.namespace;
+        ensure(is_own, cause, || {
+            "cross namespace commands are not allowed".into()
+        })
+    }
+
+    /// Checks search attributes that a command sets.
+    fn check_attributes(&self, given: Option<&SearchAttributes>) -> Result<(), CommandError> {
+        let Some(given) = given else { return Ok(()) };
+        (self.surroundings.check_attributes)(given).map_err(|message| CommandError {
+            cause: WorkflowTaskFailedCause::BadSearchAttributes,
+            message,
+        })
+    }
+
     /// Refuses to close the run while there are events that the workflow has not seen.
     fn check_nothing_unseen(&self) -> Result<(), CommandError> {
         if self.run.state.buffered.is_empty() {

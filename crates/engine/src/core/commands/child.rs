@@ -1,0 +1,146 @@
+//! `StartChildWorkflowExecution`.
+
+use temporalio_protos::temporal::api::{
+    command::v1::StartChildWorkflowExecutionCommandAttributes,
+    enums::v1::{ParentClosePolicy, WorkflowIdReusePolicy, WorkflowTaskFailedCause as Cause},
+    history::v1::{StartChildWorkflowExecutionInitiatedEventAttributes, history_event::Attributes},
+};
+
+use super::{CommandError, Context, ensure};
+use crate::{
+    clock::{Nanos, duration, nanos},
+    core::{
+        retry,
+        run::Message,
+        start::{bounded_run_timeout, bounded_task_timeout},
+        state::Child,
+        workflow_task::normal_queue,
+    },
+};
+
+/// Children that may be pending in one run, as the real server's default.
+const MAXIMUM_PENDING: usize = 2_000;
+/// Characters of an id or name.
+const MAXIMUM_ID: usize = 1_000;
+
+#[allow(
+    deprecated,
+    reason = "older clients still send these fields, and read them in events"
+)]
+pub(super) fn start(
+    context: &mut Context<'_>,
+    command: StartChildWorkflowExecutionCommandAttributes,
+) -> Result<(), CommandError> {
+    let bad = Cause::BadStartChildExecutionAttributes;
+    let id = command.workflow_id.clone();
+    let workflow_type = command.workflow_type.clone().unwrap_or_default().name;
+    context.check_namespace(&command.namespace, bad)?;
+    ensure(!id.is_empty(), bad, || {
+        format!("WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType={workflow_type}")
+    })?;
+    ensure(!workflow_type.is_empty(), bad, || {
+        format!("WorkflowType is not set on StartChildWorkflowExecutionCommand. WorkflowId={id}")
+    })?;
+    for (what, value) in [("WorkflowId", &id), ("WorkflowType", &workflow_type)] {
+        ensure(value.len() <= MAXIMUM_ID, bad, || {
+            format!(
+                "{what} on StartChildWorkflowExecutionCommand exceeds length limit. Length={} Limit={MAXIMUM_ID}",
+                value.len()
+            )
+        })?;
+    }
+    let timeout = |what: &str, given: Option<&prost_types::Duration>| -> Result<Nanos, CommandError> {
+        let given = nanos(given);
+        ensure(given >= 0, bad, || {
+            format!(
+                "Invalid {what} on StartChildWorkflowExecutionCommand: it is negative. WorkflowId={id} WorkflowType={workflow_type}"
+            )
+        })?;
+        Ok(given)
+    };
+    let execution_timeout = timeout(
+        "WorkflowExecutionTimeout",
+        command.workflow_execution_timeout.as_ref(),
+    )?;
+    let run_timeout = timeout("WorkflowRunTimeout", command.workflow_run_timeout.as_ref())?;
+    let task_timeout = timeout("WorkflowTaskTimeout", command.workflow_task_timeout.as_ref())?;
+    if let Some(policy) = &command.retry_policy {
+        retry::check(policy).map_err(|message| CommandError {
+            cause: bad,
+            message: format!(
+                "invalid WorkflowRetryPolicy on StartChildWorkflowExecutionCommand: {message} WorkflowId={id} WorkflowType={workflow_type}"
+            ),
+        })?;
+    }
+    ensure(command.cron_schedule.is_empty(), Cause::FeatureDisabled, || {
+        "this engine does not implement cron schedules of workflows".into()
+    })?;
+    ensure(
+        command.versioning_override.is_none(),
+        Cause::FeatureDisabled,
+        || "this engine does not implement versioning overrides".into(),
+    )?;
+    context.check_attributes(command.search_attributes.as_ref())?;
+    ensure(
+        context.run.state.children.len() < MAXIMUM_PENDING,
+        Cause::PendingChildWorkflowsLimitExceeded,
+        || {
+            format!(
+                "the number of pending child workflow executions, {MAXIMUM_PENDING}, has reached the per-workflow limit of {MAXIMUM_PENDING}"
+            )
+        },
+    )?;
+
+    let parent_close_policy = match command.parent_close_policy() {
+        ParentClosePolicy::Unspecified => ParentClosePolicy::Terminate,
+        given => given,
+    };
+    let reuse = match command.workflow_id_reuse_policy() {
+        WorkflowIdReusePolicy::Unspecified => WorkflowIdReusePolicy::AllowDuplicate,
+        given => given,
+    };
+    let task_queue = match command.task_queue {
+        Some(queue) if !queue.name.is_empty() => queue.name,
+        _ => context.run.state.task_queue.clone(),
+    };
+    let run_timeout = bounded_run_timeout(run_timeout, execution_timeout);
+    let initiated = StartChildWorkflowExecutionInitiatedEventAttributes {
+        namespace: context.surroundings.namespace.to_owned(),
+        namespace_id: context.surroundings.namespace_id.to_owned(),
+        workflow_id: command.workflow_id,
+        workflow_type: command.workflow_type,
+        task_queue: Some(normal_queue(&task_queue)),
+        input: command.input,
+        workflow_execution_timeout: Some(duration(execution_timeout)),
+        workflow_run_timeout: Some(duration(run_timeout)),
+        workflow_task_timeout: Some(duration(bounded_task_timeout(task_timeout, run_timeout))),
+        parent_close_policy: parent_close_policy as i32,
+        control: command.control,
+        workflow_task_completed_event_id: context.completed_event_id,
+        workflow_id_reuse_policy: reuse as i32,
+        retry_policy: command
+            .retry_policy
+            .map(|policy| retry::with_defaults(Some(policy))),
+        cron_schedule: command.cron_schedule,
+        header: command.header,
+        memo: command.memo,
+        search_attributes: command.search_attributes,
+        inherit_build_id: command.inherit_build_id,
+        priority: command.priority,
+        ..Default::default()
+    };
+    let initiated_event_id = context.run.append_with(
+        context.now,
+        Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated),
+        context.user_metadata.take(),
+    );
+    context.run.state.children.push(Child {
+        initiated_event_id,
+        workflow_id: id,
+        parent_close_policy: parent_close_policy as i32,
+        ..Default::default()
+    });
+    let message = Message::StartChild { initiated_event_id };
+    context.run.effects.messages.push(message);
+    Ok(())
+}
