@@ -22,6 +22,7 @@
 
 pub mod clock;
 pub mod core;
+mod cron;
 mod engine;
 mod host;
 mod rpc;

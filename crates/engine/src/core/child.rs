@@ -6,8 +6,7 @@
 use temporalio_protos::temporal::api::{
     common::v1::{Payloads, Priority, WorkflowExecution},
     enums::v1::{
-        ParentClosePolicy, RetryState, StartChildWorkflowExecutionFailedCause, WorkflowExecutionStatus,
-        WorkflowIdReusePolicy,
+        ParentClosePolicy, RetryState, StartChildWorkflowExecutionFailedCause, WorkflowIdReusePolicy,
     },
     failure::v1::Failure,
     history::v1::{
@@ -24,7 +23,10 @@ use super::{
     start::{NewRun, ParentOf},
     state::{Child, Parent},
 };
-use crate::clock::{Nanos, nanos};
+use crate::{
+    clock::{Nanos, nanos},
+    cron,
+};
 
 /// What a closed child tells its parent.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +44,7 @@ pub struct ChildClosed {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChildEnd {
     Completed(Option<Payloads>),
-    Failed(Option<Failure>, RetryState),
+    Failed(Box<Failure>, RetryState),
     TimedOut(RetryState),
     Canceled(Option<Payloads>),
     Terminated,
@@ -63,7 +65,7 @@ impl Run {
     }
 
     /// What a child begins with, without a run id; none where it need not be started any more.
-    pub fn new_child(&self, initiated_event_id: i64) -> Option<(NewRun, WorkflowIdReusePolicy)> {
+    pub fn new_child(&self, now: Nanos, initiated_event_id: i64) -> Option<(NewRun, WorkflowIdReusePolicy)> {
         let state = &self.state;
         let is_wanted =
             |child: &Child| child.initiated_event_id == initiated_event_id && child.run_id.is_empty();
@@ -98,6 +100,8 @@ impl Run {
             run_timeout: nanos(initiated.workflow_run_timeout.as_ref()),
             task_timeout: nanos(initiated.workflow_task_timeout.as_ref()),
             retry_policy: initiated.retry_policy.clone(),
+            first_task_delay: cron::backoff(&initiated.cron_schedule, now, now).unwrap_or_default(),
+            cron_schedule: initiated.cron_schedule.clone(),
             user_metadata: event.user_metadata.clone(),
             priority: merged(own.priority.as_ref(), initiated.priority.as_ref()),
             parent: Some(Box::new(ParentOf {
@@ -164,7 +168,7 @@ impl Run {
             cause: cause as i32,
             control: initiated.control,
             initiated_event_id,
-            workflow_task_completed_event_id: initiated.workflow_task_completed_event_id,
+            workflow_task_completed_event_id: 0,
         };
         self.append_external(
             now,
@@ -204,7 +208,7 @@ impl Run {
             ChildEnd::Failed(failure, retry_state) => {
                 Attributes::ChildWorkflowExecutionFailedEventAttributes(
                     ChildWorkflowExecutionFailedEventAttributes {
-                        failure,
+                        failure: Some(*failure),
                         namespace,
                         namespace_id,
                         workflow_execution,
@@ -255,18 +259,15 @@ impl Run {
 
     /// This run closes: its parent is told if nothing goes on after it, and its children are dealt
     /// with by their policies. The closing event is the last of the history.
-    pub(super) fn tell_relatives(&mut self, status: WorkflowExecutionStatus) {
+    pub(super) fn tell_relatives(&mut self) {
         if self.state.parent.is_some()
             && self.state.successor_run_id.is_empty()
             && let Some(closed) = self.closed_as_child()
         {
             self.effects.messages.push(Message::ChildClosed(Box::new(closed)));
         }
-        let children = std::mem::take(&mut self.state.children);
-        if status == WorkflowExecutionStatus::ContinuedAsNew {
-            return;
-        }
-        for child in children {
+        // However it closes: a run that goes on as another one does not take its children along.
+        for child in std::mem::take(&mut self.state.children) {
             let is_left_alone = child.parent_close_policy == ParentClosePolicy::Abandon as i32;
             if !is_left_alone && !child.run_id.is_empty() {
                 self.effects.messages.push(Message::CloseChild(Box::new(child)));
@@ -279,7 +280,7 @@ impl Run {
         let how = match self.history.last()?.attributes.as_ref()? {
             Attributes::WorkflowExecutionCompletedEventAttributes(a) => ChildEnd::Completed(a.result.clone()),
             Attributes::WorkflowExecutionFailedEventAttributes(a) => {
-                ChildEnd::Failed(a.failure.clone(), a.retry_state())
+                ChildEnd::Failed(Box::new(a.failure.clone().unwrap_or_default()), a.retry_state())
             }
             Attributes::WorkflowExecutionTimedOutEventAttributes(a) => ChildEnd::TimedOut(a.retry_state()),
             Attributes::WorkflowExecutionCanceledEventAttributes(a) => ChildEnd::Canceled(a.details.clone()),

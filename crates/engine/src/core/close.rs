@@ -1,7 +1,9 @@
-//! The end of a run, and the run that goes on after it: by continue-as-new, or by the retry policy.
+//! The end of a run, and the run that goes on after it: by continue-as-new, by the retry policy, or by
+//! the cron schedule.
 
 use sha2::{Digest as _, Sha256};
 use temporalio_protos::temporal::api::{
+    common::v1::Payloads,
     enums::v1::{ContinueAsNewInitiator, RetryState, TimeoutType, WorkflowExecutionStatus},
     failure::v1::{Failure, TimeoutFailureInfo, failure::FailureInfo},
     history::v1::{WorkflowExecutionTimedOutEventAttributes, history_event::Attributes},
@@ -12,12 +14,19 @@ use super::{
     run::Run,
     start::{Continued, NewRun, ParentOf},
 };
-use crate::{clock::Nanos, rpc::RpcError};
+use crate::{
+    clock::{Nanos, SECOND},
+    cron,
+    rpc::RpcError,
+};
+
+/// The least time from the beginning of one run to the beginning of the next one of its chain.
+const LEAST_INTERVAL: Nanos = SECOND;
 
 impl Run {
     /// Marks the run closed and drops what was pending. The closing event is appended already.
     pub(super) fn close(&mut self, now: Nanos, status: WorkflowExecutionStatus) {
-        self.tell_relatives(status);
+        self.tell_relatives();
         let state = &mut self.state;
         state.outgoing_signals.clear();
         state.outgoing_cancels.clear();
@@ -47,46 +56,83 @@ impl Run {
         self.force_fail_workflow_task(now);
         self.flush_buffered();
         let chain_is_over = self.state.execution_expiration != 0 && self.state.execution_expiration <= now;
-        let retry = if chain_is_over {
-            Err(RetryState::Timeout)
+        let (retry_state, new_execution_run_id) = if chain_is_over {
+            (RetryState::Timeout, String::new())
         } else {
-            self.retry_run(now, failure)
+            self.go_on_after_failure(now, failure)
         };
         self.append(
             now,
             Attributes::WorkflowExecutionTimedOutEventAttributes(WorkflowExecutionTimedOutEventAttributes {
-                retry_state: retry
-                    .as_ref()
-                    .err()
-                    .map_or(RetryState::InProgress, |state| *state) as i32,
-                new_execution_run_id: retry.unwrap_or_default(),
+                retry_state: retry_state as i32,
+                new_execution_run_id,
             }),
         );
         self.close(now, WorkflowExecutionStatus::TimedOut);
     }
 
-    /// Asks for the run that tries again after `failure`, and answers its run id; or why there is none.
-    pub(super) fn retry_run(&mut self, now: Nanos, failure: Failure) -> Result<String, RetryState> {
+    /// Asks for the run that goes on after `failure`: the next attempt if the retry policy allows one,
+    /// else the next one by the cron schedule. Answers the state of retries, and the run id or none.
+    pub(super) fn go_on_after_failure(&mut self, now: Nanos, failure: Failure) -> (RetryState, String) {
         let state = &self.state;
         let policy = state.retry_policy.as_ref();
-        let at = retry::next_attempt(policy, state.attempt, now, state.execution_expiration, &failure)?;
-        let attempt = state.attempt + 1;
-        let delay = at.saturating_sub(now);
-        let mut next = self
-            .successor(ContinueAsNewInitiator::Retry, attempt)
-            .map_err(|_| RetryState::InternalServerError)?;
-        next.first_task_delay = delay;
-        next.continued_failure = Some(failure);
-        Ok(self.continue_with(next))
+        match retry::next_attempt(policy, state.attempt, now, state.execution_expiration, &failure) {
+            Ok(at) => {
+                let next = self.successor(now, ContinueAsNewInitiator::Retry, at.saturating_sub(now));
+                let run_id = next.map(|next| {
+                    self.continue_with(NewRun {
+                        continued_failure: Some(failure),
+                        ..next
+                    })
+                });
+                run_id.map_or((RetryState::InternalServerError, String::new()), |run_id| {
+                    (RetryState::InProgress, run_id)
+                })
+            }
+            Err(why) => (why, self.go_on_by_cron(now, Err(failure))),
+        }
     }
 
-    /// What the next run of the chain begins with: the same as this one.
+    /// Asks for the next run by the cron schedule, and answers its run id; empty where there is none.
+    /// It gets the result of this run, or its failure and the last result before.
+    pub(super) fn go_on_by_cron(&mut self, now: Nanos, end: Result<Option<Payloads>, Failure>) -> String {
+        let state = &self.state;
+        if state.cron_schedule.is_empty() {
+            return String::new();
+        }
+        let Some(delay) = cron::backoff(&state.cron_schedule, state.execution_time, now) else {
+            return String::new();
+        };
+        let Ok(mut next) = self.successor(now, ContinueAsNewInitiator::CronSchedule, delay) else {
+            return String::new();
+        };
+        match end {
+            Ok(result) => next.last_completion_result = result,
+            Err(failure) => next.continued_failure = Some(failure),
+        }
+        self.continue_with(next)
+    }
+
+    /// How long the first task of the next run waits, which is to wait for `delay`: with this run's
+    /// life it must be the least interval, so that a chain of short runs is not a busy loop.
+    fn next_run_delay(&self, now: Nanos, delay: Nanos) -> Nanos {
+        let lived = now.saturating_sub(self.state.execution_time).max(0);
+        delay.max(LEAST_INTERVAL - lived)
+    }
+
+    /// What the next run of the chain begins with: the same as this one began with.
     pub(super) fn successor(
         &self,
+        now: Nanos,
         initiator: ContinueAsNewInitiator,
-        attempt: i32,
+        delay: Nanos,
     ) -> Result<NewRun, RpcError> {
         let state = &self.state;
+        let attempt = if initiator == ContinueAsNewInitiator::Retry {
+            state.attempt + 1
+        } else {
+            1
+        };
         let started = self.started_attributes()?;
         Ok(NewRun {
             namespace_key: state.namespace_key,
@@ -97,12 +143,14 @@ impl Run {
             task_queue: state.task_queue.clone(),
             input: started.input.clone(),
             header: started.header.clone(),
-            memo: state.memo.clone(),
-            search_attributes: state.search_attributes.clone(),
+            memo: started.memo.clone(),
+            search_attributes: started.search_attributes.clone(),
             execution_timeout: state.execution_timeout,
             run_timeout: state.run_timeout,
             task_timeout: state.task_timeout,
             retry_policy: state.retry_policy.clone(),
+            cron_schedule: state.cron_schedule.clone(),
+            first_task_delay: self.next_run_delay(now, delay),
             identity: started.identity.clone(),
             priority: started.priority.clone(),
             user_metadata: self.history.first().and_then(|event| event.user_metadata.clone()),

@@ -120,19 +120,16 @@ impl Run {
                 if self.started_task.is_none() {
                     self.start_workflow_task(started.at, &identity, started.request_id)?;
                 }
-                let failure = Failure {
-                    message: message.clone(),
-                    source: "Server".into(),
-                    failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo {
-                        non_retryable: true,
-                    })),
-                    ..Default::default()
-                };
-                self.fail_workflow_task(now, started_event_id, attempt, cause, Some(failure), &identity)?;
                 let message = match cause {
                     WorkflowTaskFailedCause::UnhandledCommand => "UnhandledCommand".to_owned(),
                     cause => format!("{}: {message}", cause_name(cause)),
                 };
+                let failure = Failure {
+                    message: message.clone(),
+                    failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
+                    ..Default::default()
+                };
+                self.fail_workflow_task(now, started_event_id, attempt, cause, Some(failure), &identity)?;
                 Ok(Outcome::Refused(RpcError::InvalidArgument(message)))
             }
         }

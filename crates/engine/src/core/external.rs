@@ -89,10 +89,11 @@ impl Run {
         })
     }
 
-    /// The signal has reached its target, or could not.
+    /// The signal has reached its target in this namespace, or could not.
     pub fn signal_delivered(
         &mut self,
         now: Nanos,
+        namespace: &str,
         initiated_event_id: i64,
         outcome: Result<(), SignalExternalWorkflowExecutionFailedCause>,
     ) {
@@ -107,7 +108,7 @@ impl Run {
             Ok(()) => Attributes::ExternalWorkflowExecutionSignaledEventAttributes(
                 ExternalWorkflowExecutionSignaledEventAttributes {
                     initiated_event_id,
-                    namespace: initiated.namespace,
+                    namespace: namespace.to_owned(),
                     namespace_id: initiated.namespace_id,
                     workflow_execution: initiated.workflow_execution,
                     control,
@@ -117,7 +118,7 @@ impl Run {
                 SignalExternalWorkflowExecutionFailedEventAttributes {
                     cause: cause as i32,
                     workflow_task_completed_event_id: 0,
-                    namespace: initiated.namespace,
+                    namespace: namespace.to_owned(),
                     namespace_id: initiated.namespace_id,
                     workflow_execution: initiated.workflow_execution,
                     initiated_event_id,
@@ -148,10 +149,11 @@ impl Run {
         })
     }
 
-    /// The cancel request has reached its target, or could not.
+    /// The cancel request has reached its target in this namespace, or could not.
     pub fn cancel_delivered(
         &mut self,
         now: Nanos,
+        namespace: &str,
         initiated_event_id: i64,
         outcome: Result<(), CancelExternalWorkflowExecutionFailedCause>,
     ) {
@@ -164,7 +166,7 @@ impl Run {
             Ok(()) => Attributes::ExternalWorkflowExecutionCancelRequestedEventAttributes(
                 ExternalWorkflowExecutionCancelRequestedEventAttributes {
                     initiated_event_id,
-                    namespace: initiated.namespace,
+                    namespace: namespace.to_owned(),
                     namespace_id: initiated.namespace_id,
                     workflow_execution: initiated.workflow_execution,
                 },
@@ -173,7 +175,7 @@ impl Run {
                 RequestCancelExternalWorkflowExecutionFailedEventAttributes {
                     cause: cause as i32,
                     workflow_task_completed_event_id: 0,
-                    namespace: initiated.namespace,
+                    namespace: namespace.to_owned(),
                     namespace_id: initiated.namespace_id,
                     workflow_execution: initiated.workflow_execution,
                     initiated_event_id,

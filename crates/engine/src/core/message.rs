@@ -59,6 +59,15 @@ impl Run {
         Ok(())
     }
 
+    /// Whoever would have started the execution does not wait for its first workflow task, whatever
+    /// that waits for: it is due now.
+    pub fn end_start_delay(&mut self, now: Nanos) {
+        if self.is_running() && self.state.first_task_at != 0 {
+            self.state.first_task_at = 0;
+            self.schedule_workflow_task(now);
+        }
+    }
+
     pub(super) fn record_signal(&mut self, now: Nanos, signal: Signal) {
         self.state.request_ids.push(signal.request_id.clone());
         self.append_external(
@@ -75,14 +84,11 @@ impl Run {
         );
     }
 
-    /// Records that the execution is asked to cancel; a second request does nothing.
-    ///
-    /// # Errors
-    /// When the run is closed.
-    pub fn request_cancel(&mut self, now: Nanos, request: CancelRequest) -> Result<(), RpcError> {
-        self.check_running()?;
-        if self.state.cancel_requested {
-            return Ok(());
+    /// Records that the execution is asked to cancel. A second request does nothing, nor does one to a
+    /// run that has closed: there is nothing left to cancel.
+    pub fn request_cancel(&mut self, now: Nanos, request: CancelRequest) {
+        if !self.is_running() || self.state.cancel_requested {
+            return;
         }
         self.state.cancel_requested = true;
         self.state.request_ids.push(request.request_id);
@@ -98,13 +104,11 @@ impl Run {
                     identity: request.identity,
                     external_initiated_event_id,
                     external_workflow_execution,
-                    ..Default::default()
                 },
             ),
         );
         self.state.transition_count += 1;
         self.schedule_workflow_task(now);
-        Ok(())
     }
 
     /// Closes the run at once, whatever its workflow is at.

@@ -43,6 +43,8 @@ pub struct NewRun {
     pub request_id: String,
     /// How long the first workflow task waits.
     pub first_task_delay: Nanos,
+    /// By which the execution goes on after each run; empty: it does not.
+    pub cron_schedule: String,
     pub user_metadata: Option<UserMetadata>,
     pub priority: Option<Priority>,
     pub continued: Option<Continued>,
@@ -93,12 +95,13 @@ impl Run {
                 } else {
                     now.saturating_add(new.execution_timeout)
                 };
-                (
-                    new.run_id.clone(),
-                    1,
-                    expiration,
-                    ContinueAsNewInitiator::Unspecified,
-                )
+                // A first run that waits for its schedule counts as started by it.
+                let initiator = if new.cron_schedule.is_empty() {
+                    ContinueAsNewInitiator::Unspecified
+                } else {
+                    ContinueAsNewInitiator::CronSchedule
+                };
+                (new.run_id.clone(), 1, expiration, initiator)
             }
         };
         let run_timeout = bounded_run_timeout(new.run_timeout, new.execution_timeout);
@@ -142,6 +145,7 @@ impl Run {
             memo: new.memo.clone(),
             search_attributes: new.search_attributes.clone(),
             retry_policy: new.retry_policy.clone(),
+            cron_schedule: new.cron_schedule.clone(),
             attempt,
             first_task_at,
             parent: parent.clone(),
@@ -172,6 +176,7 @@ impl Run {
             retry_policy: new.retry_policy,
             attempt,
             workflow_execution_expiration_time: timestamp_opt(expiration),
+            cron_schedule: new.cron_schedule,
             first_workflow_task_backoff: Some(duration(new.first_task_delay)),
             memo: new.memo,
             search_attributes: new.search_attributes,

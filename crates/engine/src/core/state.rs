@@ -105,6 +105,9 @@ pub struct RunState {
     /// The same for cancel requests to other executions.
     #[prost(int64, repeated, tag = "42")]
     pub outgoing_cancels: Vec<i64>,
+    /// By which the execution goes on after each run; empty: it does not.
+    #[prost(string, tag = "43")]
+    pub cron_schedule: String,
 }
 
 /// The pending workflow task. Its start is kept in memory alone until it completes, see [`StartedTask`].

@@ -89,8 +89,10 @@ impl Host {
                     Err(RpcError::InvalidArgument(_)) => Err(SignalFailed::SignalCountLimitExceeded),
                     Err(_) => Err(SignalFailed::ExternalWorkflowExecutionNotFound),
                 };
+                let namespace = self.run(sender)?.state.namespace_key;
+                let names = self.namespaces.names(namespace);
                 self.tell(sender, changed, |run, now| {
-                    run.signal_delivered(now, initiated_event_id, outcome);
+                    run.signal_delivered(now, &names.name, initiated_event_id, outcome);
                 })
             }
             Message::RequestCancel { initiated_event_id } => {
@@ -102,8 +104,10 @@ impl Host {
                     Err(error @ RpcError::Unavailable(_)) => return Err(error),
                     Err(_) => Err(CancelFailed::ExternalWorkflowExecutionNotFound),
                 };
+                let namespace = self.run(sender)?.state.namespace_key;
+                let names = self.namespaces.names(namespace);
                 self.tell(sender, changed, |run, now| {
-                    run.cancel_delivered(now, initiated_event_id, outcome);
+                    run.cancel_delivered(now, &names.name, initiated_event_id, outcome);
                 })
             }
             Message::ChildClosed(closed) => self.report_child(*closed, changed),
@@ -133,7 +137,8 @@ impl Host {
         initiated_event_id: i64,
         changed: &mut Vec<RunKey>,
     ) -> Result<(), RpcError> {
-        let Some((mut new, reuse)) = self.run(parent)?.new_child(initiated_event_id) else {
+        let now = self.now();
+        let Some((mut new, reuse)) = self.run(parent)?.new_child(now, initiated_event_id) else {
             return Ok(());
         };
         new.run_id = uuid::Uuid::new_v4().to_string();
@@ -191,9 +196,7 @@ impl Host {
         changed: &mut Vec<RunKey>,
     ) -> Result<(), RpcError> {
         let key = self.find_other(sender, &outgoing.target, outgoing.child_only)?;
-        self.change_quietly(key, |run, now| run.request_cancel(now, outgoing.request))?;
-        changed.push(key);
-        Ok(())
+        self.tell(key, changed, |run, now| run.request_cancel(now, outgoing.request))
     }
 
     fn report_child(&mut self, closed: ChildClosed, changed: &mut Vec<RunKey>) -> Result<(), RpcError> {
@@ -228,13 +231,12 @@ impl Host {
                 sender: Some((parent, 0)),
                 ..Default::default()
             };
-            self.change_quietly(key, |run, now| run.request_cancel(now, request))?;
-        } else {
-            let reason = "by parent close policy".to_owned();
-            self.change_quietly(key, |run, now| {
-                run.terminate(now, reason, None, ENGINE_IDENTITY.into())
-            })?;
+            return self.tell(key, changed, |run, now| run.request_cancel(now, request));
         }
+        let reason = "by parent close policy".to_owned();
+        self.change_quietly(key, |run, now| {
+            run.terminate(now, reason, None, ENGINE_IDENTITY.into())
+        })?;
         changed.push(key);
         Ok(())
     }

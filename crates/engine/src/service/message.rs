@@ -60,7 +60,10 @@ impl Service {
                     request_id: request.request_id,
                     sender: None,
                 };
-                host.change(key, |run, now| run.request_cancel(now, cancel))
+                host.change(key, |run, now| {
+                    run.request_cancel(now, cancel);
+                    Ok(())
+                })
             })
             .await?;
         Ok(RequestCancelWorkflowExecutionResponse {})

@@ -14,6 +14,7 @@ use super::{Service, limits};
 use crate::{
     clock::{Nanos, nanos},
     core::{NewRun, Signal, check_retry_policy, retry_policy_with_defaults},
+    cron,
     host::{
         Host,
         matching::{QueueId, QueueKind},
@@ -32,7 +33,6 @@ impl Service {
             request.workflow_id_conflict_policy(),
         )?;
         refuse_unknown(&[
-            ("cron schedules", !request.cron_schedule.is_empty()),
             ("completion callbacks", !request.completion_callbacks.is_empty()),
             ("versioning overrides", request.versioning_override.is_some()),
             ("time skipping", request.time_skipping_config.is_some()),
@@ -47,7 +47,6 @@ impl Service {
         let new = NewRun {
             header: request.header,
             identity: request.identity,
-            first_task_delay: not_negative("WorkflowStartDelay", request.workflow_start_delay.as_ref())?,
             user_metadata: request.user_metadata,
             priority: request.priority,
             last_completion_result: request.last_completion_result,
@@ -63,6 +62,8 @@ impl Service {
                 run_timeout: request.workflow_run_timeout,
                 task_timeout: request.workflow_task_timeout,
                 retry_policy: request.retry_policy,
+                cron_schedule: request.cron_schedule,
+                start_delay: request.workflow_start_delay,
                 request_id: request.request_id,
             }
             .check()?
@@ -98,10 +99,7 @@ impl Service {
             (_, given) => given,
         };
         let policy = IdPolicy::resolve(reuse, conflict)?;
-        refuse_unknown(&[
-            ("cron schedules", !request.cron_schedule.is_empty()),
-            ("versioning overrides", request.versioning_override.is_some()),
-        ])?;
+        refuse_unknown(&[("versioning overrides", request.versioning_override.is_some())])?;
         let signal = Signal {
             name: request.signal_name,
             input: request.signal_input,
@@ -113,7 +111,6 @@ impl Service {
         let new = NewRun {
             header: request.header,
             identity: request.identity,
-            first_task_delay: not_negative("WorkflowStartDelay", request.workflow_start_delay.as_ref())?,
             user_metadata: request.user_metadata,
             priority: request.priority,
             first_signal: Some(signal.clone()),
@@ -128,6 +125,8 @@ impl Service {
                 run_timeout: request.workflow_run_timeout,
                 task_timeout: request.workflow_task_timeout,
                 retry_policy: request.retry_policy,
+                cron_schedule: request.cron_schedule,
+                start_delay: request.workflow_start_delay,
                 request_id: request.request_id,
             }
             .check()?
@@ -147,6 +146,7 @@ fn start(
 ) -> Result<StartWorkflowExecutionResponse, RpcError> {
     new.namespace_key = host.namespaces.key_of(namespace)?;
     host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+    wait_for_cron(&mut new, host.now())?;
     let identity = new.identity.clone();
     let queue = QueueId {
         namespace: new.namespace_key,
@@ -182,12 +182,17 @@ fn signal_with_start(
 ) -> Result<SignalWithStartWorkflowExecutionResponse, RpcError> {
     new.namespace_key = host.namespaces.key_of(namespace)?;
     host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+    wait_for_cron(&mut new, host.now())?;
     let request_id = signal.request_id.clone();
     let started = host.start(new, policy)?;
     let run = host.run(started.key)?;
     let has_signal = run.state.request_ids.contains(&request_id) && !request_id.is_empty();
     if !started.is_new && !has_signal {
-        host.change(started.key, |run, now| run.signal(now, signal))?;
+        host.change(started.key, |run, now| {
+            run.signal(now, signal)?;
+            run.end_start_delay(now);
+            Ok(())
+        })?;
     }
     let run_id = host.run(started.key)?.state.run_id.clone();
     Ok(SignalWithStartWorkflowExecutionResponse {
@@ -195,6 +200,15 @@ fn signal_with_start(
         started: started.is_new,
         ..Default::default()
     })
+}
+
+/// Lets the first run wait for the first time of its cron schedule, if it has one.
+fn wait_for_cron(new: &mut NewRun, now: Nanos) -> Result<(), RpcError> {
+    if !new.cron_schedule.is_empty() {
+        cron::check(&new.cron_schedule, now).map_err(RpcError::InvalidArgument)?;
+        new.first_task_delay = cron::backoff(&new.cron_schedule, now, now).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// What both requests say of the run, not yet checked.
@@ -209,6 +223,8 @@ struct Fields {
     run_timeout: Option<prost_types::Duration>,
     task_timeout: Option<prost_types::Duration>,
     retry_policy: Option<RetryPolicy>,
+    cron_schedule: String,
+    start_delay: Option<prost_types::Duration>,
     request_id: String,
 }
 
@@ -221,7 +237,15 @@ impl Fields {
         if let Some(policy) = &self.retry_policy {
             check_retry_policy(policy).map_err(RpcError::InvalidArgument)?;
         }
+        let first_task_delay = not_negative("WorkflowStartDelay", self.start_delay.as_ref())?;
+        if first_task_delay > 0 && !self.cron_schedule.is_empty() {
+            return Err(RpcError::InvalidArgument(
+                "CronSchedule and WorkflowStartDelay may not be used together.".into(),
+            ));
+        }
         Ok(NewRun {
+            cron_schedule: self.cron_schedule,
+            first_task_delay,
             workflow_id: self.workflow_id,
             run_id: uuid::Uuid::new_v4().to_string(),
             workflow_type: limits::workflow_type(self.workflow_type)?,

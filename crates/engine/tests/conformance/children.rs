@@ -227,7 +227,7 @@ both_engines! {
         bed.task().await;
         let failed = attributes!(bed.history("p").await, StartChildWorkflowExecutionFailedEventAttributes);
         assert_eq!(failed.cause(), StartChildWorkflowExecutionFailedCause::WorkflowAlreadyExists);
-        assert_eq!((failed.initiated_event_id, failed.workflow_task_completed_event_id), (5, 4));
+        assert_eq!((failed.initiated_event_id, failed.workflow_task_completed_event_id), (5, 0));
         assert_eq!((failed.workflow_id.as_str(), failed.namespace.as_str()), ("c", bed.namespace.as_str()));
         assert_eq!(bed.describe("p").await.pending_children, vec![]);
         let info = bed.describe("c").await.workflow_execution_info.expect("info");
@@ -399,7 +399,7 @@ both_engines! {
         assert_eq!(closed(bed, "c").await, EventType::WorkflowExecutionCompleted);
     }
 
-    async fn what_continues_as_new_leaves_its_children(bed: &Bed) {
+    async fn a_parent_that_continues_as_new_closes_its_children(bed: &Bed) {
         parent_and_child(bed, child("c")).await;
         bed.signal("p", "go on").await;
         let task = bed.task().await;

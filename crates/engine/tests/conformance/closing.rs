@@ -92,8 +92,7 @@ both_engines! {
                 "WorkflowExecutionCanceled",
             ]
         );
-        let gone = cancel(bed, "w").await;
-        assert!(gone.is_ok() || gone.is_err_and(|e| e.code() == temporalio_client::tonic::Code::NotFound));
+        cancel(bed, "w").await.expect("what is closed needs no cancelling");
     }
 
     async fn a_run_is_terminated_whatever_it_is_at(bed: &Bed) {

@@ -13,6 +13,8 @@ mod children;
 mod cli;
 mod cli_activities;
 mod closing;
+mod continue_as_new;
+mod cron;
 mod eager;
 mod embedded;
 mod external;

@@ -16,6 +16,7 @@ use crate::{
         state::Child,
         workflow_task::normal_queue,
     },
+    cron,
 };
 
 /// Children that may be pending in one run, as the real server's default.
@@ -72,8 +73,11 @@ pub(super) fn start(
             ),
         })?;
     }
-    ensure(command.cron_schedule.is_empty(), Cause::FeatureDisabled, || {
-        "this engine does not implement cron schedules of workflows".into()
+    cron::check(&command.cron_schedule, context.now).map_err(|message| CommandError {
+        cause: bad,
+        message: format!(
+            "invalid CronSchedule on StartChildWorkflowExecutionCommand: {message} WorkflowId={id} WorkflowType={workflow_type}"
+        ),
     })?;
     ensure(
         command.versioning_override.is_none(),

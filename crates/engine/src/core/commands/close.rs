@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::{
         CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
         FailWorkflowExecutionCommandAttributes,
     },
-    enums::v1::{RetryState, WorkflowExecutionStatus, WorkflowTaskFailedCause as Cause},
+    enums::v1::{WorkflowExecutionStatus, WorkflowTaskFailedCause as Cause},
     history::v1::{
         WorkflowExecutionCanceledEventAttributes, WorkflowExecutionCompletedEventAttributes,
         WorkflowExecutionFailedEventAttributes, history_event::Attributes,
@@ -19,12 +19,17 @@ pub(super) fn complete(
     command: CompleteWorkflowExecutionCommandAttributes,
 ) -> Result<(), CommandError> {
     context.check_nothing_unseen()?;
+    let new_execution_run_id = if context.run.state.cron_schedule.is_empty() {
+        String::new()
+    } else {
+        context.run.go_on_by_cron(context.now, Ok(command.result.clone()))
+    };
     context.run.append(
         context.now,
         Attributes::WorkflowExecutionCompletedEventAttributes(WorkflowExecutionCompletedEventAttributes {
             result: command.result,
             workflow_task_completed_event_id: context.completed_event_id,
-            new_execution_run_id: String::new(),
+            new_execution_run_id,
         }),
     );
     context.run.close(context.now, WorkflowExecutionStatus::Completed);
@@ -40,17 +45,14 @@ pub(super) fn fail(
         cause: Cause::BadFailWorkflowExecutionAttributes,
         message: "Failure is not set on FailWorkflowExecutionCommand.".into(),
     })?;
-    let retry = context.run.retry_run(context.now, failure.clone());
+    let (retry_state, new_execution_run_id) = context.run.go_on_after_failure(context.now, failure.clone());
     context.run.append(
         context.now,
         Attributes::WorkflowExecutionFailedEventAttributes(WorkflowExecutionFailedEventAttributes {
             failure: Some(failure),
-            retry_state: retry
-                .as_ref()
-                .err()
-                .map_or(RetryState::InProgress, |state| *state) as i32,
+            retry_state: retry_state as i32,
             workflow_task_completed_event_id: context.completed_event_id,
-            new_execution_run_id: retry.unwrap_or_default(),
+            new_execution_run_id,
         }),
     );
     context.run.close(context.now, WorkflowExecutionStatus::Failed);

@@ -56,7 +56,7 @@ pub(super) fn signal(
         Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(
             SignalExternalWorkflowExecutionInitiatedEventAttributes {
                 workflow_task_completed_event_id: context.completed_event_id,
-                namespace: context.surroundings.namespace.to_owned(),
+                namespace: command.namespace,
                 namespace_id: context.surroundings.namespace_id.to_owned(),
                 workflow_execution: Some(target),
                 signal_name: command.signal_name,
@@ -112,7 +112,7 @@ pub(super) fn request_cancel(
         Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(
             RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
                 workflow_task_completed_event_id: completed,
-                namespace: context.surroundings.namespace.to_owned(),
+                namespace: command.namespace,
                 namespace_id: context.surroundings.namespace_id.to_owned(),
                 workflow_execution: Some(target),
                 control: command.control,
