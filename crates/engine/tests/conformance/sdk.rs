@@ -14,6 +14,7 @@ use temporalio_sdk::{
     ActivityExecutionError, ActivityOptions, ContinueAsNewOptions, LocalActivityOptions, Runtime,
     SyncWorkflowContext, Worker, WorkerOptions, WorkflowContext, WorkflowContextView, WorkflowResult,
     activities::{ActivityContext, ActivityError},
+    runtime::{AutoscalingOptions, PollerBehavior, RuntimeOptions},
 };
 
 use crate::bed::{Bed, both_engines};
@@ -151,8 +152,18 @@ impl Activities {
 
 /// Runs a worker as long as `work` takes.
 pub(crate) async fn with_worker<R>(bed: &Bed, work: impl Future<Output = R>) -> R {
-    let runtime = Runtime::from_current_tokio(Default::default()).expect("a runtime");
-    let options = WorkerOptions::new(&bed.queue)
+    with_worker_of(bed, RuntimeOptions::default(), |_| {}, work).await
+}
+
+/// The same, with options of the runtime's and the worker's.
+pub(crate) async fn with_worker_of<R>(
+    bed: &Bed,
+    runtime: RuntimeOptions,
+    change: impl FnOnce(&mut WorkerOptions),
+    work: impl Future<Output = R>,
+) -> R {
+    let runtime = Runtime::from_current_tokio(runtime).expect("a runtime");
+    let mut options = WorkerOptions::new(&bed.queue)
         .register_workflow::<Hello>()
         .expect("a workflow")
         .register_workflow::<Counter>()
@@ -165,6 +176,7 @@ pub(crate) async fn with_worker<R>(bed: &Bed, work: impl Future<Output = R>) -> 
         .expect("a workflow")
         .register_activities(Activities::default())
         .build();
+    change(&mut options);
     let mut worker = Worker::new(&runtime, bed.client.clone(), options).expect("a worker");
     let shutdown = worker.shutdown_handle();
     let (worked, result) = tokio::join!(worker.run(), async {
@@ -223,6 +235,28 @@ both_engines! {
             let handle = bed.client.start_workflow(Chain::run, 3, options(bed, "w")).await.expect("a start");
             let result = handle.get_result(WorkflowGetResultOptions::default()).await;
             assert_eq!(result.expect("a result"), "the last of the chain");
+        })
+        .await;
+    }
+
+    async fn a_worker_may_scale_its_polls_and_limit_its_queues_activities(bed: &Bed) {
+        let scaling = PollerBehavior::Autoscaling(AutoscalingOptions::builder().minimum(1).maximum(5).initial(2).build());
+        let change = |options: &mut WorkerOptions| {
+            options.workflow_task_poller_behavior = Some(scaling);
+            options.activity_task_poller_behavior = Some(scaling);
+            options.max_task_queue_activities_per_second = Some(100.0);
+        };
+        with_worker_of(bed, RuntimeOptions::default(), change, async {
+            let mut handles = Vec::new();
+            for n in 0..10 {
+                let id = format!("w{n}");
+                let handle = bed.client.start_workflow(Hello::run, id.clone(), options(bed, &id)).await;
+                handles.push((id, handle.expect("a start")));
+            }
+            for (id, handle) in handles {
+                let result = handle.get_result(WorkflowGetResultOptions::default()).await;
+                assert_eq!(result.expect("a result"), format!("Hello, {id}!"));
+            }
         })
         .await;
     }

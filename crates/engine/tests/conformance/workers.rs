@@ -1,11 +1,15 @@
 //! Workers that report themselves.
 
+use std::time::Duration;
+
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     enums::v1::WorkerStatus,
     worker::v1::{WorkerHeartbeat, WorkerHostInfo},
     workflowservice::v1::*,
 };
+
+use temporalio_sdk::runtime::RuntimeOptions;
 
 use crate::bed::{Bed, both_engines, rpc};
 
@@ -123,7 +127,8 @@ both_engines! {
     }
 
     async fn an_sdk_worker_reports_itself(bed: &Bed) {
-        crate::sdk::with_worker(bed, async {
+        let every_second = RuntimeOptions::builder().heartbeat_interval(Some(Duration::from_secs(1))).build();
+        crate::sdk::with_worker_of(bed, every_second.expect("options"), |_| {}, async {
             let found = bed.eventually("it is listed", || async {
                 let found = keys(bed, &format!("TaskQueue = '{}'", bed.queue)).await;
                 (!found.is_empty()).then_some(found)
