@@ -410,8 +410,9 @@ impl Run {
         activity.started = None;
         if activity.pause.is_none() {
             activity.attempt_at = at;
-            activity.backing_off = true;
+            activity.backing_off = at > now;
         }
+        let is_waiting = activity.is_waiting();
         activity.last_failure = Some(failure.clone());
         activity.last_heartbeat_at = 0;
         activity.was_reset = false;
@@ -420,6 +421,9 @@ impl Run {
         }
         self.state.transition_count += 1;
         self.note_pause();
+        if is_waiting {
+            self.offer_activity(scheduled_event_id);
+        }
         Ok(())
     }
 

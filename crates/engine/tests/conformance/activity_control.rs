@@ -161,6 +161,27 @@ both_engines! {
         assert_eq!(bed.activity_task().await.attempt, 1);
     }
 
+    async fn all_activities_of_a_type_are_paused_and_go_on_within_the_jitter(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        let activities = ["a", "b"].map(|id| commands::schedule(commands::activity(id, &bed.queue)));
+        bed.complete(&task, activities.into()).await;
+        let mut pause = pause_request(bed, "pause");
+        pause.activity = Some(pause_activity_request::Activity::Type("Act".to_owned()));
+        rpc!(bed, pause_activity, pause).expect("a pause");
+        let paused = bed.describe("w").await.pending_activities;
+        assert_eq!(paused.iter().filter(|activity| activity.paused).count(), 2);
+        let unpause = UnpauseActivityRequest {
+            activity: Some(unpause_activity_request::Activity::Type("Act".to_owned())),
+            jitter: Some(millis(500)),
+            ..unpause_request(bed)
+        };
+        rpc!(bed, unpause_activity, unpause).expect("the end of a pause");
+        let mut ids = [bed.activity_task().await.activity_id, bed.activity_task().await.activity_id];
+        ids.sort();
+        assert_eq!(ids, ["a", "b"]);
+    }
+
     async fn a_pause_is_one_persons(bed: &Bed) {
         scheduled(bed, millis(50)).await;
         pause(bed).await;
@@ -364,4 +385,17 @@ both_engines! {
         let error = rpc!(bed, pause_activity, pause_request(bed, "late")).expect_err("closed");
         assert_eq!((error.code(), error.message()), (Code::NotFound, "workflow execution already completed"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_outlives_the_engine() {
+    let bed = Bed::embedded().await;
+    scheduled(&bed, millis(50)).await;
+    pause(&bed).await;
+    let before = pending(&bed).await;
+    let bed = crate::restart::restarted(bed).await;
+    assert_eq!(pending(&bed).await, before);
+    assert_no_activity_task(&bed).await;
+    unpause(&bed).await;
+    assert_eq!(bed.activity_task().await.attempt, 1);
 }

@@ -2,6 +2,7 @@
 //! official SDK replays.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+mod activity;
 mod script;
 mod world;
 
