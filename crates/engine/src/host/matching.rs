@@ -425,3 +425,55 @@ impl TaskQueues {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Nanos = 1_000 * SECOND;
+
+    fn suggested(queue: &mut TaskQueue, poll_since: Nanos, now: Nanos) -> Option<i32> {
+        let decision = queue.scaling(poll_since, now);
+        decision.map(|decision| decision.poll_request_delta_suggestion)
+    }
+
+    #[test]
+    fn idle_polls_are_too_many_and_old_tasks_want_more() {
+        let mut queue = TaskQueue::default();
+        let task = || Waiting::Workflow {
+            key: 1,
+            scheduled_at: 0,
+        };
+        assert_eq!(suggested(&mut queue, START, START), None);
+        assert_eq!(suggested(&mut queue, START, START + IDLE_POLL), Some(-1));
+        queue.backlog.push(0, START, task());
+        assert_eq!(suggested(&mut queue, START, START), None, "the task is new");
+        let later = START + OLD_TASK;
+        assert_eq!(suggested(&mut queue, later, later), Some(1));
+        assert_eq!(suggested(&mut queue, later, later), None, "just suggested");
+        let later = later + MORE_POLLS_EVERY;
+        assert_eq!(suggested(&mut queue, later, later), Some(1));
+    }
+
+    #[test]
+    fn a_rate_limit_holds_tasks_back_and_more_polls_would_not_help() {
+        let mut queue = TaskQueue::default();
+        assert_eq!(queue.held_until(START), None);
+        queue.set_limit(Some(2.0), START);
+        for _ in 0..2 {
+            assert_eq!(queue.held_until(START), None);
+            queue.note_dispatch(START);
+        }
+        let until = queue.held_until(START).expect("the next second's");
+        assert!((START..=START + SECOND / 2 + 2).contains(&until));
+        assert!(queue.was_throttled(START) && !queue.was_throttled(START + THROTTLING_SHOWN));
+        let task = Waiting::Workflow {
+            key: 1,
+            scheduled_at: 0,
+        };
+        queue.backlog.push(0, START, task);
+        assert_eq!(suggested(&mut queue, START + SECOND, START + SECOND), None);
+        queue.set_limit(None, START);
+        assert_eq!(queue.held_until(START), None);
+    }
+}

@@ -242,17 +242,6 @@ both_engines! {
         assert_eq!(error.message(), "Setting rate limit on workflow task queues is not allowed.");
     }
 
-    async fn a_poll_that_waited_long_was_one_too_many(bed: &Bed) {
-        let poll = bed.task();
-        let start = async {
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
-            bed.start("w").await
-        };
-        let (task, _) = tokio::join!(poll, start);
-        let decision = task.poller_scaling_decision.expect("a suggestion");
-        assert_eq!(decision.poll_request_delta_suggestion, -1);
-    }
-
     async fn an_old_backlog_wants_more_polls(bed: &Bed) {
         let workflows = 20;
         for n in 0..workflows {
