@@ -4,7 +4,14 @@ use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
 use prost::Message;
-use temporalio_protos::{google::rpc, temporal::api::errordetails::v1 as details};
+use temporalio_protos::{
+    google::rpc,
+    temporal::api::{
+        enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope},
+        errordetails::v1::{self as details, multi_operation_execution_failure::OperationStatus},
+        failure::v1::MultiOperationExecutionAborted,
+    },
+};
 use tonic::{Code, Status};
 
 include!(concat!(env!("OUT_DIR"), "/services.rs"));
@@ -16,6 +23,8 @@ pub(crate) struct Call {
     pub timeout: Option<Duration>,
     /// The caller lives in this process, and so ends when the engine ends.
     pub in_process: bool,
+    /// The caller shows people what it gets, and is no worker.
+    pub is_for_people: bool,
 }
 
 fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, Status> {
@@ -84,6 +93,23 @@ pub enum RpcError {
     /// A limit is reached; try again later.
     #[error("{0}")]
     ResourceExhausted(String),
+    /// The operation is not allowed.
+    #[error("{0}")]
+    PermissionDenied(String),
+    /// Too much of its kind is under way at the same time.
+    #[error("{0}")]
+    ConcurrentLimit(String),
+    /// The operation was given up in favour of a newer state; the client may try it again.
+    #[error("{0}")]
+    Aborted(String),
+    /// An operation of several was not done because another one could not be.
+    #[error("Operation was aborted.")]
+    OperationAborted,
+    /// Operations that were to be done together were not.
+    ///
+    /// What became of each, in their order; none: it was done.
+    #[error("Update-with-Start could not be executed.")]
+    MultiOperation(Vec<Option<RpcError>>),
     /// The feature is not in this engine.
     #[error("{0}")]
     Unimplemented(String),
@@ -184,6 +210,29 @@ impl From<RpcError> for Status {
                 "ResourceExhaustedFailure",
                 &details::ResourceExhaustedFailure::default(),
             ),
+            RpcError::ConcurrentLimit(_) => detailed(
+                Code::ResourceExhausted,
+                message,
+                "ResourceExhaustedFailure",
+                &details::ResourceExhaustedFailure {
+                    cause: ResourceExhaustedCause::ConcurrentLimit as i32,
+                    scope: ResourceExhaustedScope::Namespace as i32,
+                },
+            ),
+            RpcError::PermissionDenied(_) => detailed(
+                Code::PermissionDenied,
+                message,
+                "PermissionDeniedFailure",
+                &details::PermissionDeniedFailure::default(),
+            ),
+            RpcError::Aborted(_) => Status::aborted(message),
+            RpcError::OperationAborted => with_detail(
+                Code::Aborted,
+                message,
+                "failure.v1.MultiOperationExecutionAborted",
+                &MultiOperationExecutionAborted {},
+            ),
+            RpcError::MultiOperation(errors) => multi_operation(message, errors),
             RpcError::Unimplemented(_) => Status::unimplemented(message),
             RpcError::Unavailable(_) => Status::unavailable(message),
             RpcError::Internal(_) => Status::internal(message),
@@ -193,13 +242,41 @@ impl From<RpcError> for Status {
 
 /// A status whose `grpc-status-details-bin` carries `detail`.
 fn detailed(code: Code, message: String, name: &str, detail: &impl Message) -> Status {
+    with_detail(code, message, &format!("errordetails.v1.{name}"), detail)
+}
+
+/// The same for a detail of any package of the API.
+fn with_detail(code: Code, message: String, name: &str, detail: &impl Message) -> Status {
     let status = rpc::Status {
         code: code as i32,
         message: message.clone(),
         details: vec![prost_types::Any {
-            type_url: format!("type.googleapis.com/temporal.api.errordetails.v1.{name}"),
+            type_url: format!("type.googleapis.com/temporal.api.{name}"),
             value: detail.encode_to_vec(),
         }],
     };
     Status::with_details(code, message, status.encode_to_vec().into())
+}
+
+/// The status of several operations: the code is that of the first that failed by itself.
+fn multi_operation(message: String, errors: Vec<Option<RpcError>>) -> Status {
+    let is_cause = |error: &&RpcError| **error != RpcError::OperationAborted;
+    let cause = errors.iter().flatten().find(is_cause).cloned();
+    let code = cause.map_or(Code::Aborted, |error| Status::from(error).code());
+    let statuses = errors.into_iter().map(|error| match error {
+        None => OperationStatus::default(),
+        Some(error) => {
+            let status = Status::from(error);
+            let details = rpc::Status::decode(status.details()).map(|status| status.details);
+            OperationStatus {
+                code: status.code() as i32,
+                message: status.message().to_owned(),
+                details: details.unwrap_or_default(),
+            }
+        }
+    });
+    let failure = details::MultiOperationExecutionFailure {
+        statuses: statuses.collect(),
+    };
+    detailed(code, message, "MultiOperationExecutionFailure", &failure)
 }

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use crate::{core::RunKey, rpc::RpcError};
+use crate::{clock::Nanos, core::RunKey, rpc::RpcError};
 
 /// Names the workflow task or activity attempt that a worker has.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -20,6 +20,9 @@ pub(crate) struct TaskToken {
     /// Of a query that went by itself.
     #[prost(uint64, tag = "5")]
     pub(crate) query: u64,
+    /// When a speculative workflow task was started: one that was discarded leaves its ids to the next.
+    #[prost(int64, tag = "50")]
+    pub(crate) speculative_at: Nanos,
 }
 
 /// What a watcher of a standalone activity has seen of it.

@@ -40,6 +40,7 @@ impl Run {
         state.transition_count += 1;
         self.started_task = None;
         self.sticky = None;
+        self.abort_updates();
     }
 
     /// The run's or the whole chain's time is over.

@@ -7,6 +7,7 @@ use temporalio_protos::temporal::api::{
     enums::v1::{VersioningBehavior, WorkerVersioningMode, WorkflowTaskFailedCause},
     failure::v1::{Failure, ServerFailureInfo, failure::FailureInfo},
     history::v1::{WorkflowTaskCompletedEventAttributes, history_event::Attributes},
+    protocol::v1::Message,
     sdk::v1::WorkflowTaskCompletedMetadata,
 };
 
@@ -14,8 +15,13 @@ use super::{
     commands::{self, Applied, CommandError, Surroundings},
     run::{Run, Sticky},
     state::StartedTask,
+    update::{Mark, is_rejection},
 };
 use crate::{clock::Nanos, rpc::RpcError};
+
+/// Events that a speculative task may bring along and still be discarded, as the real server's default:
+/// they go to the worker again with the next one.
+const DISCARDED_EVENTS: i64 = 10;
 
 /// What a worker says when it completes a workflow task.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +33,12 @@ pub struct Completion {
     pub sticky: Option<Sticky>,
     /// The worker wants another task although nothing new happened (it runs a long local activity).
     pub force_new_task: bool,
+    /// The worker takes the next task along with the answer.
+    pub wants_next_task: bool,
+    /// Its answers to updates.
+    pub messages: Vec<Message>,
+    /// The worker can take back a speculative task that brought events with it.
+    pub can_discard_events: bool,
     pub sdk_metadata: Option<WorkflowTaskCompletedMetadata>,
     pub metering_metadata: Option<MeteringMetadata>,
     pub version: WorkerVersion,
@@ -47,6 +59,9 @@ pub struct WorkerVersion {
 pub enum Outcome {
     /// The commands are applied. The worker may have these activities, by scheduled event id, at once.
     Applied { eager_activities: Vec<i64> },
+    /// The task was speculative and has changed nothing: it never was. The worker goes back to the
+    /// event of this id.
+    Discarded { reset_history_event_id: i64 },
     /// The commands are refused: the task has failed in the history, and this is the worker's answer.
     Refused(RpcError),
 }
@@ -57,6 +72,7 @@ struct Snapshot {
     history_len: usize,
     started_task: Option<StartedTask>,
     sticky: Option<Sticky>,
+    updates: Option<Mark>,
     tasks: usize,
     messages: usize,
 }
@@ -69,7 +85,7 @@ impl Run {
     pub fn complete_workflow_task(
         &mut self,
         now: Nanos,
-        completion: Completion,
+        mut completion: Completion,
         surroundings: &Surroundings<'_>,
     ) -> Result<Outcome, RpcError> {
         let snapshot = self.snapshot();
@@ -80,46 +96,42 @@ impl Run {
             ..
         } = &completion;
         let (started_event_id, attempt, identity) = (*started_event_id, *attempt, identity.clone());
-        let started = self.end_workflow_task(now, started_event_id, attempt, &identity)?;
-        let version = completion.version;
-        let deployment = version.deployment.unwrap_or_default();
-        let is_versioned = deployment.worker_versioning_mode() == WorkerVersioningMode::Versioned;
-        #[allow(deprecated, reason = "older SDKs name their version by the deprecated fields")]
-        let completed_event_id = self.append(
-            now,
-            Attributes::WorkflowTaskCompletedEventAttributes(WorkflowTaskCompletedEventAttributes {
-                scheduled_event_id: started.scheduled_event_id,
-                started_event_id: started.started_event_id,
-                identity: completion.identity,
-                sdk_metadata: completion.sdk_metadata,
-                metering_metadata: completion.metering_metadata,
-                binary_checksum: version.binary_checksum,
-                worker_version: version.stamp,
-                versioning_behavior: version.behavior as i32,
-                worker_deployment_name: deployment.deployment_name.clone(),
-                deployment_version: is_versioned.then_some(WorkerDeploymentVersion {
-                    build_id: deployment.build_id,
-                    deployment_name: deployment.deployment_name,
-                }),
-                ..Default::default()
-            }),
-        );
-        self.state.last_started_event_id = started.started_event_id;
+        let is_discarded = self.is_discarded_by(&completion);
+        let (started, completed_event_id) = if is_discarded {
+            (self.discard_workflow_task(started_event_id, attempt)?, 0)
+        } else {
+            let started = self.end_workflow_task(now, started_event_id, attempt, &identity)?;
+            let completed_event_id = self.append_task_completed(now, &started, &mut completion);
+            (started, completed_event_id)
+        };
         self.sticky = completion.sticky;
-        self.state.transition_count += 1;
 
-        match commands::apply(self, now, completed_event_id, completion.commands, surroundings) {
+        match commands::apply(
+            self,
+            now,
+            completed_event_id,
+            completion.commands,
+            completion.messages,
+            surroundings,
+        ) {
             Ok(Applied { eager_activities }) => {
-                if self.is_running() && (self.flush_buffered() || completion.force_new_task) {
-                    self.schedule_workflow_task(now);
+                if self.is_running() {
+                    self.go_on_after_task(now, completion.force_new_task, completion.wants_next_task);
                 }
-                Ok(Outcome::Applied { eager_activities })
+                Ok(if is_discarded {
+                    Outcome::Discarded {
+                        reset_history_event_id: self.state.last_started_event_id,
+                    }
+                } else {
+                    Outcome::Applied { eager_activities }
+                })
             }
             Err(CommandError { cause, message }) => {
                 self.restore(snapshot);
                 if self.started_task.is_none() {
                     self.start_workflow_task(started.at, &identity, started.request_id)?;
                 }
+                self.fail_sent_updates();
                 let message = match cause {
                     WorkflowTaskFailedCause::UnhandledCommand => "UnhandledCommand".to_owned(),
                     cause => format!("{}: {message}", cause_name(cause)),
@@ -135,12 +147,81 @@ impl Run {
         }
     }
 
+    /// Whether this completion leaves no trace of the task: a speculative one that brought the worker
+    /// nothing but updates, which it all rejected or did not answer.
+    fn is_discarded_by(&self, completion: &Completion) -> bool {
+        let is_speculative = self
+            .state
+            .workflow_task
+            .as_ref()
+            .is_some_and(|task| task.speculative);
+        if !is_speculative || !completion.commands.is_empty() || completion.force_new_task {
+            return false;
+        }
+        // The last task's start and completion are what the worker knows already.
+        let new_events = self.state.next_event_id - (self.state.last_started_event_id + 2);
+        let most = if completion.can_discard_events {
+            DISCARDED_EVENTS
+        } else {
+            0
+        };
+        new_events <= most && completion.messages.iter().all(is_rejection)
+    }
+
+    fn append_task_completed(
+        &mut self,
+        now: Nanos,
+        started: &StartedTask,
+        completion: &mut Completion,
+    ) -> i64 {
+        let version = std::mem::take(&mut completion.version);
+        let deployment = version.deployment.unwrap_or_default();
+        let is_versioned = deployment.worker_versioning_mode() == WorkerVersioningMode::Versioned;
+        #[allow(deprecated, reason = "older SDKs name their version by the deprecated fields")]
+        let completed_event_id = self.append(
+            now,
+            Attributes::WorkflowTaskCompletedEventAttributes(WorkflowTaskCompletedEventAttributes {
+                scheduled_event_id: started.scheduled_event_id,
+                started_event_id: started.started_event_id,
+                identity: std::mem::take(&mut completion.identity),
+                sdk_metadata: completion.sdk_metadata.take(),
+                metering_metadata: completion.metering_metadata.take(),
+                binary_checksum: version.binary_checksum,
+                worker_version: version.stamp,
+                versioning_behavior: version.behavior as i32,
+                worker_deployment_name: deployment.deployment_name.clone(),
+                deployment_version: is_versioned.then_some(WorkerDeploymentVersion {
+                    build_id: deployment.build_id,
+                    deployment_name: deployment.deployment_name,
+                }),
+                ..Default::default()
+            }),
+        );
+        self.state.last_started_event_id = started.started_event_id;
+        self.state.transition_count += 1;
+        completed_event_id
+    }
+
+    /// Schedules the next workflow task if one is due already.
+    fn go_on_after_task(&mut self, now: Nanos, force: bool, wants_next_task: bool) {
+        if !force {
+            self.reject_unanswered_updates();
+        }
+        let has_news = self.flush_buffered();
+        if has_news || force || (self.has_admitted_updates() && !wants_next_task) {
+            self.schedule_workflow_task(now);
+        } else if self.has_admitted_updates() {
+            self.schedule_speculative_task(now);
+        }
+    }
+
     fn snapshot(&self) -> Snapshot {
         Snapshot {
             state: self.state.clone(),
             history_len: self.history.len(),
             started_task: self.started_task.clone(),
             sticky: self.sticky.clone(),
+            updates: self.updates.as_ref().map(|updates| updates.mark()),
             tasks: self.effects.tasks.len(),
             messages: self.effects.messages.len(),
         }
@@ -151,8 +232,13 @@ impl Run {
         self.history.truncate(snapshot.history_len);
         self.started_task = snapshot.started_task;
         self.sticky = snapshot.sticky;
+        match (&mut self.updates, snapshot.updates) {
+            (Some(updates), Some(mark)) => updates.roll_back(mark),
+            (updates, _) => *updates = None,
+        }
         self.effects.tasks.truncate(snapshot.tasks);
         self.effects.messages.truncate(snapshot.messages);
+        self.effects.update_ends.clear();
         self.effects.successor = None;
     }
 }

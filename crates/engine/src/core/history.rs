@@ -39,6 +39,7 @@ impl Run {
 
     /// Appends an event from outside, or buffers it while a worker has the workflow task.
     pub(super) fn append_external(&mut self, now: Nanos, attributes: Attributes) {
+        self.keep_speculative_task();
         let event = event(now, attributes);
         if self.started_task.is_some() {
             self.state.buffered.push(event);
@@ -225,6 +226,9 @@ fn event_type(attributes: &Attributes) -> EventType {
         A::ExternalWorkflowExecutionCancelRequestedEventAttributes(_) => {
             EventType::ExternalWorkflowExecutionCancelRequested
         }
+        A::WorkflowExecutionUpdateAdmittedEventAttributes(_) => EventType::WorkflowExecutionUpdateAdmitted,
+        A::WorkflowExecutionUpdateAcceptedEventAttributes(_) => EventType::WorkflowExecutionUpdateAccepted,
+        A::WorkflowExecutionUpdateCompletedEventAttributes(_) => EventType::WorkflowExecutionUpdateCompleted,
         _ => EventType::Unspecified,
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `start` | a run begins |
 //! | `workflow_task` | scheduled, started, failed, timed out |
+//! | `update` | updates: admitted, accepted, completed, rejected |
 //! | `completion` | a worker completes a workflow task: its `commands`, one file each |
 //! | `activity` | started, heartbeat, completed, failed, canceled, timed out, tried again |
 //! | `activity_control` | an activity paused, unpaused, reset, or given other options by a person; `activity_options` |
@@ -34,6 +35,7 @@ mod run;
 mod standalone;
 mod start;
 mod state;
+mod update;
 mod wake;
 mod workflow_task;
 
@@ -56,4 +58,5 @@ pub use state::{
     Activity, ActivityPause, Child, Parent, RunState, StandaloneActivity, StartedActivity, StartedTask,
     Timer, WorkflowTask,
 };
+pub use update::{UpdateEnd, UpdateStage, UpdateStatus, Updates};
 pub(crate) use workflow_task::normal_queue;

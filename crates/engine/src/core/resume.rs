@@ -7,7 +7,7 @@ impl Run {
     /// Whether the run has something for a task queue, or something that a restart must put right.
     pub fn is_ready(&self) -> bool {
         let state = &self.state;
-        state.workflow_task.is_some()
+        state.workflow_task.as_ref().is_some_and(|task| !task.speculative)
             || !state.buffered.is_empty()
             || state.activities.iter().any(|activity| match &activity.started {
                 Some(worker) => worker.in_process,
@@ -18,7 +18,12 @@ impl Run {
     /// When the run wants to be woken if the engine starts again now: without a worker's deadline,
     /// because the worker's task will be offered again.
     pub fn wake_after_restart(&self) -> Option<Nanos> {
-        if self.started_task.is_none() && self.sticky.is_none() {
+        let is_speculative = self
+            .state
+            .workflow_task
+            .as_ref()
+            .is_some_and(|task| task.speculative);
+        if self.started_task.is_none() && self.sticky.is_none() && !is_speculative {
             return self.next_wake();
         }
         let state = &self.state;

@@ -9,6 +9,7 @@ use super::{
     child::ChildClosed,
     start::NewRun,
     state::{Child, RunState, StartedTask},
+    update::{UpdateEnd, Updates},
 };
 use crate::{clock::Nanos, rpc::RpcError};
 
@@ -29,6 +30,8 @@ pub struct Run {
     pub started_task: Option<StartedTask>,
     /// The worker that wants this run's next workflow tasks; forgotten with the process.
     pub sticky: Option<Sticky>,
+    /// Its updates; none as long as nobody asks for any.
+    pub updates: Option<Box<Updates>>,
     pub effects: Effects,
 }
 
@@ -48,6 +51,8 @@ pub struct Effects {
     pub successor: Option<Box<NewRun>>,
     /// Search attributes or memo have changed.
     pub attributes_changed: bool,
+    /// Updates that ended and leave no trace in the history.
+    pub update_ends: Vec<(String, UpdateEnd)>,
     /// What is to be done to other runs.
     pub messages: Vec<Message>,
 }
@@ -99,8 +104,19 @@ impl Run {
             stored,
             started_task: None,
             sticky: None,
+            updates: None,
             effects: Effects::default(),
         }
+    }
+
+    /// Whether something of the run is in memory alone and needed: a worker's task, or updates that
+    /// wait for one.
+    pub fn is_held_in_memory(&self) -> bool {
+        self.started_task.is_some()
+            || self
+                .updates
+                .as_ref()
+                .is_some_and(|updates| updates.has_admitted())
     }
 
     /// Whether the run is still open.

@@ -8,6 +8,7 @@ use temporalio_protos::temporal::api::{
     failure::v1::Failure,
     history::v1::{WorkflowExecutionStartedEventAttributes, history_event::Attributes},
     sdk::v1::UserMetadata,
+    update::v1::Request,
 };
 
 use super::{
@@ -54,6 +55,8 @@ pub struct NewRun {
     pub first_signal: Option<Signal>,
     /// The first workflow task goes to whoever starts the run.
     pub eager: bool,
+    /// An update, by its id, that goes along with the first workflow task.
+    pub first_update: Option<(String, Request)>,
     /// The execution whose child this is.
     pub parent: Option<Box<ParentOf>>,
 }
@@ -200,6 +203,11 @@ impl Run {
         );
         if let Some(signal) = new.first_signal {
             run.record_signal(now, signal);
+        }
+        if let Some((id, request)) = new.first_update {
+            // A fresh run has room for it.
+            let admitted = run.updates().admit(&id, request);
+            debug_assert!(admitted.is_ok(), "{admitted:?}");
         }
         run.schedule_workflow_task(now);
         run

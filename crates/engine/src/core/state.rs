@@ -113,7 +113,8 @@ pub struct RunState {
 /// The pending workflow task. Its start is kept in memory alone until it completes, see [`StartedTask`].
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkflowTask {
-    /// Id of its `WorkflowTaskScheduled` event; 0: transient, the event is written only if it completes.
+    /// Id of its `WorkflowTaskScheduled` event; 0: transient or speculative, the event is written only
+    /// if it completes.
     #[prost(int64, tag = "1")]
     pub scheduled_event_id: i64,
     #[prost(int32, tag = "2")]
@@ -122,9 +123,12 @@ pub struct WorkflowTask {
     pub scheduled_at: Nanos,
     #[prost(int64, tag = "4")]
     pub original_scheduled_at: Nanos,
-    /// For a transient task: the next event id when it was scheduled. Events since make it a normal one.
+    /// For a transient or speculative task: the next event id when it was scheduled. Events since make it a normal one.
     #[prost(int64, tag = "5")]
     pub scheduled_before: i64,
+    /// It is there for updates alone and in memory alone: not written unless it changes something.
+    #[prost(bool, tag = "50")]
+    pub speculative: bool,
 }
 
 /// A workflow task in a worker's hands.
@@ -134,7 +138,7 @@ pub struct WorkflowTask {
 /// unless anything happened to the run meanwhile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StartedTask {
-    /// Id of the scheduled event, also where it is only made up (transient).
+    /// Id of the scheduled event, also where it is only made up (transient, speculative).
     pub scheduled_event_id: i64,
     /// Id that the started event has or will have.
     pub started_event_id: i64,

@@ -27,7 +27,7 @@ impl Run {
             if self.started_task.is_some() {
                 self.time_out_workflow_task(now);
             } else {
-                self.time_out_sticky_task(now);
+                self.time_out_waiting_task(now);
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! At most one is pending in a run. A task that failed is tried again at once; from the second
 //! attempt on it is *transient*: its events are made up for the worker and written only when it
-//! completes, so that a workflow whose code is broken does not fill its history.
+//! completes, so that a workflow whose code is broken does not fill its history. A task for nothing but
+//! updates is *speculative*: made up in the same way, and forgotten if the worker rejects them all.
 
 use temporalio_protos::temporal::api::{
     enums::v1::{TaskQueueKind, TimeoutType, WorkflowTaskFailedCause},
@@ -20,7 +21,7 @@ use super::{
     state::{StartedTask, WorkflowTask},
 };
 use crate::{
-    clock::{Nanos, duration},
+    clock::{Nanos, SECOND, duration},
     rpc::RpcError,
 };
 
@@ -28,6 +29,8 @@ use crate::{
 const SUGGEST_CONTINUE_AS_NEW_EVENTS: i64 = 4_096;
 /// History bytes from which on a worker is told to continue as new.
 const SUGGEST_CONTINUE_AS_NEW_BYTES: i64 = 4 * 1024 * 1024;
+/// How long a speculative task waits for a worker before a written one takes its place.
+const SPECULATIVE_TIMEOUT: Nanos = 5 * SECOND;
 /// From this attempt on, a failing task's time-out doubles.
 const LONGER_TIMEOUT_FROM_ATTEMPT: i32 = 4;
 
@@ -36,6 +39,37 @@ impl Run {
     pub(super) fn schedule_workflow_task(&mut self, now: Nanos) {
         if self.is_running() && self.state.workflow_task.is_none() && self.state.first_task_at == 0 {
             self.schedule_attempt(now, 1, now);
+        }
+    }
+
+    /// Schedules a task that brings a worker updates, unless one is pending.
+    pub(super) fn schedule_speculative_task(&mut self, now: Nanos) {
+        if !self.is_running() || self.state.workflow_task.is_some() {
+            return;
+        }
+        self.state.workflow_task = Some(WorkflowTask {
+            attempt: 1,
+            scheduled_at: now,
+            original_scheduled_at: now,
+            scheduled_before: self.state.next_event_id,
+            speculative: true,
+            ..Default::default()
+        });
+        self.offer_workflow_task();
+    }
+
+    /// Makes a normal task of a pending speculative one, because events come in which it is there for
+    /// as well. Its scheduled event gets the id that a worker may have been told already.
+    pub(super) fn keep_speculative_task(&mut self) {
+        let Some(task) = self.state.workflow_task.as_mut().filter(|task| task.speculative) else {
+            return;
+        };
+        task.speculative = false;
+        let (attempt, scheduled_at) = (task.attempt, task.scheduled_at);
+        let attributes = self.task_scheduled(attempt);
+        let scheduled_event_id = self.append(scheduled_at, attributes);
+        if let Some(task) = &mut self.state.workflow_task {
+            task.scheduled_event_id = scheduled_event_id;
         }
     }
 
@@ -53,6 +87,7 @@ impl Run {
             scheduled_at: now,
             original_scheduled_at,
             scheduled_before,
+            speculative: false,
         });
         self.offer_workflow_task();
     }
@@ -107,6 +142,7 @@ impl Run {
         if task.scheduled_event_id == 0 && task.scheduled_before != self.state.next_event_id {
             // Events came since the failed attempt: this is a new, normal task now.
             task.attempt = 1;
+            task.speculative = false;
             let attributes = self.task_scheduled(1);
             task.scheduled_event_id = self.append(task.scheduled_at, attributes);
         }
@@ -186,7 +222,8 @@ impl Run {
     ) -> Result<StartedTask, RpcError> {
         let stale = || RpcError::NotFound("Workflow task not found.".into());
         self.check_running()?;
-        if self.started_task.is_none() && self.state.workflow_task.is_some() {
+        let is_written = |task: &WorkflowTask| !task.speculative;
+        if self.started_task.is_none() && self.state.workflow_task.as_ref().is_some_and(is_written) {
             // The start was forgotten with the last process; it is still the same task if its ids fit.
             let started = self.start_workflow_task(now, identity, String::new())?;
             if started.started_event_id != started_event_id || started.attempt != attempt {
@@ -204,6 +241,23 @@ impl Run {
             self.append(pending.scheduled_at, attributes);
         }
         self.append(started.at, task_started(&started));
+        Ok(started)
+    }
+
+    /// Forgets the started speculative task.
+    ///
+    /// # Errors
+    /// When it is not the one in a worker's hands.
+    pub(super) fn discard_workflow_task(
+        &mut self,
+        started_event_id: i64,
+        attempt: i32,
+    ) -> Result<StartedTask, RpcError> {
+        let task = self
+            .started_task
+            .take_if(|task| task.started_event_id == started_event_id && task.attempt == attempt);
+        let started = task.ok_or_else(|| RpcError::NotFound("Workflow task not found.".into()))?;
+        self.state.workflow_task = None;
         Ok(started)
     }
 
@@ -269,8 +323,10 @@ impl Run {
         self.reschedule_failed(now, started.attempt, original);
     }
 
-    /// The sticky worker did not come for the task in time: the normal queue's workers get it.
-    pub(super) fn time_out_sticky_task(&mut self, now: Nanos) {
+    /// No worker came in time for a sticky or speculative task: the normal queue's workers get it.
+    pub(super) fn time_out_waiting_task(&mut self, now: Nanos) {
+        // Written with the queue that it waited on.
+        self.keep_speculative_task();
         self.sticky = None;
         let Some(task) = self.state.workflow_task.take() else {
             return;
@@ -285,7 +341,7 @@ impl Run {
 
     /// Ends a started task because the run is being closed from outside. A transient one leaves no trace.
     pub(super) fn force_fail_workflow_task(&mut self, now: Nanos) {
-        let is_transient = |task: &WorkflowTask| task.scheduled_event_id == 0;
+        let is_transient = |task: &WorkflowTask| task.scheduled_event_id == 0 && !task.speculative;
         if self.state.workflow_task.as_ref().is_some_and(is_transient) {
             self.started_task = None;
         }
@@ -340,8 +396,12 @@ impl Run {
             return Some(started.deadline);
         }
         let task = self.state.workflow_task.as_ref()?;
-        let sticky = self.sticky.as_ref()?;
-        Some(task.scheduled_at.saturating_add(sticky.schedule_to_start))
+        let wait = match &self.sticky {
+            Some(sticky) => sticky.schedule_to_start,
+            None if task.speculative => SPECULATIVE_TIMEOUT,
+            None => return None,
+        };
+        Some(task.scheduled_at.saturating_add(wait))
     }
 
     fn task_timeout(&self, attempt: i32) -> Nanos {

@@ -106,6 +106,7 @@ impl Host {
         self.wakes.clear();
         self.queues.clear();
         self.queries.clear();
+        self.update_waiters.clear();
         self.watchers.clear();
         if let Err(error) = self.recover() {
             tracing::error!(
@@ -122,7 +123,13 @@ fn write(store: &mut Store, slot: &mut Slot, namespaces: &Namespaces) -> Result<
     let run = &mut slot.run;
     store.append_history(run.key, &run.history[run.stored..])?;
     run.stored = run.history.len();
-    store.put_state(run.key, &run.state)?;
+    // A speculative task is in memory alone: after a crash its updates are sent again, and bring a new one.
+    let speculative = run.state.workflow_task.take_if(|task| task.speculative);
+    let put = store.put_state(run.key, &run.state);
+    if speculative.is_some() {
+        run.state.workflow_task = speculative;
+    }
+    put?;
 
     let is_open = run.is_running();
     let open_row = is_open.then(|| OpenRun {

@@ -57,9 +57,9 @@ impl Slot {
         }
     }
 
-    /// Whether it can be dropped from memory: all of it is on disk, and no worker has its task.
+    /// Whether it can be dropped from memory: all of it that is needed is on disk.
     fn is_evictable(&self) -> bool {
-        !self.is_touched && !self.is_dirty && self.run.started_task.is_none()
+        !self.is_touched && !self.is_dirty && !self.run.is_held_in_memory()
     }
 }
 

@@ -76,15 +76,14 @@ pub(crate) fn workflow_task(run: &Run, partial: bool, backlog: usize) -> PollWor
         1
     };
     let (events, next_page_token) = history_page(run, from, started.started_event_id, PAGE_EVENTS);
-    let scheduled_at = run
-        .state
-        .workflow_task
-        .as_ref()
-        .map_or(started.at, |task| task.scheduled_at);
+    let pending = run.state.workflow_task.as_ref();
+    let scheduled_at = pending.map_or(started.at, |task| task.scheduled_at);
+    let is_speculative = pending.is_some_and(|task| task.speculative);
     let token = TaskToken {
         run: run.key,
         attempt: started.attempt,
         started_event_id: started.started_event_id,
+        speculative_at: if is_speculative { started.at } else { 0 },
         ..Default::default()
     };
     PollWorkflowTaskQueueResponse {

@@ -277,6 +277,28 @@ impl Host {
         scheduled_at: Option<i64>,
         identity: &str,
     ) -> Result<Option<(PollWorkflowTaskQueueResponse, Origin)>, RpcError> {
+        self.start_task(id, key, scheduled_at, identity, true)
+    }
+
+    /// Starts the task that follows a heartbeat, for the worker that sent it: that worker is still at
+    /// the updates that it has.
+    pub(crate) fn start_task_after_heartbeat(
+        &mut self,
+        id: &QueueId,
+        key: RunKey,
+        identity: &str,
+    ) -> Result<Option<(PollWorkflowTaskQueueResponse, Origin)>, RpcError> {
+        self.start_task(id, key, None, identity, false)
+    }
+
+    fn start_task(
+        &mut self,
+        id: &QueueId,
+        key: RunKey,
+        scheduled_at: Option<i64>,
+        identity: &str,
+        sends_updates_again: bool,
+    ) -> Result<Option<(PollWorkflowTaskQueueResponse, Origin)>, RpcError> {
         let backlog = self.queues.queue(id).backlog();
         let now = self.now();
         let slot = match self.slot(key) {
@@ -308,7 +330,9 @@ impl Host {
         if run.history.len() != events_before {
             slot.is_dirty = true;
         }
-        let mut task = delivery::workflow_task(&slot.run, partial, backlog);
+        let messages = run.outgoing_messages(sends_updates_again);
+        let mut task = delivery::workflow_task(run, partial, backlog);
+        task.messages = messages;
         task.queries = self.queries.attach(key);
         self.touch(key);
         Ok(Some((task, origin)))

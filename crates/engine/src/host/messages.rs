@@ -43,9 +43,13 @@ impl Host {
             namespace_id: &names.id,
             check_attributes: &check,
         };
-        self.change_quietly(key, |run, now| {
+        let outcome = self.change_unwritten(key, |run, now| {
             run.complete_workflow_task(now, completion, &surroundings)
-        })
+        })?;
+        if !matches!(outcome, Outcome::Discarded { .. }) {
+            self.mark_dirty(key);
+        }
+        Ok(outcome)
     }
 
     /// Delivers all messages, also those that are sent meanwhile.

@@ -14,6 +14,7 @@
 //! | `delivery` | tasks as workers get them |
 //! | `queries` | queries on their way |
 //! | `workers` | the workers that report themselves |
+//! | `updates` | whoever waits for an update |
 //! | `start` | starts, by the rules of workflow ids |
 //! | `namespaces` | namespaces and their search attributes |
 //! | `recover` | from the file to memory, when the engine opens |
@@ -33,6 +34,7 @@ mod rates;
 mod recover;
 pub(crate) mod start;
 mod thread;
+pub(crate) mod updates;
 mod workers;
 
 use std::{
@@ -47,6 +49,7 @@ use self::{
     cache::{Cache, Slot},
     matching::TaskQueues,
     queries::Queries,
+    updates::Waiters,
     workers::Workers,
 };
 pub(crate) use self::{
@@ -75,6 +78,7 @@ pub(crate) struct Host {
     pub(crate) queues: TaskQueues,
     pub(crate) queries: Queries,
     pub(crate) workers: Workers,
+    pub(crate) update_waiters: Waiters,
     /// Who waits for news of a run.
     watchers: HashMap<RunKey, Vec<oneshot::Sender<()>>>,
     next_key: RunKey,
@@ -127,12 +131,29 @@ impl Host {
         key: RunKey,
         transition: impl FnOnce(&mut Run, Nanos) -> Result<R, RpcError>,
     ) -> Result<R, RpcError> {
+        let result = self.change_unwritten(key, transition)?;
+        self.mark_dirty(key);
+        Ok(result)
+    }
+
+    /// Applies a transition that may change nothing but what is in memory alone; if it did change more,
+    /// the caller calls `mark_dirty`. Then it calls `settle`.
+    pub(crate) fn change_unwritten<R>(
+        &mut self,
+        key: RunKey,
+        transition: impl FnOnce(&mut Run, Nanos) -> Result<R, RpcError>,
+    ) -> Result<R, RpcError> {
         let now = self.now();
-        let slot = self.slot(key)?;
-        let result = transition(&mut slot.run, now)?;
-        slot.is_dirty = true;
+        let result = transition(&mut self.slot(key)?.run, now)?;
         self.touch(key);
         Ok(result)
+    }
+
+    /// Notes that a run's state differs from the one on disk.
+    pub(crate) fn mark_dirty(&mut self, key: RunKey) {
+        if let Some(slot) = self.cache.get_mut(key) {
+            slot.is_dirty = true;
+        }
     }
 
     /// Begins a run and makes it findable.
@@ -159,6 +180,10 @@ impl Host {
         let tasks = std::mem::take(&mut slot.run.effects.tasks);
         let messages = slot.run.effects.messages.drain(..);
         self.messages.extend(messages.map(|message| (key, message)));
+        let update_ends = std::mem::take(&mut slot.run.effects.update_ends);
+        if self.update_waiters.are_there_for(key) {
+            self.tell_update_waiters(key, update_ends)?;
+        }
         if let Some(successor) = successor {
             self.create(*successor)?;
         }

@@ -10,6 +10,7 @@ use super::{
     cache::Cache,
     matching::{QueueId, QueueKind, TaskQueues},
     queries::Queries,
+    updates::Waiters,
     workers::Workers,
 };
 use crate::{
@@ -32,6 +33,7 @@ impl Host {
             queues: TaskQueues::default(),
             queries: Queries::default(),
             workers: Workers::default(),
+            update_waiters: Waiters::default(),
             watchers: HashMap::new(),
             next_key: 1,
             messages: VecDeque::new(),

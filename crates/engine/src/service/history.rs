@@ -33,6 +33,8 @@ struct Reading {
     close_event_only: bool,
     wait: bool,
     limit: usize,
+    /// The reader may be a worker that has to replay: it gets the task's events that are not written too.
+    has_unwritten: bool,
 }
 
 /// What there is for a reader now.
@@ -49,7 +51,7 @@ impl Service {
         call: Call,
     ) -> Result<GetWorkflowExecutionHistoryResponse, RpcError> {
         let deadline = Instant::now() + poll_time(&call, LONGEST_WAIT);
-        let mut reading = self.start_reading(request).await?;
+        let mut reading = self.start_reading(request, call.is_for_people).await?;
         loop {
             let wanted = reading.clone();
             let news = match self.host.call(move |host| look(host, &wanted)).await? {
@@ -73,7 +75,11 @@ impl Service {
         }
     }
 
-    async fn start_reading(&self, request: GetWorkflowExecutionHistoryRequest) -> Result<Reading, RpcError> {
+    async fn start_reading(
+        &self,
+        request: GetWorkflowExecutionHistoryRequest,
+        is_for_people: bool,
+    ) -> Result<Reading, RpcError> {
         let close_event_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
         let limit = match usize::try_from(request.maximum_page_size) {
             Ok(given) if given > 0 => given.min(PAGE_EVENTS),
@@ -86,6 +92,7 @@ impl Service {
             close_event_only,
             wait: close_event_only,
             limit,
+            has_unwritten: !is_for_people && !request.wait_new_event,
         };
         if !request.next_page_token.is_empty() {
             let token: HistoryToken = token::parse(&request.next_page_token, "NextPageToken")?;
@@ -128,17 +135,21 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
     }
     let until = match &run.started_task {
         _ if reading.until != 0 => reading.until,
-        // Others see the start of a task as soon as it is certain to be written.
-        Some(started)
-            if run
+        // Others see the start of a task as soon as it is certain to be written. Workers that have lost
+        // their cache read from the beginning without a token, and need it in any case.
+        Some(started) => {
+            let is_written = run
                 .state
                 .workflow_task
                 .as_ref()
-                .is_some_and(|task| task.scheduled_event_id != 0) =>
-        {
-            started.started_event_id
+                .is_some_and(|task| task.scheduled_event_id != 0);
+            if is_written || reading.has_unwritten {
+                started.started_event_id
+            } else {
+                0
+            }
         }
-        _ => 0,
+        None => 0,
     };
     let (events, mut token) = delivery::history_page(run, reading.next_event_id, until, reading.limit);
     let is_for_worker = reading.until != 0;

@@ -11,7 +11,7 @@ use crate::rpc::RpcError;
 /// Bytes of one payload field.
 pub(super) const BLOB: usize = 2 * 1024 * 1024;
 /// Characters of an id or a name.
-const ID: usize = 1_000;
+pub(super) const ID: usize = 1_000;
 
 /// Checks an id or name that may be empty.
 pub(super) fn id(what: &str, id: &str) -> Result<(), RpcError> {

@@ -92,7 +92,7 @@ impl Service {
 }
 
 /// The run that a request means. `first_run_id`, where given, must be its chain's.
-fn find(
+pub(super) fn find(
     host: &mut Host,
     namespace: &str,
     execution: &WorkflowExecution,

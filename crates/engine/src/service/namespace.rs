@@ -90,6 +90,8 @@ fn described(namespace: &Namespace) -> DescribeNamespaceResponse {
                 standalone_activities: true,
                 standalone_activity_start_delay: true,
                 standalone_activity_operator_commands: true,
+                sync_update: true,
+                async_update: true,
                 ..Default::default()
             }),
             limits: Some(namespace_info::Limits {

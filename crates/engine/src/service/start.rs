@@ -28,49 +28,11 @@ impl Service {
         &self,
         request: StartWorkflowExecutionRequest,
     ) -> Result<StartWorkflowExecutionResponse, RpcError> {
-        let policy = IdPolicy::resolve(
-            request.workflow_id_reuse_policy(),
-            request.workflow_id_conflict_policy(),
-        )?;
-        refuse_unknown(&[
-            ("completion callbacks", !request.completion_callbacks.is_empty()),
-            ("versioning overrides", request.versioning_override.is_some()),
-            ("time skipping", request.time_skipping_config.is_some()),
-            (
-                "on-conflict options",
-                request
-                    .on_conflict_options
-                    .as_ref()
-                    .is_some_and(|options| *options != Default::default()),
-            ),
-        ])?;
-        let new = NewRun {
-            header: request.header,
-            identity: request.identity,
-            user_metadata: request.user_metadata,
-            priority: request.priority,
-            last_completion_result: request.last_completion_result,
-            continued_failure: request.continued_failure,
-            ..Fields {
-                workflow_id: request.workflow_id,
-                workflow_type: request.workflow_type,
-                task_queue: request.task_queue,
-                input: request.input,
-                memo: request.memo,
-                search_attributes: request.search_attributes,
-                execution_timeout: request.workflow_execution_timeout,
-                run_timeout: request.workflow_run_timeout,
-                task_timeout: request.workflow_task_timeout,
-                retry_policy: request.retry_policy,
-                cron_schedule: request.cron_schedule,
-                start_delay: request.workflow_start_delay,
-                request_id: request.request_id,
-            }
-            .check()?
-        };
-        let namespace = request.namespace;
+        let namespace = request.namespace.clone();
+        let asks_for_task = request.request_eager_execution;
+        let (new, policy) = read(request)?;
         // A task that is due later cannot be handed out now.
-        let eager = request.request_eager_execution && new.first_task_delay == 0;
+        let eager = asks_for_task && new.first_task_delay == 0;
         let new = NewRun { eager, ..new };
         self.host
             .call(move |host| start(host, &namespace, new, policy))
@@ -136,6 +98,54 @@ impl Service {
             .call(move |host| signal_with_start(host, &namespace, new, policy, signal))
             .await
     }
+}
+
+/// The run that a request describes, and what may be done where its id is taken.
+///
+/// # Errors
+/// When the request breaks a rule, or asks for what this engine does not have.
+pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, IdPolicy), RpcError> {
+    let policy = IdPolicy::resolve(
+        request.workflow_id_reuse_policy(),
+        request.workflow_id_conflict_policy(),
+    )?;
+    refuse_unknown(&[
+        ("completion callbacks", !request.completion_callbacks.is_empty()),
+        ("versioning overrides", request.versioning_override.is_some()),
+        ("time skipping", request.time_skipping_config.is_some()),
+        (
+            "on-conflict options",
+            request
+                .on_conflict_options
+                .as_ref()
+                .is_some_and(|options| *options != Default::default()),
+        ),
+    ])?;
+    let new = NewRun {
+        header: request.header,
+        identity: request.identity,
+        user_metadata: request.user_metadata,
+        priority: request.priority,
+        last_completion_result: request.last_completion_result,
+        continued_failure: request.continued_failure,
+        ..Fields {
+            workflow_id: request.workflow_id,
+            workflow_type: request.workflow_type,
+            task_queue: request.task_queue,
+            input: request.input,
+            memo: request.memo,
+            search_attributes: request.search_attributes,
+            execution_timeout: request.workflow_execution_timeout,
+            run_timeout: request.workflow_run_timeout,
+            task_timeout: request.workflow_task_timeout,
+            retry_policy: request.retry_policy,
+            cron_schedule: request.cron_schedule,
+            start_delay: request.workflow_start_delay,
+            request_id: request.request_id,
+        }
+        .check()?
+    };
+    Ok((new, policy))
 }
 
 fn start(

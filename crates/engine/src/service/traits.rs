@@ -122,6 +122,12 @@ impl WorkflowService for Service {
             -> RequestCancelWorkflowExecutionResponse = request_cancel;
         terminate_workflow_execution(TerminateWorkflowExecutionRequest) -> TerminateWorkflowExecutionResponse
             = terminate;
+        update_workflow_execution(UpdateWorkflowExecutionRequest) -> UpdateWorkflowExecutionResponse
+            = update_workflow(call);
+        poll_workflow_execution_update(PollWorkflowExecutionUpdateRequest) -> PollWorkflowExecutionUpdateResponse
+            = poll_update(call);
+        execute_multi_operation(ExecuteMultiOperationRequest) -> ExecuteMultiOperationResponse
+            = execute_multi_operation(call);
         query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse = query_workflow(call);
         get_workflow_execution_history(GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse
             = get_history(call);

@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 use super::Service;
 use crate::{
     clock::nanos,
-    core::{Completion, Outcome, Sticky, WorkerVersion},
+    core::{Completion, Outcome, Run, StartedTask, Sticky, WorkerVersion},
     host::{
         Host,
         matching::{QueueId, QueueKind},
@@ -50,6 +50,7 @@ impl Service {
             .call(move |host| {
                 let cause = request.cause();
                 host.change(token.run, |run, now| {
+                    check_token(run, &token)?;
                     run.fail_workflow_task(
                         now,
                         token.started_event_id,
@@ -137,6 +138,7 @@ fn complete(
         deployment: request.deployment_options,
         behavior,
     };
+    let is_heartbeat = request.force_create_new_workflow_task;
     let completion = Completion {
         started_event_id: token.started_event_id,
         attempt: token.attempt,
@@ -147,12 +149,25 @@ fn complete(
         sdk_metadata: request.sdk_metadata,
         metering_metadata: request.metering_metadata,
         version,
+        wants_next_task: request.return_new_workflow_task,
+        messages: request.messages,
+        can_discard_events: request
+            .capabilities
+            .is_some_and(|capabilities| capabilities.discard_speculative_workflow_task_with_events),
     };
     let namespace = host.run(key)?.state.namespace_key;
     // The answer may carry the next task, so the run's tasks are offered only after that.
+    check_token(host.run(key)?, token)?;
     let outcome = host.complete_workflow_task(key, completion)?;
+    let mut response = RespondWorkflowTaskCompletedResponse::default();
     let eager = match outcome {
         Outcome::Applied { eager_activities } => eager_activities,
+        Outcome::Discarded {
+            reset_history_event_id,
+        } => {
+            response.reset_history_event_id = reset_history_event_id;
+            Vec::new()
+        }
         Outcome::Refused(error) => {
             host.settle(key)?;
             host.release_queries(key)?;
@@ -160,7 +175,6 @@ fn complete(
         }
     };
 
-    let mut response = RespondWorkflowTaskCompletedResponse::default();
     for scheduled_event_id in eager {
         let activity = host.run(key)?.activity(scheduled_event_id);
         let Some(queue) = activity.map(|activity| activity.task_queue.clone()) else {
@@ -171,10 +185,20 @@ fn complete(
     }
     host.answer_queries(key, request.query_results)?;
     if request.return_new_workflow_task {
-        response.workflow_task = next_task(host, key, namespace, sticky, &identity)?;
+        response.workflow_task = next_task(host, key, namespace, sticky, &identity, is_heartbeat)?;
     }
     host.settle(key)?;
     Ok(response)
+}
+
+/// Fails for the token of a speculative task that the run does not have any more, although another one
+/// may have its ids.
+fn check_token(run: &Run, token: &TaskToken) -> Result<(), RpcError> {
+    let is_it = |started: &StartedTask| started.at == token.speculative_at;
+    if token.speculative_at == 0 || run.started_task.as_ref().is_some_and(is_it) {
+        return Ok(());
+    }
+    Err(RpcError::NotFound("Workflow task not found.".into()))
 }
 
 /// The run's next workflow task, for the worker that completed the last one.
@@ -184,6 +208,7 @@ fn next_task(
     namespace: u32,
     sticky: Option<Sticky>,
     identity: &str,
+    is_heartbeat: bool,
 ) -> Result<Option<PollWorkflowTaskQueueResponse>, RpcError> {
     let Some(sticky) = sticky else { return Ok(None) };
     let queue = QueueId {
@@ -191,7 +216,10 @@ fn next_task(
         kind: QueueKind::Workflow,
         name: sticky.task_queue,
     };
-    Ok(host
-        .start_workflow_task(&queue, key, None, identity)?
-        .map(|(task, _)| task))
+    let started = if is_heartbeat {
+        host.start_task_after_heartbeat(&queue, key, identity)?
+    } else {
+        host.start_workflow_task(&queue, key, None, identity)?
+    };
+    Ok(started.map(|(task, _)| task))
 }

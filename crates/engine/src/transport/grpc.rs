@@ -19,7 +19,7 @@ use tonic::{
     transport::{Server, server::TcpConnectInfo},
 };
 
-use super::{dispatch, timeout};
+use super::{dispatch, is_for_people, timeout};
 use crate::{Error, rpc::Call, service::Service};
 
 /// Bytes of one message: a little more than clients may send, so that they get the engine's own error.
@@ -97,6 +97,7 @@ impl<N> tower::Service<http::Request<Body>> for Endpoint<N> {
             let call = Call {
                 timeout: timeout(request.headers()),
                 in_process: false,
+                is_for_people: is_for_people(request.headers()),
             };
             if should_refuse_gzip(&request) {
                 return Ok(no_gzip().into_http());

@@ -34,6 +34,13 @@ async fn dispatch(
     }
 }
 
+/// Whether the caller is one of the tools by which people look at executions.
+fn is_for_people(headers: &http::HeaderMap) -> bool {
+    headers
+        .get("client-name")
+        .is_some_and(|name| name == "temporal-cli" || name == "temporal-ui")
+}
+
 /// The time that a `grpc-timeout` header leaves.
 ///
 /// Source: gRPC over HTTP/2, "Timeout".

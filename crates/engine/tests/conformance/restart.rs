@@ -2,10 +2,14 @@
 
 use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::{
-    enums::v1::EventType, workflowservice::v1::RespondActivityTaskCompletedRequest,
+    enums::v1::{EventType, UpdateWorkflowExecutionLifecycleStage as Stage},
+    workflowservice::v1::RespondActivityTaskCompletedRequest,
 };
 
-use crate::bed::{Bed, commands, millis, payloads, rpc, seconds};
+use crate::{
+    bed::{Bed, commands, millis, payloads, rpc, seconds},
+    update_messages::*,
+};
 
 /// The bed with its engine started again.
 pub(crate) async fn restarted(mut bed: Bed) -> Bed {
@@ -132,4 +136,90 @@ async fn a_file_has_one_engine_at_a_time() {
         ),
         "{refused:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_update_can_be_completed_afterwards() {
+    let bed = Bed::embedded().await;
+    idle(&bed, "w").await;
+    let works = async {
+        let task = bed.task().await;
+        let message = message_of(&task);
+        complete(&bed, completion(&bed, &task, vec![], vec![acceptance(&message)])).await;
+        message
+    };
+    let (updated, message) = tokio::join!(update(&bed, "w", "u", Stage::Accepted), works);
+    updated.expect("an update");
+    let bed = restarted(bed).await;
+    let works = async {
+        bed.signal("w", "go").await;
+        let task = bed.task().await;
+        complete(
+            &bed,
+            completion(&bed, &task, vec![], vec![response(&message, "afterwards")]),
+        )
+        .await;
+    };
+    let (polled, ()) = tokio::join!(poll(&bed, "w", "u", Stage::Completed), works);
+    assert_eq!(polled.expect("an outcome").outcome, success("afterwards"));
+    let bed = restarted(bed).await;
+    let again = update(&bed, "w", "u", Stage::Completed)
+        .await
+        .expect("the same update");
+    assert_eq!(again.outcome, success("afterwards"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admitted_update_comes_again_from_its_client() {
+    let bed = Bed::embedded().await;
+    idle(&bed, "w").await;
+    let mut service = bed.client.connection().workflow_service();
+    let sent = temporalio_client::tonic::Request::new(request(&bed, "w", "u", Stage::Completed));
+    let waiting = tokio::spawn(async move { service.update_workflow_execution(sent).await });
+    let task = bed.task().await;
+    let before = bed.history("w").await;
+    let message = message_of(&task);
+    let bed = restarted(bed).await;
+    let lost = waiting.await.expect("no panic").expect_err("the engine stopped");
+    assert_eq!(lost.code(), temporalio_client::tonic::Code::Unavailable);
+    assert_eq!(bed.history("w").await, before, "nothing of it is written");
+    assert!(bed.describe("w").await.pending_workflow_task.is_none());
+    poll(&bed, "w", "u", Stage::Unspecified)
+        .await
+        .expect_err("nothing is known of it");
+    let late = rpc!(
+        bed,
+        respond_workflow_task_completed,
+        completion(&bed, &task, vec![], vec![acceptance(&message)])
+    );
+    late.expect_err("the task went with the process");
+    let works = async {
+        let task = bed.task().await;
+        let message = message_of(&task);
+        let answers = vec![acceptance(&message), response(&message, "again")];
+        complete(&bed, completion(&bed, &task, vec![], answers)).await;
+    };
+    let (updated, ()) = tokio::join!(update(&bed, "w", "u", Stage::Completed), works);
+    assert_eq!(updated.expect("an outcome").outcome, success("again"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_along_with_a_written_task_is_brought_back_by_its_answer() {
+    let bed = Bed::embedded().await;
+    bed.start("w").await;
+    let mut service = bed.client.connection().workflow_service();
+    let sent = temporalio_client::tonic::Request::new(request(&bed, "w", "u", Stage::Completed));
+    let waiting = tokio::spawn(async move { service.update_workflow_execution(sent).await });
+    bed.eventually("it is admitted", || async {
+        poll(&bed, "w", "u", Stage::Unspecified).await.ok()
+    })
+    .await;
+    let task = bed.task().await;
+    let message = message_of(&task);
+    let bed = restarted(bed).await;
+    waiting.await.expect("no panic").expect_err("the engine stopped");
+    let answers = vec![acceptance(&message), response(&message, "kept")];
+    complete(&bed, completion(&bed, &task, vec![], answers)).await;
+    let polled = poll(&bed, "w", "u", Stage::Completed).await.expect("an outcome");
+    assert_eq!(polled.outcome, success("kept"));
 }

@@ -8,7 +8,7 @@ use temporalio_common::protos::temporal::api::{
 use crate::bed::{Bed, both_engines, commands, execution, queue, rpc, sticky_queue};
 
 /// A worker is seen at its own queue, where nothing is for it yet.
-async fn be_seen(bed: &Bed) {
+pub(crate) async fn be_seen(bed: &Bed) {
     let mut poll = temporalio_client::tonic::Request::new(PollWorkflowTaskQueueRequest {
         namespace: bed.namespace.clone(),
         task_queue: Some(sticky_queue("own", &bed.queue)),

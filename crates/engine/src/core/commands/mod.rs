@@ -7,12 +7,14 @@ mod close;
 mod continue_as_new;
 mod external;
 mod marker;
+mod protocol_message;
 mod timer;
 
 use temporalio_protos::temporal::api::{
     command::v1::{Command, command::Attributes},
     common::v1::SearchAttributes,
     enums::v1::{CommandType, WorkflowTaskFailedCause},
+    protocol::v1::Message,
     sdk::v1::UserMetadata,
 };
 
@@ -61,15 +63,19 @@ struct Context<'a> {
     completed_event_id: i64,
     user_metadata: Option<UserMetadata>,
     surroundings: &'a Surroundings<'a>,
+    /// Messages that no command has placed yet.
+    messages: Vec<Message>,
     applied: Applied,
 }
 
-/// Applies the commands in order. What follows a command that closed the run is not looked at.
+/// Applies the commands in order, then the messages that no command placed among them. Of the commands,
+/// what follows one that closed the run is not looked at.
 pub(super) fn apply(
     run: &mut Run,
     now: Nanos,
     completed_event_id: i64,
     commands: Vec<Command>,
+    messages: Vec<Message>,
     surroundings: &Surroundings<'_>,
 ) -> Result<Applied, CommandError> {
     let applied = Applied::default();
@@ -79,6 +85,7 @@ pub(super) fn apply(
         completed_event_id,
         user_metadata: None,
         surroundings,
+        messages,
         applied,
     };
     for command in commands {
@@ -87,6 +94,9 @@ pub(super) fn apply(
         }
         context.user_metadata = command.user_metadata.clone();
         apply_one(&mut context, command)?;
+    }
+    for message in std::mem::take(&mut context.messages) {
+        context.run.handle_message(now, message)?;
     }
     Ok(context.applied)
 }
@@ -111,6 +121,7 @@ fn apply_one(context: &mut Context<'_>, command: Command) -> Result<(), CommandE
         Some(A::FailWorkflowExecutionCommandAttributes(a)) => close::fail(context, a),
         Some(A::CancelWorkflowExecutionCommandAttributes(a)) => close::cancel(context, a),
         Some(A::ContinueAsNewWorkflowExecutionCommandAttributes(a)) => continue_as_new::apply(context, a),
+        Some(A::ProtocolMessageCommandAttributes(a)) => protocol_message::apply(context, &a),
         Some(_) => Err(not_there(command_type)),
         None => Err(CommandError {
             cause: WorkflowTaskFailedCause::Unspecified,
