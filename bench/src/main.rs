@@ -9,6 +9,7 @@ mod job;
 mod machine;
 mod process;
 mod report;
+mod restate;
 mod settings;
 mod starts;
 mod stub;
@@ -26,11 +27,18 @@ use crate::{
     target::{Kind, serve},
 };
 
+/// As in the `segno` program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let settings = Settings::parse();
     if settings.mode == Mode::Serve {
         return serve::run(&settings).await;
+    }
+    if settings.mode == Mode::ServeStub {
+        return serve::run_stub(&settings).await;
     }
     let mut terminated = signal(SignalKind::terminate())?;
     // Leaving by the end of this function ends the servers that were started.
@@ -55,7 +63,7 @@ async fn measure(settings: &Settings) -> Result<()> {
             if settings.mode.has(Mode::Starts) {
                 report.starts.push(starts::measure(kind, settings).await?);
             }
-            if settings.mode.has(Mode::Memory) && kind != Kind::Stub {
+            if settings.mode.has(Mode::Memory) && kind.has_footprint() {
                 report.footprint.push(footprint::measure(kind, settings).await?);
             }
         }

@@ -22,6 +22,9 @@ pub(crate) enum Mode {
     /// The engine alone on a port; how this program starts it in a process of its own
     #[value(hide = true)]
     Serve,
+    /// The same for the stub
+    #[value(hide = true)]
+    ServeStub,
 }
 
 impl Mode {
@@ -82,7 +85,10 @@ pub(crate) struct Settings {
     /// The real server's program; else `temporal` on PATH
     #[arg(long, env = "SEGNO_TEMPORAL_BIN")]
     pub(crate) temporal_bin: Option<PathBuf>,
-    #[arg(long, hide = true, required_if_eq("mode", "serve"))]
+    /// Restate's server; else `restate-server` on PATH
+    #[arg(long, env = "SEGNO_RESTATE_BIN")]
+    pub(crate) restate_bin: Option<PathBuf>,
+    #[arg(long, hide = true, required_if_eq_any([("mode", "serve"), ("mode", "serve-stub")]))]
     #[serde(skip)]
     pub(crate) listen: Option<SocketAddr>,
     #[arg(long, hide = true, required_if_eq("mode", "serve"))]

@@ -8,6 +8,7 @@ use crate::{
     job::OneActivity,
     process::CpuMeter,
     report::Rate,
+    restate,
     settings::Settings,
     target::{Kind, Target},
     worker::TASK_QUEUE,
@@ -15,6 +16,9 @@ use crate::{
 
 /// Takes the figure, on a server of its own.
 pub(crate) async fn measure(kind: Kind, settings: &Settings) -> Result<Rate> {
+    if kind == Kind::Restate {
+        return restate::starts(settings).await.context("starts of Restate");
+    }
     let target = Target::start(kind, settings).await?;
     let measured = on(&target, settings).await;
     target.stop().await;

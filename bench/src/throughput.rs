@@ -8,6 +8,7 @@ use crate::{
     job::{OneActivity, greeting},
     process::CpuMeter,
     report::Rate,
+    restate,
     settings::Settings,
     target::{Kind, Target},
     worker::{TASK_QUEUE, beside_worker},
@@ -15,6 +16,11 @@ use crate::{
 
 /// Takes the figure at each number of callers, all on one server.
 pub(crate) async fn measure(kind: Kind, settings: &Settings) -> Result<Vec<Rate>> {
+    if kind == Kind::Restate {
+        return restate::throughput(settings)
+            .await
+            .context("throughput of Restate");
+    }
     let target = Target::start(kind, settings).await?;
     let client = target.client().await?;
     let (work, meter) = (client.clone(), target.meter());

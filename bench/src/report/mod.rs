@@ -42,6 +42,10 @@ pub(crate) struct Rate {
     pub(crate) server_cpu_ms: Option<f64>,
     /// `per_second` in each round.
     pub(crate) rounds: Vec<f64>,
+    /// The share of what the SDK does on the stub when it is called the same way.
+    pub(crate) of_ceiling: Option<f64>,
+    #[serde(skip)]
+    kind: Kind,
     /// `per_second` divided by that of each other server at the same load, by its name.
     pub(crate) ratios: BTreeMap<&'static str, f64>,
 }
@@ -59,6 +63,8 @@ impl Rate {
             driver_cpu_ms: each(cpu.driver),
             server_cpu_ms: cpu.server.map(each),
             rounds: Vec::new(),
+            of_ceiling: None,
+            kind,
             ratios: BTreeMap::new(),
         }
     }
@@ -147,6 +153,8 @@ fn compare(rates: &mut [Rate]) {
         rate.ratios = others
             .map(|other| (other.server, rate.per_second / other.per_second))
             .collect();
+        let ceiling = rate.kind.ceiling();
+        rate.of_ceiling = ceiling.and_then(|ceiling| rate.ratios.get(ceiling.name()).copied());
     }
 }
 

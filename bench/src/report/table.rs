@@ -38,6 +38,7 @@ fn rates(unit: &str, rates: &[Rate]) -> String {
             "server CPU ms",
             "x dev server",
             "of the stub",
+            "x restate",
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -52,8 +53,8 @@ fn rates(unit: &str, rates: &[Rate]) -> String {
             format!("{:.2}", rate.driver_cpu_ms),
             number(rate.server_cpu_ms, 2),
             number(rate.ratios.get(peer).copied(), 1),
-            number(rate.ratios.get(Kind::Stub.name()).copied(), 2),
-            number(rate.ratios.get(Kind::Stub.name()).copied(), 2),
+            number(rate.of_ceiling, 2),
+            number(rate.ratios.get(Kind::Restate.name()).copied(), 2),
         ]
     }));
     align(&rows)

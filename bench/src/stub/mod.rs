@@ -1,7 +1,8 @@
 //! The least that answers the SDK: a server in this process that keeps all in memory, knows one-activity
 //! workflows alone, and does nothing else. What the SDK reaches on it is the ceiling of every server that
-//! is called in process.
+//! is called in process; on a port, of every server that is called over the loopback.
 
+pub(crate) mod grpc;
 mod queue;
 mod rpc;
 mod run;

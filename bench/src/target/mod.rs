@@ -2,6 +2,7 @@
 
 mod child;
 mod peer;
+mod program;
 pub(crate) mod serve;
 
 use std::{
@@ -16,7 +17,10 @@ use serde::Serialize;
 use tempfile::TempDir;
 use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions};
 
-use self::child::ServerProcess;
+pub(crate) use self::{
+    child::{ServerProcess, free_port},
+    program::find as find_program,
+};
 use crate::{process::Pid, settings::Settings, stub::Stub};
 
 /// Which server, and how it is reached.
@@ -33,6 +37,10 @@ pub(crate) enum Kind {
     DevServerMemory,
     /// The SDK on a stub in the driver's process that answers from memory: the ceiling
     Stub,
+    /// The same stub on a gRPC port, in a process of its own
+    StubGrpc,
+    /// Restate's server, through its own SDK
+    Restate,
 }
 
 impl Kind {
@@ -43,11 +51,28 @@ impl Kind {
             Self::DevServerFile => "dev server, file",
             Self::DevServerMemory => "dev server, memory",
             Self::Stub => "stub, in process",
+            Self::StubGrpc => "stub, gRPC",
+            Self::Restate => "restate",
         }
     }
 
+    /// A Temporal server, which is slower: it gets less to do.
     pub(crate) fn is_peer(self) -> bool {
         matches!(self, Self::DevServerFile | Self::DevServerMemory)
+    }
+
+    /// What the SDK alone does when it is called this way; none where there is no such ceiling.
+    pub(crate) fn ceiling(self) -> Option<Self> {
+        match self {
+            Self::SegnoInProcess => Some(Self::Stub),
+            Self::SegnoGrpc | Self::DevServerFile | Self::DevServerMemory => Some(Self::StubGrpc),
+            Self::Stub | Self::StubGrpc | Self::Restate => None,
+        }
+    }
+
+    /// Whether it keeps state on a disk, for the figures of memory and disk.
+    pub(crate) fn has_footprint(self) -> bool {
+        !matches!(self, Self::Stub | Self::StubGrpc | Self::Restate)
     }
 
     /// The servers to measure: those asked for, without the dev server where it is not installed.
@@ -62,6 +87,10 @@ impl Kind {
                 "no `temporal` on PATH and no SEGNO_TEMPORAL_BIN: measuring Segno alone, without ratios"
             );
             kinds.retain(|kind| !kind.is_peer());
+        }
+        if crate::restate::program(settings).is_none() && kinds.contains(&Self::Restate) {
+            eprintln!("no `restate-server` on PATH and no SEGNO_RESTATE_BIN: measuring without Restate");
+            kinds.retain(|kind| *kind != Self::Restate);
         }
         kinds
     }
@@ -100,8 +129,11 @@ impl Target {
             Kind::DevServerFile => elsewhere(|port| peer::command(settings, port, Some(&file)))?,
             Kind::DevServerMemory => elsewhere(|port| peer::command(settings, port, None))?,
             Kind::Stub => (Running::Stub, Stub::default().connection_options()?),
+            Kind::StubGrpc => elsewhere(serve::stub_command)?,
+            Kind::Restate => anyhow::bail!("Restate does not speak Temporal's API"),
         };
-        let file = (!matches!(kind, Kind::DevServerMemory | Kind::Stub)).then_some(file);
+        let file =
+            matches!(kind, Kind::SegnoInProcess | Kind::SegnoGrpc | Kind::DevServerFile).then_some(file);
         let mut target = Self {
             kind,
             running,
@@ -171,7 +203,7 @@ impl Target {
 fn elsewhere(
     command: impl FnOnce(u16) -> Result<std::process::Command>,
 ) -> Result<(Running, ConnectionOptions)> {
-    let port = child::free_port()?;
+    let port = free_port()?;
     let server = ServerProcess::spawn(command(port)?)?;
     let url = format!("http://127.0.0.1:{port}").parse::<url::Url>()?;
     Ok((Running::Elsewhere(server), ConnectionOptions::new(url).build()))

@@ -11,13 +11,7 @@ use crate::settings::Settings;
 
 /// Where the program is, if it is installed.
 pub(crate) fn program(settings: &Settings) -> Option<PathBuf> {
-    if let Some(given) = &settings.temporal_bin {
-        return given.is_file().then(|| given.clone());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join("temporal"))
-        .find(|program| program.is_file())
+    super::find_program(settings.temporal_bin.as_deref(), "temporal")
 }
 
 /// How to start it: without its web pages, which nobody looks at here.

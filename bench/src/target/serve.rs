@@ -1,4 +1,4 @@
-//! Segno's engine on a port, in a process of its own: this program, started again.
+//! Segno's engine, or the stub, on a port in a process of its own: this program, started again.
 
 use std::{path::Path, process::Command};
 
@@ -17,17 +17,31 @@ pub(crate) fn command(port: u16, file: &Path) -> Result<Command> {
     Ok(command)
 }
 
+/// How to start the stub.
+pub(crate) fn stub_command(port: u16) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["serve-stub", "--listen", &format!("127.0.0.1:{port}")]);
+    Ok(command)
+}
+
+/// Serves the stub until standard input ends.
+pub(crate) async fn run_stub(settings: &Settings) -> Result<()> {
+    let listener = TcpListener::bind(settings.listen.context("--listen is missing")?).await?;
+    crate::stub::grpc::serve(listener, end_of_input()).await
+}
+
 /// Serves until standard input ends, that is, until the program that started this one is gone.
 pub(crate) async fn run(settings: &Settings) -> Result<()> {
     let listen = settings.listen.context("--listen is missing")?;
     let file = settings.db.as_ref().context("--db is missing")?;
     let engine = Engine::open(Options::new(file)).await?;
     let listener = TcpListener::bind(listen).await?;
-    segno_engine::serve(&engine.handle(), listener, async {
-        // Whatever this gives, there is no more input.
-        let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
-    })
-    .await?;
+    segno_engine::serve(&engine.handle(), listener, end_of_input()).await?;
     engine.shutdown().await;
     Ok(())
+}
+
+async fn end_of_input() {
+    // Whatever this gives, there is no more input.
+    let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
 }

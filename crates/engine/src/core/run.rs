@@ -119,6 +119,18 @@ impl Run {
                 .is_some_and(|updates| updates.has_admitted())
     }
 
+    /// Gives `write` the state as it is to be on disk, the history, and how many events of it are there.
+    ///
+    /// A speculative task is in memory alone: after a crash its updates are sent again, and bring a new one.
+    pub(crate) fn durably<R>(&mut self, write: impl FnOnce(&RunState, &[HistoryEvent], usize) -> R) -> R {
+        let speculative = self.state.workflow_task.take_if(|task| task.speculative);
+        let written = write(&self.state, &self.history, self.stored);
+        if speculative.is_some() {
+            self.state.workflow_task = speculative;
+        }
+        written
+    }
+
     /// Whether the run is still open.
     pub fn is_running(&self) -> bool {
         self.state.status == WorkflowExecutionStatus::Running as i32

@@ -6,7 +6,7 @@ use temporalio_protos::temporal::api::enums::v1::{
 
 use super::{Host, cache::Slot, unreadable, unwritable};
 use crate::{
-    core::{NewActivity, Run, RunKey},
+    core::{NewActivity, Run, RunKey, id_space},
     rpc::RpcError,
 };
 
@@ -35,7 +35,7 @@ impl Host {
                 "invalid run id: must be a valid UUID".into(),
             ));
         }
-        let found = self.store.find_activity(namespace, activity_id, run_id);
+        let found = self.lookup(id_space(namespace, true), activity_id, run_id);
         found
             .map_err(unreadable)?
             .map(|run| run.key)
@@ -52,7 +52,7 @@ impl Host {
         policy: ActivityIdPolicy,
         attach_request_id: bool,
     ) -> Result<(RunKey, bool), RpcError> {
-        let current = self.store.find_activity(new.namespace_key, &new.activity_id, "");
+        let current = self.lookup(id_space(new.namespace_key, true), &new.activity_id, "");
         let Some(current) = current.map_err(unreadable)? else {
             return Ok((self.create_standalone(new)?, true));
         };
@@ -90,7 +90,7 @@ impl Host {
         let key = self.next_key;
         self.next_key += 1;
         let run = Run::begin_activity(key, new, now);
-        self.store.insert_run_id(key, &run.state).map_err(unwritable)?;
+        self.unfiled.note_new(&run);
         self.cache.insert(Slot::new(run));
         self.cache.note_use(key);
         self.settle(key)?;
@@ -102,8 +102,11 @@ impl Host {
     /// Removes a standalone activity with all that is known of it. If it runs, its worker finds it
     /// gone.
     pub(crate) fn delete_standalone(&mut self, key: RunKey) -> Result<(), RpcError> {
-        let state = &self.run(key)?.state;
-        let (space, id) = (state.id_space(), state.workflow_id.clone());
+        // What the journal has of it would bring it back.
+        self.file_all().map_err(unwritable)?;
+        let state = self.run(key)?.state.clone();
+        self.unfiled.forget(key, &state);
+        let (space, id) = (state.id_space(), state.workflow_id);
         if let Some(at) = self.cache.remove(key).and_then(|slot| slot.wake_at) {
             self.wakes.remove(&(at, key));
         }

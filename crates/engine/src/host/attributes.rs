@@ -78,7 +78,7 @@ fn refused(error: RegistryError) -> RpcError {
     }
 }
 
-/// Files a run that has started.
+/// Files a run that has no row yet; it may have closed meanwhile.
 pub(super) fn file_started(connection: &Connection, run: &Run, registry: &Registry) -> rusqlite::Result<()> {
     let state = &run.state;
     let memo = state.memo.as_ref().map(prost::Message::encode_to_vec);
@@ -95,27 +95,31 @@ pub(super) fn file_started(connection: &Connection, run: &Run, registry: &Regist
         run_id: &state.run_id,
         workflow_type: &state.workflow_type,
         task_queue: &state.task_queue,
-        status: WorkflowExecutionStatus::Running as i32,
+        status: open_status(run) as i32,
         start_time: state.start_time,
         execution_time: state.execution_time,
         parent: parent.map(|parent| (parent.workflow_id.as_str(), parent.run_id.as_str())),
         root: root.map(|root| (root.workflow_id.as_str(), root.run_id.as_str())),
         memo: memo.as_deref(),
+        closed: (!run.is_running()).then(|| closed(run)),
     };
     upsert_start(connection, &started, &indexed(run, registry))
 }
 
 /// Files that a run has closed.
 pub(super) fn file_closed(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
+    update_close(connection, run.key, &closed(run)).map(drop)
+}
+
+fn closed(run: &Run) -> ClosedExecution {
     let state = &run.state;
-    let closed = ClosedExecution {
+    ClosedExecution {
         status: state.status,
         close_time: state.close_time,
         history_length: state.next_event_id - 1,
         history_size_bytes: state.history_size,
         state_transition_count: state.transition_count,
-    };
-    update_close(connection, run.key, &closed).map(drop)
+    }
 }
 
 /// Files a run's changed memo and search attributes.
@@ -125,16 +129,20 @@ pub(super) fn file_attributes(
     registry: &Registry,
 ) -> rusqlite::Result<()> {
     if run.is_standalone() {
-        let status = if run.is_paused_activity() {
-            WorkflowExecutionStatus::Paused
-        } else {
-            WorkflowExecutionStatus::Running
-        };
+        let status = open_status(run);
         return update_open_status(connection, run.key, status as i32).map(drop);
     }
     let memo = run.state.memo.as_ref().map(|memo| memo.encode_to_vec());
     replace_memo(connection, run.key, memo.as_deref())?;
     replace_attributes(connection, run.key, &indexed(run, registry)).map(drop)
+}
+
+fn open_status(run: &Run) -> WorkflowExecutionStatus {
+    if run.is_standalone() && run.is_paused_activity() {
+        WorkflowExecutionStatus::Paused
+    } else {
+        WorkflowExecutionStatus::Running
+    }
 }
 
 fn indexed(run: &Run, registry: &Registry) -> IndexedAttributes {

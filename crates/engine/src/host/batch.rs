@@ -1,11 +1,8 @@
 //! The end of a batch: every changed run is written once, all in one transaction; when that is on
 //! disk, everybody is answered.
 
-use super::{Host, Namespaces, attributes, cache::Slot};
-use crate::{
-    core::RunKey,
-    store::{Error, OpenRun, Store},
-};
+use super::Host;
+use crate::{core::RunKey, store::Error};
 
 impl Host {
     /// Wakes the runs whose time has come, and the queues.
@@ -64,11 +61,14 @@ impl Host {
                 continue;
             };
             slot.is_touched = false;
-            let has_news = slot.run.history.len() > slot.run.stored
-                || slot.was_open != slot.run.is_running()
-                || slot.is_dirty && slot.run.is_standalone();
+            let run = &mut slot.run;
+            let has_news = run.history.len() > run.stored || slot.is_dirty && run.is_standalone();
             if slot.is_dirty {
-                write(&mut self.store, slot, &self.namespaces)?;
+                slot.is_dirty = false;
+                let journal = &mut self.unfiled.journal;
+                run.durably(|state, history, stored| journal.add(key, state, &history[stored..]));
+                run.stored = run.history.len();
+                self.unfiled.note_written(slot);
             }
             let wake_at = slot.run.next_wake();
             if wake_at != slot.wake_at {
@@ -84,7 +84,7 @@ impl Host {
                 self.notify_watchers(key);
             }
         }
-        Ok(())
+        self.write_changes()
     }
 
     fn notify_watchers(&mut self, key: RunKey) {
@@ -102,6 +102,7 @@ impl Host {
     fn start_over(&mut self) {
         self.messages.clear();
         self.touched.clear();
+        self.unfiled.clear();
         self.cache.clear();
         self.wakes.clear();
         self.queues.clear();
@@ -115,44 +116,4 @@ impl Host {
             );
         }
     }
-}
-
-/// Writes what has changed of a run.
-fn write(store: &mut Store, slot: &mut Slot, namespaces: &Namespaces) -> Result<(), Error> {
-    store.begin()?;
-    let run = &mut slot.run;
-    store.append_history(run.key, &run.history[run.stored..])?;
-    run.stored = run.history.len();
-    // A speculative task is in memory alone: after a crash its updates are sent again, and bring a new one.
-    let speculative = run.state.workflow_task.take_if(|task| task.speculative);
-    let put = store.put_state(run.key, &run.state);
-    if speculative.is_some() {
-        run.state.workflow_task = speculative;
-    }
-    put?;
-
-    let is_open = run.is_running();
-    let open_row = is_open.then(|| OpenRun {
-        wake_at: run.wake_after_restart(),
-        ready: run.is_ready(),
-    });
-    if open_row != slot.open_row && (slot.was_open || is_open) {
-        store.put_open_run(run.key, open_row)?;
-        slot.open_row = open_row;
-    }
-
-    let connection = store.connection();
-    if slot.is_new {
-        attributes::file_started(connection, run, &namespaces.registry(run.state.namespace_key))?;
-    }
-    if slot.was_open && !is_open {
-        attributes::file_closed(connection, run)?;
-    } else if run.effects.attributes_changed && !slot.is_new {
-        attributes::file_attributes(connection, run, &namespaces.registry(run.state.namespace_key))?;
-    }
-    run.effects.attributes_changed = false;
-    slot.is_new = false;
-    slot.was_open = is_open;
-    slot.is_dirty = false;
-    Ok(())
 }

@@ -8,8 +8,13 @@ use crate::{
     store::OpenRun,
 };
 
-/// Runs kept in memory at least, where there are so many.
+/// Runs kept in memory at most, but for those that cannot be dropped yet.
 const CAPACITY: usize = 20_000;
+/// Events of their histories kept at most, likewise. One takes about a kilobyte.
+const CAPACITY_EVENTS: usize = 200_000;
+/// Closed runs kept after they have been filed: whoever waits for a result reads it right after the close,
+/// and hardly anybody later. Memory that is soon free again is memory that is in the processor's caches.
+const CLOSED: usize = 256;
 
 /// A run and what the host knows of it.
 #[derive(Debug)]
@@ -17,17 +22,23 @@ pub(crate) struct Slot {
     pub(crate) run: Run,
     /// The run has no rows yet.
     pub(crate) is_new: bool,
-    /// The run was open when it was last written, or is new.
+    /// The run was open when it was last filed, or is new.
     pub(crate) was_open: bool,
     /// It is in the list of runs to write with this batch.
     pub(crate) is_touched: bool,
     /// Its state differs from the one on disk.
     pub(crate) is_dirty: bool,
+    /// It is on disk in the journal, and its rows are older or missing.
+    pub(crate) is_unfiled: bool,
+    /// How many events of its history have been filed.
+    pub(crate) filed: usize,
     /// Its entry in the host's wake-up order.
     pub(crate) wake_at: Option<Nanos>,
     /// Its narrow row on disk.
     pub(crate) open_row: Option<OpenRun>,
     last_use: u64,
+    /// Events that the cache has counted for it.
+    weight: usize,
 }
 
 impl Slot {
@@ -38,9 +49,12 @@ impl Slot {
             was_open: true,
             is_touched: false,
             is_dirty: true,
+            is_unfiled: false,
+            filed: 0,
             wake_at: None,
             open_row: None,
             last_use: 0,
+            weight: 0,
         }
     }
 
@@ -50,6 +64,7 @@ impl Slot {
         Self {
             is_new: false,
             is_dirty: false,
+            filed: run.history.len(),
             was_open,
             open_row,
             wake_at,
@@ -57,9 +72,9 @@ impl Slot {
         }
     }
 
-    /// Whether it can be dropped from memory: all of it that is needed is on disk.
+    /// Whether it can be dropped from memory: all of it that is needed is filed.
     fn is_evictable(&self) -> bool {
-        !self.is_touched && !self.is_dirty && !self.run.is_held_in_memory()
+        !self.is_touched && !self.is_dirty && !self.is_unfiled && !self.run.is_held_in_memory()
     }
 }
 
@@ -69,6 +84,10 @@ pub(crate) struct Cache {
     slots: HashMap<RunKey, Slot>,
     /// Uses in their order; an entry counts only if it is the slot's last use.
     uses: VecDeque<(RunKey, u64)>,
+    /// Runs that have closed since they are in memory, and are filed.
+    closed: VecDeque<RunKey>,
+    /// Events of all runs.
+    events: usize,
     now: u64,
 }
 
@@ -87,7 +106,9 @@ impl Cache {
 
     /// Drops a run that is there no longer.
     pub(crate) fn remove(&mut self, key: RunKey) -> Option<Slot> {
-        self.slots.remove(&key)
+        let slot = self.slots.remove(&key)?;
+        self.events = self.events.saturating_sub(slot.weight);
+        Some(slot)
     }
 
     /// Marks the run as used now.
@@ -95,14 +116,30 @@ impl Cache {
         self.now += 1;
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.last_use = self.now;
+            let events = slot.run.history.len();
+            self.events += events.saturating_sub(slot.weight);
+            slot.weight = slot.weight.max(events);
             self.uses.push_back((key, self.now));
         }
     }
 
-    /// Drops runs that have not been used for long, down to the capacity.
+    /// Marks the run as closed and filed.
+    pub(crate) fn note_closed(&mut self, key: RunKey) {
+        self.closed.push_back(key);
+    }
+
+    /// Drops closed runs, and such that have not been used for long, down to the capacity.
     pub(crate) fn evict(&mut self) {
+        while self.closed.len() > CLOSED {
+            let Some(key) = self.closed.pop_front() else {
+                break;
+            };
+            if self.slots.get(&key).is_some_and(Slot::is_evictable) {
+                self.remove(key);
+            }
+        }
         let mut looked_at = 0;
-        while self.slots.len() > CAPACITY && looked_at < 1_000 {
+        while (self.slots.len() > CAPACITY || self.events > CAPACITY_EVENTS) && looked_at < 1_000 {
             looked_at += 1;
             let Some((key, at)) = self.uses.pop_front() else {
                 return;
@@ -114,9 +151,9 @@ impl Cache {
                 continue;
             }
             if slot.is_evictable() {
-                drop(self.slots.remove(&key))
+                self.remove(key);
             } else {
-                self.note_use(key)
+                self.note_use(key);
             }
         }
         // Old uses of runs that are used again and again.

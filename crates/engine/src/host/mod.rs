@@ -10,6 +10,7 @@
 //! | `cache` | runs in memory |
 //! | `matching`, `backlog`, `rates` | task queues |
 //! | `messages` | messages from run to run |
+//! | `filing` | from the journal to the tables |
 //! | `dispatch` | tasks and polls meet |
 //! | `delivery` | tasks as workers get them |
 //! | `queries` | queries on their way |
@@ -26,6 +27,7 @@ mod batch;
 mod cache;
 pub(crate) mod delivery;
 mod dispatch;
+mod filing;
 pub(crate) mod matching;
 mod messages;
 mod namespaces;
@@ -47,6 +49,7 @@ use tokio::sync::oneshot;
 
 use self::{
     cache::{Cache, Slot},
+    filing::Unfiled,
     matching::TaskQueues,
     queries::Queries,
     updates::Waiters,
@@ -58,7 +61,7 @@ pub(crate) use self::{
 };
 use crate::{
     clock::{Clock, Nanos},
-    core::{Message, NewRun, Run, RunKey},
+    core::{Message, NewRun, Run, RunKey, id_space},
     rpc::RpcError,
     store::{self, Store},
 };
@@ -85,6 +88,7 @@ pub(crate) struct Host {
     /// Messages from run to run, each with its sender, to be delivered with this batch.
     messages: VecDeque<(RunKey, Message)>,
     touched: Vec<RunKey>,
+    unfiled: Unfiled,
     after_commit: Vec<AfterCommit>,
 }
 
@@ -162,7 +166,7 @@ impl Host {
         let key = self.next_key;
         self.next_key += 1;
         let run = Run::begin(key, new, now);
-        self.store.insert_run_id(key, &run.state).map_err(unwritable)?;
+        self.unfiled.note_new(&run);
         self.cache.insert(Slot::new(run));
         self.cache.note_use(key);
         self.settle(key)?;
@@ -213,11 +217,7 @@ impl Host {
         if !execution.run_id.is_empty() && uuid::Uuid::try_parse(&execution.run_id).is_err() {
             return Err(RpcError::InvalidArgument("Invalid RunId.".into()));
         }
-        let found = if execution.run_id.is_empty() {
-            self.store.current_run(namespace, id)
-        } else {
-            self.store.find_run(namespace, id, &execution.run_id)
-        };
+        let found = self.lookup(id_space(namespace, false), id, &execution.run_id);
         let found = found.map_err(unreadable)?;
         found
             .map(|run| run.key)

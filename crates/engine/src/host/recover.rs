@@ -8,6 +8,7 @@ use std::{
 use super::{
     Host, Namespaces,
     cache::Cache,
+    filing::Unfiled,
     matching::{QueueId, QueueKind, TaskQueues},
     queries::Queries,
     updates::Waiters,
@@ -38,6 +39,7 @@ impl Host {
             next_key: 1,
             messages: VecDeque::new(),
             touched: Vec::new(),
+            unfiled: Unfiled::default(),
             after_commit: Vec::new(),
         };
         host.recover()?;
@@ -49,6 +51,7 @@ impl Host {
     /// that only wait for time or a request stay on disk until then.
     pub(super) fn recover(&mut self) -> Result<(), Error> {
         self.namespaces = Namespaces::load(&mut self.store)?;
+        self.replay_journal()?;
         self.next_key = self.store.next_run_key()?;
         let now = self.now();
         for (namespace, queue_type, name, config) in self.store.task_queue_configs()? {

@@ -83,6 +83,7 @@ struct World {
     clock: ManualClock,
     folder: TempDir,
     runs: Vec<RunKey>,
+    batches: u32,
     timers: u32,
 }
 
@@ -96,6 +97,7 @@ impl World {
             clock,
             folder,
             runs: Vec::new(),
+            batches: 0,
             timers: 0,
         }
     }
@@ -214,8 +216,14 @@ impl World {
         self.host.settle(key).expect("a change");
     }
 
-    /// Ends the batch, and compares the disk with memory.
+    /// Ends the batch, and compares the disk with memory: each third time by the tables, else by the
+    /// journal, which is what the next host reads.
     fn end_batch(&mut self) {
+        self.batches += 1;
+        if !self.batches.is_multiple_of(3) {
+            return self.host.end_batch();
+        }
+        self.host.file_with_this_batch();
         self.host.end_batch();
         for key in &self.runs {
             let stored = self.host.store.load_run(*key).expect("readable").expect("stored");

@@ -23,6 +23,8 @@ use crate::{
 
 /// Requests in one batch at most, so that no one waits long for the others of its batch.
 const BATCH: usize = 1_024;
+/// After so much quiet, runs that wait to be filed are.
+const QUIET: Duration = Duration::from_millis(50);
 /// How often unused task queues are forgotten.
 const TIDY: Duration = Duration::from_secs(30);
 
@@ -139,9 +141,19 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
         } else {
             time_to_wake(host)
         };
+        let wait = if host.unfiled.is_empty() {
+            wait
+        } else {
+            wait.min(QUIET)
+        };
         let mut next = match receiver.recv_timeout(wait) {
             Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                if wait == QUIET {
+                    host.file_with_this_batch();
+                }
+                None
+            }
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut taken = 0;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use temporalio_protos::temporal::api::{
+    common::v1::WorkflowExecution,
     enums::v1::HistoryEventFilterType,
     history::v1::History,
     workflowservice::v1::{GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse},
@@ -25,7 +26,7 @@ use crate::{
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// What a reader wants.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Reading {
     run: RunKey,
     next_event_id: i64,
@@ -51,10 +52,20 @@ impl Service {
         call: Call,
     ) -> Result<GetWorkflowExecutionHistoryResponse, RpcError> {
         let deadline = Instant::now() + poll_time(&call, LONGEST_WAIT);
-        let mut reading = self.start_reading(request, call.is_for_people).await?;
+        let mut start = Some(Start::new(request, call.is_for_people)?);
+        let mut reading = Reading::default();
         loop {
-            let wanted = reading.clone();
-            let news = match self.host.call(move |host| look(host, &wanted)).await? {
+            let (wanted, start) = (reading.clone(), start.take());
+            let look = move |host: &mut Host| {
+                let reading = match start {
+                    Some(start) => start.reading(host)?,
+                    None => wanted,
+                };
+                Ok((look(host, &reading)?, reading))
+            };
+            let (found, looked) = self.host.call(look).await?;
+            reading = looked;
+            let news = match found {
                 Found::Answer(answer) => return Ok(answer),
                 Found::Wait(news) => news,
             };
@@ -74,12 +85,17 @@ impl Service {
             reading.wait = true;
         }
     }
+}
 
-    async fn start_reading(
-        &self,
-        request: GetWorkflowExecutionHistoryRequest,
-        is_for_people: bool,
-    ) -> Result<Reading, RpcError> {
+/// Where a reader begins.
+struct Start {
+    reading: Reading,
+    /// The run, where no token names it.
+    execution: Option<(String, WorkflowExecution)>,
+}
+
+impl Start {
+    fn new(request: GetWorkflowExecutionHistoryRequest, is_for_people: bool) -> Result<Self, RpcError> {
         let close_event_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
         let limit = match usize::try_from(request.maximum_page_size) {
             Ok(given) if given > 0 => given.min(PAGE_EVENTS),
@@ -90,36 +106,38 @@ impl Service {
             next_event_id: 1,
             until: 0,
             close_event_only,
-            wait: close_event_only,
+            wait: request.wait_new_event || close_event_only,
             limit,
             has_unwritten: !is_for_people && !request.wait_new_event,
         };
-        if !request.next_page_token.is_empty() {
-            let token: HistoryToken = token::parse(&request.next_page_token, "NextPageToken")?;
-            return Ok(Reading {
-                run: token.run,
-                next_event_id: token.next_event_id,
-                until: token.until,
-                wait: request.wait_new_event || close_event_only,
-                ..reading
+        if request.next_page_token.is_empty() {
+            let execution = request.execution.unwrap_or_default();
+            return Ok(Self {
+                reading,
+                execution: Some((request.namespace, execution)),
             });
         }
-        let execution = request.execution.unwrap_or_default();
-        let namespace = request.namespace;
-        let run = self
-            .host
-            .call(move |host| {
-                let namespace = host.namespaces.key_of(&namespace)?;
-                host.find(namespace, &execution)
-            })
-            .await?;
-        // The first look answers what there is, and a token if more may come.
-        let next_event_id = 1;
-        Ok(Reading {
-            run,
-            next_event_id,
-            wait: request.wait_new_event || close_event_only,
+        let token: HistoryToken = token::parse(&request.next_page_token, "NextPageToken")?;
+        let reading = Reading {
+            run: token.run,
+            next_event_id: token.next_event_id,
+            until: token.until,
             ..reading
+        };
+        Ok(Self {
+            reading,
+            execution: None,
+        })
+    }
+
+    fn reading(self, host: &Host) -> Result<Reading, RpcError> {
+        let Some((namespace, execution)) = self.execution else {
+            return Ok(self.reading);
+        };
+        let namespace = host.namespaces.key_of(&namespace)?;
+        Ok(Reading {
+            run: host.find(namespace, &execution)?,
+            ..self.reading
         })
     }
 }

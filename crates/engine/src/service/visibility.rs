@@ -99,10 +99,17 @@ impl Service {
         Ok((i64::from(key), query))
     }
 
+    /// Reads the tables, which are brought up to date before.
     pub(super) async fn read<R: Send + 'static>(
         &self,
         read: impl FnOnce(&rusqlite::Connection) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, RpcError> {
+        self.host
+            .call(|host| {
+                host.file_with_this_batch();
+                Ok(())
+            })
+            .await?;
         let readers = self.readers.clone();
         let task = tokio::task::spawn_blocking(move || readers.read(read));
         let result = task

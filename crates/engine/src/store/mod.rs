@@ -3,6 +3,7 @@
 //! One connection writes, owned by the engine's thread; it is in WAL mode with `synchronous=FULL`,
 //! so a committed transaction is on disk. Other connections only read.
 
+mod journal;
 mod lock;
 mod namespace;
 mod reader;
@@ -13,10 +14,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+pub(crate) use journal::Journal;
 pub(crate) use lock::Lock;
 pub(crate) use namespace::NamespaceRecord;
 pub(crate) use reader::Readers;
-pub(crate) use run::OpenRun;
+pub(crate) use run::{OpenRun, RunRef};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// The version of the file's form. A file with another one is not opened.

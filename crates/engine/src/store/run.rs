@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 use super::{Error, Store};
 use crate::{
     clock::Nanos,
-    core::{Run, RunKey, RunState, id_space},
+    core::{Run, RunKey, RunState},
 };
 
 /// A run, by the ids that clients know it by.
@@ -34,50 +34,23 @@ impl Store {
         Ok(last.unwrap_or(0) + 1)
     }
 
-    /// The newest run of a workflow id.
-    pub(crate) fn current_run(&self, namespace: u32, workflow_id: &str) -> Result<Option<RunRef>, Error> {
-        self.newest_run(id_space(namespace, false), workflow_id)
-    }
-
-    /// A run of a standalone activity: this one, or (empty) the newest of its id.
-    pub(crate) fn find_activity(
-        &self,
-        namespace: u32,
-        activity_id: &str,
-        run_id: &str,
-    ) -> Result<Option<RunRef>, Error> {
-        let space = id_space(namespace, true);
-        if run_id.is_empty() {
-            self.newest_run(space, activity_id)
+    /// A run by what it is found by (see [`RunState::id_space`]): this one, or (empty) the newest of the id.
+    pub(crate) fn find_run(&self, space: i64, id: &str, run_id: &str) -> Result<Option<RunRef>, Error> {
+        let found = if run_id.is_empty() {
+            self.connection()
+                .prepare_cached(
+                    "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 \
+                     ORDER BY key DESC LIMIT 1",
+                )?
+                .query_row(params![space, id], run_ref)
         } else {
-            self.run_in(space, activity_id, run_id)
-        }
-    }
-
-    fn newest_run(&self, space: i64, id: &str) -> Result<Option<RunRef>, Error> {
-        let mut statement = self.connection().prepare_cached(
-            "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 ORDER BY key DESC LIMIT 1",
-        )?;
-        Ok(statement.query_row(params![space, id], run_ref).optional()?)
-    }
-
-    /// The run of this workflow id and run id.
-    pub(crate) fn find_run(
-        &self,
-        namespace: u32,
-        workflow_id: &str,
-        run_id: &str,
-    ) -> Result<Option<RunRef>, Error> {
-        self.run_in(id_space(namespace, false), workflow_id, run_id)
-    }
-
-    fn run_in(&self, space: i64, id: &str, run_id: &str) -> Result<Option<RunRef>, Error> {
-        let mut statement = self.connection().prepare_cached(
-            "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
-        )?;
-        Ok(statement
-            .query_row(params![space, id, run_id], run_ref)
-            .optional()?)
+            self.connection()
+                .prepare_cached(
+                    "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
+                )?
+                .query_row(params![space, id, run_id], run_ref)
+        };
+        Ok(found.optional()?)
     }
 
     /// Reads a run with its whole history.
@@ -114,8 +87,7 @@ impl Store {
         Ok(events)
     }
 
-    /// Makes a run findable by its workflow id. Done at once, so that a start later in the same
-    /// batch finds it.
+    /// Makes a run findable by its workflow id.
     pub(crate) fn insert_run_id(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
         self.begin()?;
         self.connection()

@@ -50,3 +50,10 @@ CREATE TABLE IF NOT EXISTS task_queue_config (
     config    BLOB NOT NULL,
     PRIMARY KEY (namespace, type, name)
 ) WITHOUT ROWID;
+
+-- What has changed of runs and is not filed in their tables yet, one row a batch, in order (protobuf: Changes).
+-- Empty when nothing has happened for a moment, and after a start of the engine.
+CREATE TABLE IF NOT EXISTS journal (
+    number  INTEGER PRIMARY KEY,
+    changes BLOB NOT NULL
+);

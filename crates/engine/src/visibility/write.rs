@@ -33,6 +33,8 @@ pub struct StartedExecution<'a> {
     pub root: Option<(&'a str, &'a str)>,
     /// An encoded `Memo`.
     pub memo: Option<&'a [u8]>,
+    /// It has closed already when it is filed; `status` is then the one in here.
+    pub closed: Option<ClosedExecution>,
 }
 
 /// What is known of an execution once it closes.
@@ -72,7 +74,8 @@ fn insert(
     conn.prepare_cached(
         "INSERT OR IGNORE INTO execution (key, scope, workflow_id, run_id, workflow_type, task_queue, status, \
          start_time, execution_time, order_time, parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, \
-         memo, search_attributes, attributes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         memo, search_attributes, attributes, close_time, history_length, history_size_bytes, state_transition_count) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         started.key,
@@ -81,10 +84,10 @@ fn insert(
         started.run_id,
         started.workflow_type,
         started.task_queue,
-        started.status,
+        started.closed.map_or(started.status, |closed| closed.status),
         started.start_time,
         started.execution_time,
-        OPEN,
+        filed.order_time,
         started.parent.map(|(workflow_id, _)| workflow_id),
         started.parent.map(|(_, run_id)| run_id),
         started.root.map(|(workflow_id, _)| workflow_id),
@@ -92,6 +95,10 @@ fn insert(
         started.memo,
         encoded(attributes),
         filed.text()?,
+        started.closed.map(|_| filed.order_time),
+        started.closed.map(|closed| closed.history_length),
+        started.closed.map(|closed| closed.history_size_bytes),
+        started.closed.map(|closed| closed.state_transition_count),
     ])
 }
 
@@ -232,7 +239,9 @@ impl Filed {
         Filed {
             key: started.key,
             scope: scope(started.namespace_key, attributes),
-            order_time: OPEN,
+            order_time: started
+                .closed
+                .map_or(OPEN, |closed| closed.close_time.max(started.start_time)),
             start_time: started.start_time,
             values: comparable(attributes),
         }

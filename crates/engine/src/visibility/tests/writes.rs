@@ -106,6 +106,7 @@ fn the_message_has_what_the_real_server_lists() {
         parent: Some(("parent", "p")),
         root: Some(("root", "q")),
         memo: None,
+        closed: None,
     };
     upsert_start(&conn, &started, &attributes(&registry, json!({"KwField": "a"}))).unwrap();
     close(&conn, 1, 2, 4_000_000_001);

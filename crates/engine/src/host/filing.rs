@@ -1,0 +1,220 @@
+//! From the journal to the tables: runs are filed later than they are written, many at a time.
+//!
+//! What a batch changes is on disk in the journal (see `store/journal.rs`). Until a run is filed its rows
+//! are missing or old, so it stays in memory, its workflow id is looked up here first, and whoever reads
+//! the tables (lists, counts) has all runs filed before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Host, Namespaces, attributes, cache::Slot};
+use crate::{
+    core::{Run, RunKey, RunState},
+    store::{Error, Journal, OpenRun, RunRef, Store},
+};
+
+/// Runs that wait to be filed, at most. Filing them holds everybody up, for some milliseconds.
+const MOST_RUNS: usize = 512;
+/// Bytes of changes that wait to be filed, at most.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// A batch with more changes than that is filed at once: written twice, it would cost more.
+const LARGE_BATCH: usize = 512 * 1024;
+
+/// What is in the journal and not yet in the tables.
+#[derive(Debug, Default)]
+pub(super) struct Unfiled {
+    /// The changes of the current batch.
+    pub(super) journal: Journal,
+    keys: Vec<RunKey>,
+    /// The runs that have no rows yet, oldest first, by what they are found by (see `RunState::id_space`).
+    ids: HashMap<(i64, String), Vec<RunRef>>,
+    bytes: usize,
+    /// Somebody is going to read the tables.
+    is_wanted: bool,
+}
+
+impl Unfiled {
+    /// Notes a new run, so that it is found by its ids.
+    pub(super) fn note_new(&mut self, run: &Run) {
+        let ids = RunRef {
+            key: run.key,
+            run_id: run.state.run_id.clone(),
+        };
+        let found_by = (run.state.id_space(), run.state.workflow_id.clone());
+        self.ids.entry(found_by).or_default().push(ids);
+    }
+
+    /// Forgets a run that has rows now, or is gone.
+    pub(super) fn forget(&mut self, key: RunKey, state: &RunState) {
+        let found_by = (state.id_space(), state.workflow_id.clone());
+        if let Some(runs) = self.ids.get_mut(&found_by) {
+            runs.retain(|run| run.key != key);
+            if runs.is_empty() {
+                self.ids.remove(&found_by);
+            }
+        }
+    }
+
+    /// The run without rows of this id: this one, or (empty) the newest.
+    fn find(&self, space: i64, id: &str, run_id: &str) -> Option<&RunRef> {
+        if self.ids.is_empty() {
+            return None;
+        }
+        let runs = self.ids.get(&(space, id.to_owned()))?;
+        if run_id.is_empty() {
+            runs.last()
+        } else {
+            runs.iter().find(|run| run.run_id == run_id)
+        }
+    }
+
+    /// Notes that a run is in the journal.
+    pub(super) fn note_written(&mut self, slot: &mut Slot) {
+        if !slot.is_unfiled {
+            slot.is_unfiled = true;
+            self.keys.push(slot.run.key);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Host {
+    /// The run of this id (see `RunState::id_space`): this one, or (empty) the newest.
+    pub(super) fn lookup(&self, space: i64, id: &str, run_id: &str) -> Result<Option<RunRef>, Error> {
+        // A run without rows is newer than every run that has them.
+        match self.unfiled.find(space, id, run_id) {
+            Some(run) => Ok(Some(run.clone())),
+            None => self.store.find_run(space, id, run_id),
+        }
+    }
+
+    /// Has all runs filed with this batch: for who reads the tables once it is on disk.
+    pub(crate) fn file_with_this_batch(&mut self) {
+        self.unfiled.is_wanted = true;
+    }
+
+    /// Puts the batch's changes into the journal, or files them where that is due.
+    pub(super) fn write_changes(&mut self) -> Result<(), Error> {
+        let size = self.unfiled.journal.len();
+        self.unfiled.bytes += size;
+        let is_due = self.unfiled.is_wanted
+            || size > LARGE_BATCH
+            || self.unfiled.bytes > MOST_BYTES
+            || self.unfiled.keys.len() >= MOST_RUNS;
+        if is_due {
+            self.unfiled.journal.clear();
+            self.file_all()
+        } else {
+            self.store.append_journal(&mut self.unfiled.journal)
+        }
+    }
+
+    /// Files every run that earlier batches have changed, and empties the journal.
+    pub(crate) fn file_all(&mut self) -> Result<(), Error> {
+        self.unfiled.is_wanted = false;
+        if self.unfiled.is_empty() {
+            return Ok(());
+        }
+        let mut keys = std::mem::take(&mut self.unfiled.keys);
+        // In the order of the tables: neighbours share pages.
+        keys.sort_unstable();
+        for key in keys {
+            if let Some(slot) = self.cache.get_mut(key) {
+                if slot.is_new {
+                    self.unfiled.forget(key, &slot.run.state);
+                }
+                file(&mut self.store, slot, &self.namespaces)?;
+                if !slot.was_open {
+                    self.cache.note_closed(key);
+                }
+            }
+        }
+        self.store.clear_journal()?;
+        self.unfiled.bytes = 0;
+        Ok(())
+    }
+
+    /// Files what the journal has, after a start of the engine.
+    pub(super) fn replay_journal(&mut self) -> Result<(), Error> {
+        let mut slots: BTreeMap<RunKey, Slot> = BTreeMap::new();
+        for change in self.store.journal()? {
+            let Some(state) = change.state else { continue };
+            let slot = match slots.entry(change.key) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    entry.insert(stored_slot(&self.store, change.key)?)
+                }
+            };
+            let run = &mut slot.run;
+            run.effects.attributes_changed |=
+                run.state.search_attributes != state.search_attributes || run.state.memo != state.memo;
+            run.state = state;
+            // A run may have been filed in the middle of the batch whose changes these are.
+            let known = i64::try_from(run.history.len()).unwrap_or(i64::MAX);
+            run.history
+                .extend(change.events.into_iter().filter(|event| event.event_id > known));
+        }
+        if slots.is_empty() {
+            return Ok(());
+        }
+        for slot in slots.values_mut() {
+            file(&mut self.store, slot, &self.namespaces)?;
+        }
+        self.store.clear_journal()
+    }
+}
+
+/// A run as its tables have it, or an empty one where they have none.
+fn stored_slot(store: &Store, key: RunKey) -> Result<Slot, Error> {
+    match store.load_run(key)? {
+        Some(run) => Ok(Slot::stored(run, store.open_run(key)?)),
+        None => Ok(Slot::new(Run::load(key, RunState::default(), Vec::new()))),
+    }
+}
+
+/// Files a run as it is: brings its rows up to date.
+fn file(store: &mut Store, slot: &mut Slot, namespaces: &Namespaces) -> Result<(), Error> {
+    store.begin()?;
+    let run = &mut slot.run;
+    store.append_history(run.key, &run.history[slot.filed..])?;
+    slot.filed = run.history.len();
+    if slot.is_new {
+        store.insert_run_id(run.key, &run.state)?;
+    }
+    let key = run.key;
+    run.durably(|state, _, _| store.put_state(key, state))?;
+
+    let is_open = run.is_running();
+    let open_row = is_open.then(|| OpenRun {
+        wake_at: run.wake_after_restart(),
+        ready: run.is_ready(),
+    });
+    if open_row != slot.open_row {
+        store.put_open_run(run.key, open_row)?;
+        slot.open_row = open_row;
+    }
+
+    let connection = store.connection();
+    let registry = || namespaces.registry(run.state.namespace_key);
+    if slot.is_new {
+        attributes::file_started(connection, run, &registry())?;
+    } else {
+        if run.effects.attributes_changed {
+            attributes::file_attributes(connection, run, &registry())?;
+        }
+        if slot.was_open && !is_open {
+            attributes::file_closed(connection, run)?;
+        }
+    }
+    run.effects.attributes_changed = false;
+    slot.is_new = false;
+    slot.was_open = is_open;
+    slot.is_unfiled = false;
+    Ok(())
+}

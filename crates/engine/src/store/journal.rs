@@ -1,0 +1,143 @@
+//! The journal: what a batch has changed of runs, as one blob.
+//!
+//! A run's rows are spread over half a dozen tables and their indexes, and a run that starts, works and
+//! ends within a second would be written to all of them time and again. So a batch writes its changes
+//! here first, in one place, and they are filed in the tables later, many runs at a time and each run
+//! only as it then is. Both are in the same file and under the same transactions: what is committed here
+//! is as safe as what is filed.
+
+use prost::{
+    Message as _,
+    encoding::{WireType, encode_key, encode_varint, encoded_len_varint, int64, key_len, message},
+};
+use temporalio_protos::temporal::api::history::v1::HistoryEvent;
+
+use super::{Error, Store};
+use crate::core::{RunKey, RunState};
+
+/// The changes of one batch.
+#[derive(Clone, PartialEq, ::prost::Message)]
+struct Changes {
+    #[prost(message, repeated, tag = "1")]
+    changes: Vec<Change>,
+}
+
+/// A run as it became, and the events that its history got.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub(crate) struct Change {
+    #[prost(int64, tag = "1")]
+    pub key: RunKey,
+    #[prost(message, optional, tag = "2")]
+    pub state: Option<RunState>,
+    #[prost(message, repeated, tag = "3")]
+    pub events: Vec<HistoryEvent>,
+}
+
+/// The changes of the batch that is being made, encoded.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    bytes: Vec<u8>,
+}
+
+impl Journal {
+    /// Adds a run: the encoding of a [`Change`] in [`Changes`], without first copying it into one.
+    pub(crate) fn add(&mut self, key: RunKey, state: &RunState, events: &[HistoryEvent]) {
+        let state_len = state.encoded_len();
+        let state_len = key_len(2) + encoded_len_varint(state_len as u64) + state_len;
+        let events_len: usize = events.iter().map(|event| message::encoded_len(3, event)).sum();
+        let len = int64::encoded_len(1, &key) + state_len + events_len;
+        self.bytes.reserve(len + 8);
+        encode_key(1, WireType::LengthDelimited, &mut self.bytes);
+        encode_varint(len as u64, &mut self.bytes);
+        int64::encode(1, &key, &mut self.bytes);
+        message::encode(2, state, &mut self.bytes);
+        for event in events {
+            message::encode(3, event, &mut self.bytes);
+        }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+impl Store {
+    /// Writes a batch's changes, and empties `journal` for the next one.
+    pub(crate) fn append_journal(&mut self, journal: &mut Journal) -> Result<(), Error> {
+        if journal.bytes.is_empty() {
+            return Ok(());
+        }
+        self.begin()?;
+        self.connection()
+            .prepare_cached("INSERT INTO journal (changes) VALUES (?1)")?
+            .execute([&journal.bytes])?;
+        journal.clear();
+        Ok(())
+    }
+
+    /// The changes that are not filed yet, in the order they were made.
+    pub(crate) fn journal(&self) -> Result<Vec<Change>, Error> {
+        let mut statement = self
+            .connection()
+            .prepare("SELECT number, changes FROM journal ORDER BY number")?;
+        let mut rows = statement.query([])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            let Ok(batch) = Changes::decode(bytes) else {
+                return Err(Error::Damaged {
+                    what: format!("row {} of the journal", row.get::<_, i64>(0)?),
+                });
+            };
+            all.extend(batch.changes);
+        }
+        Ok(all)
+    }
+
+    /// Empties the journal: all of it is filed.
+    pub(crate) fn clear_journal(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        self.connection()
+            .prepare_cached("DELETE FROM journal")?
+            .execute([])?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::{Changes, Journal};
+    use crate::core::RunState;
+    use temporalio_protos::temporal::api::history::v1::HistoryEvent;
+
+    #[test]
+    fn what_is_added_is_what_is_read() {
+        let state = |id: &str| RunState {
+            workflow_id: id.to_owned(),
+            next_event_id: 300,
+            ..Default::default()
+        };
+        let event = |event_id| HistoryEvent {
+            event_id,
+            ..Default::default()
+        };
+        let mut journal = Journal::default();
+        journal.add(7, &state("a"), &[event(1), event(2)]);
+        journal.add(i64::MAX, &state(&"b".repeat(500)), &[]);
+        let read = Changes::decode(journal.bytes.as_slice())
+            .expect("it decodes")
+            .changes;
+        assert_eq!(read.len(), 2);
+        assert_eq!((read[0].key, read[0].state.clone()), (7, Some(state("a"))));
+        assert_eq!(read[0].events, [event(1), event(2)]);
+        assert_eq!((read[1].key, read[1].events.len()), (i64::MAX, 0));
+        assert_eq!(read[1].state, Some(state(&"b".repeat(500))));
+    }
+}
