@@ -414,10 +414,10 @@ impl Run {
         }
         let is_waiting = activity.is_waiting();
         activity.last_failure = Some(failure.clone());
-        activity.last_heartbeat_at = 0;
         activity.was_reset = false;
         if std::mem::take(&mut activity.forget_heartbeat) {
             activity.heartbeat_details = None;
+            activity.last_heartbeat_at = 0;
         }
         self.state.transition_count += 1;
         self.note_pause();

@@ -12,7 +12,10 @@ use super::{
     run::Run,
     state::{Activity, ActivityPause},
 };
-use crate::{clock::Nanos, rpc::RpcError};
+use crate::{
+    clock::{Nanos, duration},
+    rpc::RpcError,
+};
 
 /// Which of a run's pending activities are meant.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,7 +180,9 @@ impl Run {
         let Some(activity) = self.activity(scheduled_event_id) else {
             return Ok(None);
         };
-        let options = self.updated_options(activity, update)?;
+        let mut options = self.updated_options(activity, update)?;
+        let start_delay = self.state.standalone.as_ref().map(|own| own.start_delay);
+        options.start_delay = start_delay.filter(|delay| *delay != 0).map(duration);
         let Some(activity) = self.activity_mut(scheduled_event_id) else {
             return Ok(None);
         };

@@ -17,7 +17,7 @@ use temporalio_protos::temporal::api::workflow::v1::pending_activity_info::{
 
 use super::Service;
 use crate::{
-    clock::{Nanos, duration, timestamp, timestamp_opt},
+    clock::{duration, timestamp, timestamp_opt},
     core::{Activity, Child, Run, normal_queue, options_of},
     host::delivery::execution,
     rpc::RpcError,
@@ -33,14 +33,13 @@ impl Service {
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
                 let key = host.find(namespace, &wanted)?;
-                let now = host.now();
-                describe(host.run(key)?, now)
+                describe(host.run(key)?)
             })
             .await
     }
 }
 
-fn describe(run: &Run, now: Nanos) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
+fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
     let state = &run.state;
     let user_metadata = run.history.first().and_then(|event| event.user_metadata.clone());
     Ok(DescribeWorkflowExecutionResponse {
@@ -55,7 +54,7 @@ fn describe(run: &Run, now: Nanos) -> Result<DescribeWorkflowExecutionResponse, 
         pending_activities: state
             .activities
             .iter()
-            .map(|activity| pending_activity(run, activity, now))
+            .map(|activity| pending_activity(run, activity))
             .collect(),
         pending_children: state
             .children
@@ -120,7 +119,7 @@ pub(super) fn activity_state(activity: &Activity) -> PendingActivityState {
     }
 }
 
-fn pending_activity(run: &Run, activity: &Activity, now: Nanos) -> PendingActivityInfo {
+fn pending_activity(run: &Run, activity: &Activity) -> PendingActivityInfo {
     let state = activity_state(activity);
     let policy = activity.retry_policy.clone().unwrap_or_default();
     let is_backing_off = activity.backing_off && activity.pause.is_none();
@@ -144,7 +143,7 @@ fn pending_activity(run: &Run, activity: &Activity, now: Nanos) -> PendingActivi
         last_started_time: timestamp_opt(if is_started { activity.last_started_at } else { 0 }),
         attempt: activity.attempt,
         maximum_attempts: policy.maximum_attempts,
-        scheduled_time: Some(timestamp(activity.attempt_at.min(now))),
+        scheduled_time: Some(timestamp(activity.attempt_at)),
         expiration_time: timestamp_opt(activity.expiration()),
         last_failure: activity.last_failure.clone(),
         last_worker_identity: activity.last_identity.clone(),

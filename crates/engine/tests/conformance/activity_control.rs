@@ -200,6 +200,7 @@ both_engines! {
         let task = bed.activity_task().await;
         beat(bed, &task, "half").await;
         fail(bed, &task, commands::failure("once", false)).await;
+        assert!(pending(bed).await.last_heartbeat_time.is_some());
         let request = ResetActivityRequest {
             reset_heartbeat: true,
             activity: Some(reset_activity_request::Activity::MatchAll(true)),

@@ -187,6 +187,8 @@ both_engines! {
         fail(bed, &task, failure).await;
         let pending = bed.describe("w").await.pending_activities.remove(0);
         assert_eq!(pending.current_retry_interval.map(|interval| interval.seconds), Some(77));
+        assert!(pending.scheduled_time.is_some());
+        assert_eq!(pending.scheduled_time, pending.next_attempt_schedule_time);
     }
 
     async fn a_policy_may_name_failures_that_are_not_tried_again(bed: &Bed) {
