@@ -10,15 +10,13 @@ use std::{
 
 use bytes::{Buf, BufMut, Bytes};
 use tokio::net::TcpListener;
+use tokio_stream::{StreamExt as _, wrappers::TcpListenerStream};
 use tonic::{
     Request, Response, Status,
     body::Body,
     codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
     server::{Grpc, NamedService, UnaryService},
-    transport::{
-        Server,
-        server::{TcpConnectInfo, TcpIncoming},
-    },
+    transport::{Server, server::TcpConnectInfo},
 };
 
 use super::{dispatch, is_for_people, timeout};
@@ -38,9 +36,13 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let service = engine.service();
-    // On the listener: the server's own setting is for listeners that it opens itself. Without it a
+    // On each connection: the server's own setting is for listeners that it opens itself. Without it a
     // small answer waits for the acknowledgement of the one before, 40 ms where that is delayed.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = TcpListenerStream::new(listener).map(|accepted| {
+        let connection = accepted?;
+        connection.set_nodelay(true)?;
+        Ok::<_, std::io::Error>(connection)
+    });
     Server::builder()
         .http2_adaptive_window(Some(true))
         .add_service(Endpoint::<Workflow>::new(service))
