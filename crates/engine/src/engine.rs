@@ -7,6 +7,7 @@ use temporalio_client::ConnectionOptions;
 use crate::{
     clock::{Clock, SystemClock},
     host::HostThread,
+    limits::Limits,
     service::Service,
     store::{self, Lock, Readers, Store},
     transport,
@@ -17,6 +18,7 @@ use crate::{
 pub struct Options {
     file: PathBuf,
     clock: Arc<dyn Clock>,
+    limits: Limits,
 }
 
 impl std::fmt::Debug for Options {
@@ -33,7 +35,14 @@ impl Options {
         Self {
             file: file.into(),
             clock: Arc::new(SystemClock),
+            limits: Limits::default(),
         }
+    }
+
+    /// Sets what an execution may hold.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Reads the time from this clock: for tests.
@@ -82,7 +91,7 @@ impl Engine {
     }
 
     fn open_blocking(options: Options) -> Result<Self, Error> {
-        let Options { file, clock } = options;
+        let Options { file, clock, limits } = options;
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|source| store::Error::Open {
                 path: folder.to_owned(),
@@ -92,7 +101,7 @@ impl Engine {
         let lock = Lock::take(&file)?;
         let store = Store::open(&file)?;
         let cluster_id: Arc<str> = store.cluster_id()?.into();
-        let thread = HostThread::start(store, clock)?;
+        let thread = HostThread::start(store, clock, Arc::new(limits))?;
         let service = Service::new(thread.handle().clone(), Readers::new(file), cluster_id);
         Ok(Self {
             thread,

@@ -25,6 +25,7 @@ pub mod core;
 mod cron;
 mod engine;
 mod host;
+mod limits;
 mod rpc;
 mod service;
 mod store;
@@ -33,5 +34,6 @@ mod transport;
 pub mod visibility;
 
 pub use engine::{Engine, Error, Handle, Options};
+pub use limits::Limits;
 pub use store::Error as StoreError;
 pub use transport::serve;

@@ -12,7 +12,8 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{
-    commands::{self, Applied, CommandError, Surroundings},
+    commands::{self, Applied, CommandError, Refused, Surroundings},
+    external::ENGINE_IDENTITY,
     run::{Run, Sticky},
     state::StartedTask,
     update::{Mark, is_rejection},
@@ -126,7 +127,10 @@ impl Run {
                     Outcome::Applied { eager_activities }
                 })
             }
-            Err(CommandError { cause, message }) => {
+            Err(Refused {
+                error: CommandError { cause, message },
+                is_fatal,
+            }) => {
                 self.restore(snapshot);
                 if self.started_task.is_none() {
                     self.start_workflow_task(started.at, &identity, started.request_id)?;
@@ -141,7 +145,13 @@ impl Run {
                     failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
                     ..Default::default()
                 };
-                self.fail_workflow_task(now, started_event_id, attempt, cause, Some(failure), &identity)?;
+                if is_fatal {
+                    let started = self.end_workflow_task(now, started_event_id, attempt, &identity)?;
+                    self.append_task_failed(now, &started, cause, Some(failure), &identity);
+                    self.terminate(now, message.clone(), None, ENGINE_IDENTITY.into())?;
+                } else {
+                    self.fail_workflow_task(now, started_event_id, attempt, cause, Some(failure), &identity)?;
+                }
                 Ok(Outcome::Refused(RpcError::InvalidArgument(message)))
             }
         }

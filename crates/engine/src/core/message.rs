@@ -12,9 +12,6 @@ use temporalio_protos::temporal::api::{
 use super::run::Run;
 use crate::{clock::Nanos, rpc::RpcError};
 
-/// Signals that one run takes, as the real server's default.
-const MAXIMUM_SIGNALS: usize = 10_000;
-
 /// A signal.
 #[derive(Clone, Debug, Default)]
 pub struct Signal {
@@ -48,10 +45,10 @@ impl Run {
         if !self.is_new_request(&signal.request_id) {
             return Ok(());
         }
-        if self.state.request_ids.len() >= MAXIMUM_SIGNALS {
-            return Err(RpcError::InvalidArgument(format!(
-                "exceeded workflow execution limit for signal events: {MAXIMUM_SIGNALS}"
-            )));
+        if self.state.signal_count >= self.limits.signals {
+            return Err(RpcError::InvalidArgument(
+                "exceeded workflow execution limit for signal events".into(),
+            ));
         }
         self.record_signal(now, signal);
         self.state.transition_count += 1;
@@ -69,7 +66,10 @@ impl Run {
     }
 
     pub(super) fn record_signal(&mut self, now: Nanos, signal: Signal) {
-        self.state.request_ids.push(signal.request_id.clone());
+        self.state.signal_count += 1;
+        if !signal.request_id.is_empty() {
+            self.state.request_ids.push(signal.request_id.clone());
+        }
         self.append_external(
             now,
             Attributes::WorkflowExecutionSignaledEventAttributes(WorkflowExecutionSignaledEventAttributes {

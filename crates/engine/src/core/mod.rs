@@ -14,6 +14,7 @@
 //! | `standalone` | an activity that belongs to no workflow |
 //! | `child` | children start and close, as their parent sees it |
 //! | `external` | signals and cancel requests to other executions |
+//! | `limits` | the history becomes too large |
 //! | `message` | signal, cancel request, terminate |
 //! | `wake` | timers, time-outs and back-offs that are due |
 //! | `close` | the run ends, a successor goes on |
@@ -28,6 +29,7 @@ mod commands;
 mod completion;
 mod external;
 mod history;
+mod limits;
 mod message;
 mod resume;
 mod retry;

@@ -1,5 +1,7 @@
 //! One run in memory: its state, its history, and what the last transitions ask the host to do.
 
+use std::sync::Arc;
+
 use temporalio_protos::temporal::api::{
     enums::v1::WorkflowExecutionStatus,
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
@@ -11,7 +13,7 @@ use super::{
     state::{Child, RunState, StartedTask},
     update::{UpdateEnd, Updates},
 };
-use crate::{clock::Nanos, rpc::RpcError};
+use crate::{clock::Nanos, limits::Limits, rpc::RpcError};
 
 /// The engine's own number of a run: its row in the file.
 pub type RunKey = i64;
@@ -33,6 +35,8 @@ pub struct Run {
     /// Its updates; none as long as nobody asks for any.
     pub updates: Option<Box<Updates>>,
     pub effects: Effects,
+    /// What the run may hold.
+    pub limits: Arc<Limits>,
 }
 
 /// A worker's own task queue, and how long a task may wait there for the worker.
@@ -106,6 +110,7 @@ impl Run {
             sticky: None,
             updates: None,
             effects: Effects::default(),
+            limits: Limits::usual(),
         }
     }
 

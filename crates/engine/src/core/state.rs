@@ -108,6 +108,9 @@ pub struct RunState {
     /// By which the execution goes on after each run; empty: it does not.
     #[prost(string, tag = "43")]
     pub cron_schedule: String,
+    /// Signals that the run has taken.
+    #[prost(int64, tag = "44")]
+    pub signal_count: i64,
 }
 
 /// The pending workflow task. Its start is kept in memory alone until it completes, see [`StartedTask`].
@@ -148,6 +151,8 @@ pub struct StartedTask {
     pub request_id: String,
     pub history_size: i64,
     pub suggest_continue_as_new: bool,
+    /// Why: `SuggestContinueAsNewReason`.
+    pub suggest_reasons: Vec<i32>,
     /// When the task times out.
     pub deadline: Nanos,
 }

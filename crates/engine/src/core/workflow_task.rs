@@ -25,10 +25,6 @@ use crate::{
     rpc::RpcError,
 };
 
-/// Events from which on a worker is told to continue as new.
-const SUGGEST_CONTINUE_AS_NEW_EVENTS: i64 = 4_096;
-/// History bytes from which on a worker is told to continue as new.
-const SUGGEST_CONTINUE_AS_NEW_BYTES: i64 = 4 * 1024 * 1024;
 /// How long a speculative task waits for a worker before a written one takes its place.
 const SPECULATIVE_TIMEOUT: Nanos = 5 * SECOND;
 /// From this attempt on, a failing task's time-out doubles.
@@ -154,6 +150,7 @@ impl Run {
         };
         let timeout = self.task_timeout(task.attempt);
         let size = self.state.history_size;
+        let suggest_reasons = self.reasons_to_continue_as_new();
         let started = StartedTask {
             scheduled_event_id,
             started_event_id,
@@ -162,8 +159,8 @@ impl Run {
             identity: identity.to_owned(),
             request_id,
             history_size: size,
-            suggest_continue_as_new: started_event_id >= SUGGEST_CONTINUE_AS_NEW_EVENTS
-                || size >= SUGGEST_CONTINUE_AS_NEW_BYTES,
+            suggest_continue_as_new: !suggest_reasons.is_empty(),
+            suggest_reasons,
             deadline: now.saturating_add(timeout),
         };
         self.state.workflow_task = Some(task);
@@ -285,17 +282,7 @@ impl Run {
             self.started_task = None;
         } else {
             let started = self.end_workflow_task(now, started_event_id, attempt, identity)?;
-            self.append(
-                now,
-                Attributes::WorkflowTaskFailedEventAttributes(WorkflowTaskFailedEventAttributes {
-                    scheduled_event_id: started.scheduled_event_id,
-                    started_event_id: started.started_event_id,
-                    cause: cause as i32,
-                    failure,
-                    identity: identity.to_owned(),
-                    ..Default::default()
-                }),
-            );
+            self.append_task_failed(now, &started, cause, failure, identity);
         }
         self.reschedule_failed(now, attempt, original);
         Ok(())
@@ -372,6 +359,27 @@ impl Run {
         self.schedule_attempt(now, next, original_scheduled_at);
     }
 
+    pub(super) fn append_task_failed(
+        &mut self,
+        now: Nanos,
+        task: &StartedTask,
+        cause: WorkflowTaskFailedCause,
+        failure: Option<Failure>,
+        identity: &str,
+    ) {
+        self.append(
+            now,
+            Attributes::WorkflowTaskFailedEventAttributes(WorkflowTaskFailedEventAttributes {
+                scheduled_event_id: task.scheduled_event_id,
+                started_event_id: task.started_event_id,
+                cause: cause as i32,
+                failure,
+                identity: identity.to_owned(),
+                ..Default::default()
+            }),
+        );
+    }
+
     fn append_task_timed_out(&mut self, now: Nanos, scheduled: i64, started: i64, timeout_type: TimeoutType) {
         self.append(
             now,
@@ -432,6 +440,7 @@ fn task_started(started: &StartedTask) -> Attributes {
         identity: started.identity.clone(),
         request_id: started.request_id.clone(),
         suggest_continue_as_new: started.suggest_continue_as_new,
+        suggest_continue_as_new_reasons: started.suggest_reasons.clone(),
         history_size_bytes: started.history_size,
         ..Default::default()
     })

@@ -1,10 +1,14 @@
 //! The runs in memory. A run comes in when something happens to it and goes when room is needed.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use crate::{
     clock::Nanos,
     core::{Run, RunKey},
+    limits::Limits,
     store::OpenRun,
 };
 
@@ -79,8 +83,10 @@ impl Slot {
 }
 
 /// Runs by key, the ones used least recently dropped first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cache {
+    /// What every run in here may hold.
+    limits: Arc<Limits>,
     slots: HashMap<RunKey, Slot>,
     /// Uses in their order; an entry counts only if it is the slot's last use.
     uses: VecDeque<(RunKey, u64)>,
@@ -92,6 +98,17 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            slots: HashMap::new(),
+            uses: VecDeque::new(),
+            closed: VecDeque::new(),
+            events: 0,
+            now: 0,
+        }
+    }
+
     pub(crate) fn get_mut(&mut self, key: RunKey) -> Option<&mut Slot> {
         self.slots.get_mut(&key)
     }
@@ -100,7 +117,8 @@ impl Cache {
         self.slots.contains_key(&key)
     }
 
-    pub(crate) fn insert(&mut self, slot: Slot) {
+    pub(crate) fn insert(&mut self, mut slot: Slot) {
+        slot.run.limits.clone_from(&self.limits);
         self.slots.insert(slot.run.key, slot);
     }
 
@@ -169,6 +187,6 @@ impl Cache {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.limits.clone());
     }
 }

@@ -177,9 +177,11 @@ impl Host {
     /// messages, and offers its tasks to workers.
     pub(crate) fn settle(&mut self, key: RunKey) -> Result<(), RpcError> {
         self.touch(key);
+        let now = self.now;
         let Some(slot) = self.cache.get_mut(key) else {
             return Ok(());
         };
+        slot.is_dirty |= slot.run.terminate_excessive(now);
         let successor = slot.run.effects.successor.take();
         let tasks = std::mem::take(&mut slot.run.effects.tasks);
         let messages = slot.run.effects.messages.drain(..);

@@ -17,19 +17,20 @@ use super::{
 use crate::{
     clock::Clock,
     core::RunKey,
+    limits::Limits,
     rpc::RpcError,
     store::{Error, Store},
 };
 
 impl Host {
     /// A host over an open file, with all that waits in it ready to go on.
-    pub(super) fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub(super) fn open(store: Store, clock: Arc<dyn Clock>, limits: Arc<Limits>) -> Result<Self, Error> {
         let mut host = Self {
             store,
             now: 0,
             clock,
             namespaces: Namespaces::default(),
-            cache: Cache::default(),
+            cache: Cache::new(limits),
             wakes: BTreeSet::new(),
             queues: TaskQueues::default(),
             queries: Queries::default(),

@@ -17,6 +17,7 @@ use super::{Host, matching::QueueId, matching::QueueKind, start::IdPolicy};
 use crate::{
     clock::{ManualClock, SECOND},
     core::{Completion, NewRun, Run, RunKey, Signal},
+    limits::Limits,
     store::Store,
 };
 
@@ -257,7 +258,7 @@ impl World {
 
 fn open(folder: &Path, clock: &ManualClock) -> Host {
     let store = Store::open(&folder.join("engine.db")).expect("a store");
-    Host::open(store, Arc::new(clock.clone())).expect("a host")
+    Host::open(store, Arc::new(clock.clone()), Limits::usual()).expect("a host")
 }
 
 fn command(made: Made, number: u32) -> Command {

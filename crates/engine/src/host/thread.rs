@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::Host;
 use crate::{
     clock::Clock,
+    limits::Limits,
     rpc::RpcError,
     store::{self, Store},
 };
@@ -94,8 +95,12 @@ impl HostThread {
     ///
     /// # Errors
     /// When the file cannot be read, or no thread can be started.
-    pub(crate) fn start(store: Store, clock: Arc<dyn Clock>) -> Result<Self, store::Error> {
-        let mut host = Host::open(store, clock)?;
+    pub(crate) fn start(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        limits: Arc<Limits>,
+    ) -> Result<Self, store::Error> {
+        let mut host = Host::open(store, clock, limits)?;
         let (sender, receiver) = mpsc::channel();
         let spawned = std::thread::Builder::new()
             .name("segno-engine".into())

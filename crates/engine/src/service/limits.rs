@@ -6,17 +6,23 @@ use temporalio_protos::temporal::api::{
     taskqueue::v1::TaskQueue,
 };
 
-use crate::rpc::RpcError;
+use crate::{limits::Limits, rpc::RpcError};
 
-/// Bytes of one payload field.
-pub(super) const BLOB: usize = 2 * 1024 * 1024;
 /// Characters of an id or a name.
-pub(super) const ID: usize = 1_000;
+pub(super) const ID: usize = Limits::ID;
 
 /// Checks an id or name that may be empty.
 pub(super) fn id(what: &str, id: &str) -> Result<(), RpcError> {
     if id.len() > ID {
-        return Err(RpcError::InvalidArgument(format!("{what} exceeds length limit.")));
+        // Clients are used to these words: a workflow id has its own.
+        return Err(RpcError::InvalidArgument(match what {
+            "WorkflowId" => format!(
+                "{what} exceeds maximum allowed length ({}/{})",
+                id.len(),
+                Limits::ID
+            ),
+            _ => format!("{what} length exceeds limit."),
+        }));
     }
     Ok(())
 }
@@ -33,17 +39,20 @@ pub(super) fn required_id(what: &str, value: &str) -> Result<(), RpcError> {
 
 /// Checks the payloads of one field.
 pub(super) fn blob(payloads: Option<&Payloads>) -> Result<(), RpcError> {
-    message_size(payloads.map_or(0, Message::encoded_len))
+    size(payloads.map_or(0, Message::encoded_len), "Blob data")
 }
 
 /// Checks a memo.
 pub(super) fn memo(memo: Option<&Memo>) -> Result<(), RpcError> {
-    message_size(memo.map_or(0, Message::encoded_len))
+    size(memo.map_or(0, Message::encoded_len), "Memo")
 }
 
-fn message_size(bytes: usize) -> Result<(), RpcError> {
-    if bytes > BLOB {
-        return Err(RpcError::InvalidArgument("Blob data size exceeds limit.".into()));
+fn size(bytes: usize, what: &str) -> Result<(), RpcError> {
+    if bytes > Limits::BLOB {
+        return Err(RpcError::InvalidArgument(format!("{what} size exceeds limit.")));
+    }
+    if bytes > Limits::BLOB_WARNING {
+        tracing::warn!(bytes, "{what} is large: histories and messages are made for less");
     }
     Ok(())
 }

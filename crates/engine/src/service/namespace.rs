@@ -14,6 +14,7 @@ use super::{Service, limits};
 use crate::{
     clock::{duration, nanos},
     host::Namespace,
+    limits::Limits,
     rpc::RpcError,
     store::NamespaceRecord,
 };
@@ -95,8 +96,8 @@ fn described(namespace: &Namespace) -> DescribeNamespaceResponse {
                 ..Default::default()
             }),
             limits: Some(namespace_info::Limits {
-                blob_size_limit_error: limits::BLOB as i64,
-                memo_size_limit_error: limits::BLOB as i64,
+                blob_size_limit_error: Limits::BLOB as i64,
+                memo_size_limit_error: Limits::BLOB as i64,
                 ..Default::default()
             }),
             supports_schedules: false,

@@ -63,7 +63,15 @@ pub(crate) use rpc;
 
 impl Bed {
     pub(crate) async fn embedded() -> Self {
-        let engine = TestEngine::start().await;
+        Self::on(TestEngine::start().await).await
+    }
+
+    /// An embedded engine on which executions may hold so much.
+    pub(crate) async fn embedded_with(limits: segno_engine::Limits) -> Self {
+        Self::on(TestEngine::start_with(limits).await).await
+    }
+
+    async fn on(engine: TestEngine) -> Self {
         let client = engine.client().await;
         Self {
             client,

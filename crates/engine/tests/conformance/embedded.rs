@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use segno_engine::{Engine, Options};
+use segno_engine::{Engine, Limits, Options};
 use tempfile::TempDir;
 use temporalio_client::{Client, ClientOptions, Connection};
 
@@ -14,8 +14,12 @@ pub(crate) struct TestEngine {
 
 impl TestEngine {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    pub(crate) async fn start_with(limits: Limits) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let engine = open(folder.path()).await;
+        let engine = open(folder.path(), limits).await;
         Self { engine, folder }
     }
 
@@ -23,7 +27,7 @@ impl TestEngine {
     pub(crate) async fn restart(self) -> Self {
         let Self { engine, folder } = self;
         engine.shutdown().await;
-        let engine = open(folder.path()).await;
+        let engine = open(folder.path(), Limits::default()).await;
         Self { engine, folder }
     }
 
@@ -45,8 +49,8 @@ impl TestEngine {
     }
 }
 
-async fn open(folder: &Path) -> Engine {
-    Engine::open(Options::new(folder.join("engine.db")))
+async fn open(folder: &Path, limits: Limits) -> Engine {
+    Engine::open(Options::new(folder.join("engine.db")).with_limits(limits))
         .await
         .expect("an engine")
 }

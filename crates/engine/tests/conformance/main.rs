@@ -20,6 +20,7 @@ mod embedded;
 mod external;
 mod history;
 mod ids;
+mod limits;
 mod messages;
 mod namespaces;
 mod queries;

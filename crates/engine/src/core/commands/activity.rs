@@ -10,7 +10,7 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{CommandError, Context, ensure};
+use super::{CommandError, Context, check_count, ensure, size_of};
 use crate::{
     clock::{duration, nanos},
     core::{
@@ -18,9 +18,6 @@ use crate::{
         workflow_task::normal_queue,
     },
 };
-
-/// Activities that may be pending in one run, as the real server's default.
-const MAXIMUM_PENDING: usize = 2_000;
 
 pub(super) fn schedule(
     context: &mut Context<'_>,
@@ -40,10 +37,13 @@ pub(super) fn schedule(
         Cause::ScheduleActivityDuplicateId,
         || format!("an activity with the id {id} is pending already"),
     )?;
-    ensure(
-        context.run.state.activities.len() < MAXIMUM_PENDING,
+    let input = "ScheduleActivityTaskCommandAttributes.Input";
+    context.check_size(input, size_of(command.input.as_ref()), bad)?;
+    check_count(
+        "pending activities",
+        context.run.state.activities.len(),
+        context.run.limits.pending_activities,
         Cause::PendingActivitiesLimitExceeded,
-        || format!("the number of pending activities, {MAXIMUM_PENDING}, has reached the per-workflow limit"),
     )?;
     let asked = Timeouts {
         schedule_to_close: nanos(command.schedule_to_close_timeout.as_ref()),

@@ -14,7 +14,7 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{CommandError, Context, ensure};
+use super::{CommandError, Context, ensure, size_of};
 
 pub(super) fn upsert(
     context: &mut Context<'_>,
@@ -51,10 +51,14 @@ pub(super) fn modify_memo(
             message: "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand.".into(),
         });
     };
-    merge(
-        &mut context.run.state.memo.get_or_insert_default().fields,
-        memo.fields.clone(),
-    );
+    let mut merged = context.run.state.memo.clone().unwrap_or_default();
+    merge(&mut merged.fields, memo.fields.clone());
+    context.check_size(
+        "ModifyWorkflowPropertiesCommandAttributes. Memo",
+        size_of(Some(&merged)),
+        Cause::BadModifyWorkflowPropertiesAttributes,
+    )?;
+    context.run.state.memo = Some(merged);
     context.run.effects.attributes_changed = true;
     context.run.append(
         context.now,

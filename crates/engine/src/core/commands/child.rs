@@ -6,7 +6,7 @@ use temporalio_protos::temporal::api::{
     history::v1::{StartChildWorkflowExecutionInitiatedEventAttributes, history_event::Attributes},
 };
 
-use super::{CommandError, Context, ensure};
+use super::{CommandError, Context, check_count, ensure, size_of};
 use crate::{
     clock::{Nanos, duration, nanos},
     core::{
@@ -17,12 +17,8 @@ use crate::{
         workflow_task::normal_queue,
     },
     cron,
+    limits::Limits,
 };
-
-/// Children that may be pending in one run, as the real server's default.
-const MAXIMUM_PENDING: usize = 2_000;
-/// Characters of an id or name.
-const MAXIMUM_ID: usize = 1_000;
 
 #[allow(
     deprecated,
@@ -43,10 +39,11 @@ pub(super) fn start(
         format!("WorkflowType is not set on StartChildWorkflowExecutionCommand. WorkflowId={id}")
     })?;
     for (what, value) in [("WorkflowId", &id), ("WorkflowType", &workflow_type)] {
-        ensure(value.len() <= MAXIMUM_ID, bad, || {
+        ensure(value.len() <= Limits::ID, bad, || {
             format!(
-                "{what} on StartChildWorkflowExecutionCommand exceeds length limit. Length={} Limit={MAXIMUM_ID}",
-                value.len()
+                "{what} on StartChildWorkflowExecutionCommand exceeds length limit. Length={} Limit={}",
+                value.len(),
+                Limits::ID
             )
         })?;
     }
@@ -85,14 +82,15 @@ pub(super) fn start(
         || "this engine does not implement versioning overrides".into(),
     )?;
     context.check_attributes(command.search_attributes.as_ref())?;
-    ensure(
-        context.run.state.children.len() < MAXIMUM_PENDING,
+    let input = "StartChildWorkflowExecutionCommandAttributes. Input";
+    context.check_size(input, size_of(command.input.as_ref()), bad)?;
+    let memo = "StartChildWorkflowExecutionCommandAttributes.Memo";
+    context.check_size(memo, size_of(command.memo.as_ref()), bad)?;
+    check_count(
+        "pending child workflow executions",
+        context.run.state.children.len(),
+        context.run.limits.pending_children,
         Cause::PendingChildWorkflowsLimitExceeded,
-        || {
-            format!(
-                "the number of pending child workflow executions, {MAXIMUM_PENDING}, has reached the per-workflow limit of {MAXIMUM_PENDING}"
-            )
-        },
     )?;
 
     let parent_close_policy = match command.parent_close_policy() {

@@ -12,13 +12,18 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{CommandError, Context};
+use super::{CommandError, Context, size_of};
 
 pub(super) fn complete(
     context: &mut Context<'_>,
     command: CompleteWorkflowExecutionCommandAttributes,
 ) -> Result<(), CommandError> {
     context.check_nothing_unseen()?;
+    context.check_size(
+        "CompleteWorkflowExecutionCommandAttributes.Result",
+        size_of(command.result.as_ref()),
+        Cause::BadCompleteWorkflowExecutionAttributes,
+    )?;
     let new_execution_run_id = if context.run.state.cron_schedule.is_empty() {
         String::new()
     } else {
@@ -45,6 +50,11 @@ pub(super) fn fail(
         cause: Cause::BadFailWorkflowExecutionAttributes,
         message: "Failure is not set on FailWorkflowExecutionCommand.".into(),
     })?;
+    context.check_size(
+        "FailWorkflowExecutionCommandAttributes.Failure",
+        size_of(Some(&failure)),
+        Cause::BadFailWorkflowExecutionAttributes,
+    )?;
     let (retry_state, new_execution_run_id) = context.run.go_on_after_failure(context.now, failure.clone());
     context.run.append(
         context.now,

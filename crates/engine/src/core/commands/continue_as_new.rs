@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::{
     history::v1::{WorkflowExecutionContinuedAsNewEventAttributes, history_event::Attributes},
 };
 
-use super::{CommandError, Context, ensure};
+use super::{CommandError, Context, ensure, size_of};
 use crate::{
     clock::{Nanos, duration, nanos},
     core::{
@@ -45,6 +45,10 @@ pub(super) fn apply(
         })?;
     }
     cron::check(&command.cron_schedule, context.now).map_err(refused)?;
+    let input = "ContinueAsNewWorkflowExecutionCommandAttributes. Input";
+    context.check_size(input, size_of(command.input.as_ref()), bad)?;
+    let memo = "ContinueAsNewWorkflowExecutionCommandAttributes. Memo";
+    context.check_size(memo, size_of(command.memo.as_ref()), bad)?;
     context.check_attributes(command.search_attributes.as_ref())?;
 
     // The event repeats what was said, the new run what it means.

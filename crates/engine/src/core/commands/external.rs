@@ -13,14 +13,8 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{CommandError, Context, ensure};
-use crate::core::run::Message;
-
-/// Signals to other executions that may be on their way from one run, and cancel requests: as the
-/// real server's defaults.
-const MAXIMUM_PENDING: usize = 2_000;
-/// Characters of an id.
-const MAXIMUM_ID: usize = 1_000;
+use super::{CommandError, Context, check_count, ensure, size_of};
+use crate::{core::run::Message, limits::Limits};
 
 #[allow(
     deprecated,
@@ -46,11 +40,14 @@ pub(super) fn signal(
             target.workflow_id
         )
     })?;
-    ensure(
-        context.run.state.outgoing_signals.len() < MAXIMUM_PENDING,
+    check_count(
+        "pending signals to external workflows",
+        context.run.state.outgoing_signals.len(),
+        context.run.limits.pending_signals,
         Cause::PendingSignalsLimitExceeded,
-        || limit_reached("pending signals to external workflows"),
     )?;
+    let input = "SignalExternalWorkflowExecutionCommandAttributes.Input";
+    context.check_size(input, size_of(command.input.as_ref()), bad)?;
     let initiated_event_id = context.run.append_with(
         context.now,
         Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(
@@ -102,10 +99,11 @@ pub(super) fn request_cancel(
             target.workflow_id
         )
     })?;
-    ensure(
-        state.outgoing_cancels.len() < MAXIMUM_PENDING,
+    check_count(
+        "pending requests to cancel external workflows",
+        state.outgoing_cancels.len(),
+        context.run.limits.pending_cancels,
         Cause::PendingRequestCancelLimitExceeded,
-        || limit_reached("pending requests to cancel external workflows"),
     )?;
     let initiated_event_id = context.run.append_with(
         context.now,
@@ -133,10 +131,11 @@ fn check_target(target: &WorkflowExecution, command: &str, cause: Cause) -> Resu
     ensure(!id.is_empty(), cause, || {
         format!("WorkflowId is not set on {command}. RunId={}", target.run_id)
     })?;
-    ensure(id.len() <= MAXIMUM_ID, cause, || {
+    ensure(id.len() <= Limits::ID, cause, || {
         format!(
-            "WorkflowId on {command} exceeds length limit. Length={} Limit={MAXIMUM_ID}",
-            id.len()
+            "WorkflowId on {command} exceeds length limit. Length={} Limit={}",
+            id.len(),
+            Limits::ID
         )
     })?;
     let is_run_id = target.run_id.is_empty() || uuid::Uuid::try_parse(&target.run_id).is_ok();
@@ -146,10 +145,4 @@ fn check_target(target: &WorkflowExecution, command: &str, cause: Cause) -> Resu
             target.run_id
         )
     })
-}
-
-fn limit_reached(what: &str) -> String {
-    format!(
-        "the number of {what}, {MAXIMUM_PENDING}, has reached the per-workflow limit of {MAXIMUM_PENDING}"
-    )
 }

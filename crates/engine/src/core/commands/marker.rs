@@ -6,7 +6,7 @@ use temporalio_protos::temporal::api::{
     history::v1::{MarkerRecordedEventAttributes, history_event::Attributes},
 };
 
-use super::{CommandError, Context, ensure};
+use super::{CommandError, Context, ensure, size_of};
 
 pub(super) fn record(
     context: &mut Context<'_>,
@@ -16,6 +16,16 @@ pub(super) fn record(
         !command.marker_name.is_empty(),
         Cause::BadRecordMarkerAttributes,
         || "MarkerName is not set on RecordMarkerCommand.".into(),
+    )?;
+    let size = command
+        .details
+        .iter()
+        .map(|(name, details)| name.len() + size_of(Some(details)))
+        .sum();
+    context.check_size(
+        "RecordMarkerCommandAttributes.Details",
+        size,
+        Cause::BadRecordMarkerAttributes,
     )?;
     context.run.append_with(
         context.now,

@@ -19,7 +19,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::run::Run;
-use crate::clock::Nanos;
+use crate::{clock::Nanos, limits::Limits};
 
 /// Says what is wrong with search attributes, if anything.
 pub type AttributeCheck<'a> = &'a dyn Fn(&SearchAttributes) -> Result<(), String>;
@@ -49,6 +49,23 @@ pub(super) struct CommandError {
     pub(super) message: String,
 }
 
+/// A command that is refused, and the workflow task with it.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: CommandError,
+    /// The whole run ends with it: to try again would not help.
+    pub(super) is_fatal: bool,
+}
+
+impl From<CommandError> for Refused {
+    fn from(error: CommandError) -> Self {
+        Self {
+            error,
+            is_fatal: false,
+        }
+    }
+}
+
 /// What applied commands leave for the completion's answer.
 #[derive(Debug, Default)]
 pub(super) struct Applied {
@@ -66,6 +83,8 @@ struct Context<'a> {
     /// Messages that no command has placed yet.
     messages: Vec<Message>,
     applied: Applied,
+    /// The error that a command is about to answer ends the run.
+    is_fatal: bool,
 }
 
 /// Applies the commands in order, then the messages that no command placed among them. Of the commands,
@@ -77,7 +96,7 @@ pub(super) fn apply(
     commands: Vec<Command>,
     messages: Vec<Message>,
     surroundings: &Surroundings<'_>,
-) -> Result<Applied, CommandError> {
+) -> Result<Applied, Refused> {
     let applied = Applied::default();
     let mut context = Context {
         run,
@@ -87,13 +106,17 @@ pub(super) fn apply(
         surroundings,
         messages,
         applied,
+        is_fatal: false,
     };
     for command in commands {
         if !context.run.is_running() {
             break;
         }
         context.user_metadata = command.user_metadata.clone();
-        apply_one(&mut context, command)?;
+        apply_one(&mut context, command).map_err(|error| Refused {
+            error,
+            is_fatal: context.is_fatal,
+        })?;
     }
     for message in std::mem::take(&mut context.messages) {
         context.run.handle_message(now, message)?;
@@ -159,6 +182,17 @@ impl Context<'_> {
         })
     }
 
+    /// Ends the run where a command holds more than a payload field may: `what` is larger.
+    fn check_size(
+        &mut self,
+        what: &str,
+        size: usize,
+        cause: WorkflowTaskFailedCause,
+    ) -> Result<(), CommandError> {
+        self.is_fatal = size > Limits::BLOB;
+        ensure(!self.is_fatal, cause, || format!("{what} exceeds size limit."))
+    }
+
     /// Refuses to close the run while there are events that the workflow has not seen.
     fn check_nothing_unseen(&self) -> Result<(), CommandError> {
         if self.run.state.buffered.is_empty() {
@@ -169,6 +203,23 @@ impl Context<'_> {
             message: "there are new events that the workflow has not handled".into(),
         })
     }
+}
+
+/// Fails where there are as many pending `what` as there may be.
+fn check_count(
+    what: &str,
+    count: usize,
+    limit: usize,
+    cause: WorkflowTaskFailedCause,
+) -> Result<(), CommandError> {
+    ensure(count < limit, cause, || {
+        format!("the number of {what}, {count}, has reached the per-workflow limit of {limit}")
+    })
+}
+
+/// Bytes of a field that may be missing.
+fn size_of<M: prost::Message>(field: Option<&M>) -> usize {
+    field.map_or(0, prost::Message::encoded_len)
 }
 
 /// Fails with `cause` and `message` unless `holds`.
