@@ -21,10 +21,17 @@ crate::scenarios! { "python/scenarios", "py":
     activities
     activity_cancellation
     async_completion
+    children
     closing
     continue_as_new
+    cron
+    histories
     local_activities
     messages
+    standalone
     starts
     timers
+    updates
+    visibility
+    workers
 }

@@ -16,7 +16,9 @@ from types import ModuleType
 from typing import Any, Awaitable, Callable, TypeVar
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -68,8 +70,12 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def workflows(module: ModuleType) -> list[type]:
-    """The workflows that a file defines."""
-    return [item for item in vars(module).values() if hasattr(item, "__temporal_workflow_definition")]
+    """The workflows that a file defines; of several versions of one, the first."""
+    found: dict[str, type] = {}
+    for item in vars(module).values():
+        if hasattr(item, "__temporal_workflow_definition"):
+            found.setdefault(item.__temporal_workflow_definition.name, item)
+    return list(found.values())
 
 
 def activities(module: ModuleType) -> list[Callable[..., Any]]:
@@ -152,6 +158,21 @@ async def has_event(handle: WorkflowHandle[Any, Any], kind: str) -> None:
         return kind in await event_types(handle)
 
     await eventually(f"{kind} in the history", look)
+
+
+async def add_search_attributes(bed: Bed, **types: Any) -> None:
+    """Registers search attributes, and waits until they can be used."""
+    request = AddSearchAttributesRequest(namespace=bed.client.namespace, search_attributes=types)
+    await bed.client.operator_service.add_search_attributes(request)
+
+    async def usable() -> bool:
+        try:
+            await bed.client.count_workflows(" AND ".join(f"{name} IS NULL" for name in types))
+        except RPCError:
+            return False
+        return True
+
+    await eventually("the search attributes can be used", usable)
 
 
 def seconds(count: float) -> timedelta:
