@@ -76,6 +76,11 @@ pub(crate) fn duration(of: Nanos) -> Duration {
     }
 }
 
+/// A protobuf duration; absent for 0.
+pub(crate) fn duration_opt(of: Nanos) -> Option<Duration> {
+    (of != 0).then(|| duration(of))
+}
+
 /// The length of a protobuf duration; 0 where it is absent, the longest there is where it overflows.
 pub(crate) fn nanos(of: Option<&Duration>) -> Nanos {
     of.map_or(0, |d| {

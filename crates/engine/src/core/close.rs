@@ -152,7 +152,6 @@ impl Run {
             retry_policy: state.retry_policy.clone(),
             cron_schedule: state.cron_schedule.clone(),
             first_task_delay: self.next_run_delay(now, delay),
-            identity: started.identity.clone(),
             priority: started.priority.clone(),
             user_metadata: self.history.first().and_then(|event| event.user_metadata.clone()),
             last_completion_result: started.last_completion_result.clone(),

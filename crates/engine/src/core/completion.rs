@@ -149,7 +149,9 @@ impl Run {
                     let started = self.end_workflow_task(now, started_event_id, attempt, &identity)?;
                     self.append_task_failed(now, &started, cause, Some(failure), &identity);
                     self.terminate(now, message.clone(), None, ENGINE_IDENTITY.into())?;
-                } else {
+                } else if attempt == 1 || cause == WorkflowTaskFailedCause::UnhandledCommand {
+                    // Broken code sends the same again and again: from the second attempt on its task is left to
+                    // time out, longer each time. What came in between is no fault of the code's.
                     self.fail_workflow_task(now, started_event_id, attempt, cause, Some(failure), &identity)?;
                 }
                 Ok(Outcome::Refused(RpcError::InvalidArgument(message)))

@@ -17,7 +17,7 @@ use super::{
     state::{Parent, RunState},
     workflow_task::normal_queue,
 };
-use crate::clock::{Nanos, SECOND, duration, timestamp_opt};
+use crate::clock::{Nanos, SECOND, duration, duration_opt, timestamp_opt};
 
 /// Time-out of a workflow task where the start names none.
 const DEFAULT_TASK_TIMEOUT: Nanos = 10 * SECOND;
@@ -166,8 +166,8 @@ impl Run {
             }),
             task_queue: Some(normal_queue(&new.task_queue)),
             input: new.input,
-            workflow_execution_timeout: Some(duration(new.execution_timeout)),
-            workflow_run_timeout: Some(duration(run_timeout)),
+            workflow_execution_timeout: duration_opt(new.execution_timeout),
+            workflow_run_timeout: duration_opt(run_timeout),
             workflow_task_timeout: Some(duration(task_timeout)),
             continued_execution_run_id: continued.map(|from| from.run_id).unwrap_or_default(),
             initiator: initiator as i32,
@@ -185,7 +185,8 @@ impl Run {
             search_attributes: new.search_attributes,
             header: new.header,
             workflow_id: new.workflow_id,
-            root_workflow_execution: Some(root),
+            // A run without a parent is at the top itself.
+            root_workflow_execution: parent.as_ref().map(|_| root),
             priority: new.priority,
             eager_execution_accepted: new.eager,
             ..Default::default()

@@ -1,7 +1,7 @@
 //! Starts, by the rules of workflow ids: what happens when the id is taken.
 
 use temporalio_protos::temporal::api::{
-    common::v1::WorkflowExecution,
+    common::v1::{Payload, Payloads, WorkflowExecution},
     enums::v1::{WorkflowExecutionStatus as Status, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
 };
 
@@ -106,11 +106,11 @@ impl Host {
                 }
                 WorkflowIdConflictPolicy::TerminateExisting => {
                     let identity = "history-service".to_owned();
-                    let reason = format!(
-                        "TerminateIfRunning WorkflowIdReusePolicy Policy: terminated by new runID: {}",
-                        new.run_id
-                    );
-                    self.change(existing, |run, now| run.terminate(now, reason, None, identity))?;
+                    let reason = "TerminateIfRunning WorkflowIdReusePolicy".to_owned();
+                    let details = json_text(&format!("terminated by new runID: {}", new.run_id));
+                    self.change(existing, |run, now| {
+                        run.terminate(now, reason, Some(details), identity)
+                    })?;
                 }
                 _ => {
                     return Err(taken(
@@ -169,4 +169,15 @@ fn has_failed(status: i32) -> bool {
     ]
     .iter()
     .any(|failed| *failed as i32 == status)
+}
+
+/// A string as SDKs write it.
+fn json_text(text: &str) -> Payloads {
+    Payloads {
+        payloads: vec![Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: serde_json::Value::from(text).to_string().into_bytes(),
+            ..Default::default()
+        }],
+    }
 }

@@ -15,6 +15,7 @@ mod cli_activities;
 mod closing;
 mod continue_as_new;
 mod cron;
+mod differential;
 mod eager;
 mod embedded;
 mod external;
