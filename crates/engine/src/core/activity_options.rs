@@ -1,5 +1,6 @@
 //! An activity's options: what the command that schedules it leaves open, and how they change later.
 
+use prost_types::FieldMask;
 use temporalio_protos::temporal::api::{
     activity::v1::ActivityOptions, common::v1::Priority, history::v1::ActivityTaskScheduledEventAttributes,
     taskqueue::v1::TaskQueue,
@@ -90,6 +91,31 @@ pub enum OptionsUpdate {
         options: Box<ActivityOptions>,
         mask: Vec<String>,
     },
+}
+
+impl OptionsUpdate {
+    /// From the fields that every request for it has.
+    ///
+    /// # Errors
+    /// When they contradict each other, or say nothing.
+    pub(crate) fn new(
+        restore: bool,
+        options: Option<ActivityOptions>,
+        mask: Option<FieldMask>,
+    ) -> Result<Self, RpcError> {
+        let invalid = |message: &str| RpcError::InvalidArgument(message.to_owned());
+        let has_mask = mask.as_ref().is_some_and(|mask| !mask.paths.is_empty());
+        match (restore, options, mask) {
+            (true, ..) if has_mask => Err(invalid("Both UpdateMask and RestoreOriginal are provided")),
+            (true, ..) => Ok(Self::Restore),
+            (false, None, _) => Err(invalid("ActivityOptions are not provided")),
+            (false, _, None) => Err(invalid("UpdateMask is not provided")),
+            (false, Some(options), Some(mask)) => Ok(Self::Merge {
+                options: Box::new(options),
+                mask: mask.paths,
+            }),
+        }
+    }
 }
 
 /// The options that an activity has now.

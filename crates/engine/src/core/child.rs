@@ -275,7 +275,8 @@ impl Run {
         }
     }
 
-    fn closed_as_child(&self) -> Option<ChildClosed> {
+    /// What this run, the last of its chain, told or would tell its parent.
+    pub fn closed_as_child(&self) -> Option<ChildClosed> {
         let parent = self.state.parent.as_ref()?;
         let how = match self.history.last()?.attributes.as_ref()? {
             Attributes::WorkflowExecutionCompletedEventAttributes(a) => ChildEnd::Completed(a.result.clone()),

@@ -83,6 +83,7 @@ impl Run {
     ///
     /// # Errors
     /// When the task is not the one in a worker's hands; then nothing changes.
+    #[allow(deprecated, reason = "workers without deployments name their build so")]
     pub fn complete_workflow_task(
         &mut self,
         now: Nanos,

@@ -104,9 +104,11 @@ impl Run {
 
 /// An event that has no id yet.
 pub(super) fn event(now: Nanos, attributes: Attributes) -> HistoryEvent {
+    let event_type = event_type(&attributes);
     HistoryEvent {
         event_time: Some(timestamp(now)),
-        event_type: event_type(&attributes) as i32,
+        event_type: event_type as i32,
+        worker_may_ignore: event_type == EventType::WorkflowExecutionOptionsUpdated,
         attributes: Some(attributes),
         ..Default::default()
     }

@@ -16,13 +16,16 @@
 //! | `external` | signals and cancel requests to other executions |
 //! | `limits` | the history becomes too large |
 //! | `message` | signal, cancel request, terminate |
+//! | `options` | priority and version are changed |
 //! | `wake` | timers, time-outs and back-offs that are due |
+//! | `reset` | another run goes on from a point of this one, made by `rebuild` from its history |
 //! | `close` | the run ends, a successor goes on |
 //! | `resume` | the engine has started again |
 
 mod activity;
 mod activity_control;
 mod activity_options;
+mod attributes;
 mod child;
 mod close;
 mod commands;
@@ -31,6 +34,10 @@ mod external;
 mod history;
 mod limits;
 mod message;
+mod options;
+mod rebuild;
+mod reset;
+mod reset_points;
 mod resume;
 mod retry;
 mod run;
@@ -51,14 +58,17 @@ pub use completion::{Completion, Outcome, WorkerVersion};
 pub(crate) use external::ENGINE_IDENTITY;
 pub use external::{OutgoingCancel, OutgoingSignal};
 pub use message::{CancelRequest, Signal};
+pub use options::OptionsChange;
+pub use rebuild::{Identity, Rebuilt, rebuild};
+pub use reset::{Reapply, Reset, ResetTarget};
 pub(crate) use retry::{check as check_retry_policy, with_defaults as retry_policy_with_defaults};
 pub use run::{Effects, Message, Queue, Run, RunKey, Sticky, Task};
 pub(crate) use standalone::id_space;
 pub use standalone::{EndRequest, NewActivity, STANDALONE_EVENT};
 pub use start::{Continued, NewRun, ParentOf};
 pub use state::{
-    Activity, ActivityPause, Child, Parent, RunState, StandaloneActivity, StartedActivity, StartedTask,
-    Timer, WorkflowTask,
+    Activity, ActivityPause, ChangedOptions, Child, Parent, RunState, StandaloneActivity, StartedActivity,
+    StartedTask, Timer, WorkflowTask,
 };
 pub use update::{UpdateEnd, UpdateStage, UpdateStatus, Updates};
 pub(crate) use workflow_task::normal_queue;

@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::{
     common::v1::{Link, Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution},
     failure::v1::Failure,
     history::v1::HistoryEvent,
+    workflow::v1::VersioningOverride,
 };
 
 use crate::clock::Nanos;
@@ -90,9 +91,6 @@ pub struct RunState {
     /// Run that goes on after this one closed.
     #[prost(string, tag = "35")]
     pub successor_run_id: String,
-    /// When the namespace's retention ends for the closed run.
-    #[prost(int64, tag = "36")]
-    pub delete_at: Nanos,
     /// The run is no workflow's but one activity's.
     #[prost(message, optional, tag = "80")]
     pub standalone: Option<StandaloneActivity>,
@@ -111,6 +109,30 @@ pub struct RunState {
     /// Signals that the run has taken.
     #[prost(int64, tag = "44")]
     pub signal_count: i64,
+    /// Request id of the reset that made this run.
+    #[prost(string, tag = "70")]
+    pub reset_request_id: String,
+    /// When a reset made this run; 0: none did.
+    #[prost(int64, tag = "71")]
+    pub reset_at: Nanos,
+    /// Of a run that a reset made: when the run began whose events it has. 0: `start_time`.
+    #[prost(int64, tag = "72")]
+    pub original_start_time: Nanos,
+    /// The newest run that a reset made from this one.
+    #[prost(string, tag = "73")]
+    pub reset_run_id: String,
+    /// Options that a client changed; none: those of the start.
+    #[prost(message, optional, tag = "74")]
+    pub options: Option<ChangedOptions>,
+}
+
+/// Options that can be changed while the run is open.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangedOptions {
+    #[prost(message, optional, tag = "1")]
+    pub priority: Option<Priority>,
+    #[prost(message, optional, tag = "2")]
+    pub versioning_override: Option<VersioningOverride>,
 }
 
 /// The pending workflow task. Its start is kept in memory alone until it completes, see [`StartedTask`].

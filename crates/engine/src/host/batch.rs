@@ -2,7 +2,7 @@
 //! disk, everybody is answered.
 
 use super::Host;
-use crate::{core::RunKey, store::Error};
+use crate::{core::RunKey, rpc::RpcError, store::Error};
 
 impl Host {
     /// Wakes the runs whose time has come, and the queues.
@@ -25,8 +25,10 @@ impl Host {
                 run.wake(now);
                 Ok(())
             });
-            if let Err(error) = woken {
-                tracing::error!(%error, run = key, "cannot wake a run");
+            match woken {
+                // Deleted meanwhile.
+                Ok(()) | Err(RpcError::NotFound(_)) => {}
+                Err(error) => tracing::error!(%error, run = key, "cannot wake a run"),
             }
         }
     }

@@ -7,7 +7,9 @@
 //! | `activity` | standalone activities by their ids |
 //! | `attributes` | search attributes |
 //! | `batch` | a batch's writes, its commit, its answers |
+//! | `batch_operations` | batch operations, a few executions at a time; `batch_one`: what is done to one |
 //! | `cache` | runs in memory |
+//! | `cleaning` | what is deleted in the background |
 //! | `matching`, `backlog`, `rates` | task queues |
 //! | `messages` | messages from run to run |
 //! | `filing` | from the journal to the tables |
@@ -18,13 +20,17 @@
 //! | `updates` | whoever waits for an update |
 //! | `start` | starts, by the rules of workflow ids |
 //! | `namespaces` | namespaces and their search attributes |
+//! | `reset` | resets: which runs they concern |
 //! | `recover` | from the file to memory, when the engine opens |
 
 pub(crate) mod activity;
 mod attributes;
 pub(crate) mod backlog;
 mod batch;
+mod batch_one;
+pub(crate) mod batch_operations;
 mod cache;
+mod cleaning;
 pub(crate) mod delivery;
 mod dispatch;
 mod filing;
@@ -34,6 +40,7 @@ mod namespaces;
 pub(crate) mod queries;
 mod rates;
 mod recover;
+mod reset;
 pub(crate) mod start;
 mod thread;
 pub(crate) mod updates;
@@ -48,7 +55,9 @@ use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 use tokio::sync::oneshot;
 
 use self::{
+    batch_operations::BatchOperations,
     cache::{Cache, Slot},
+    cleaning::Cleaning,
     filing::Unfiled,
     matching::TaskQueues,
     queries::Queries,
@@ -87,6 +96,8 @@ pub(crate) struct Host {
     next_key: RunKey,
     /// Messages from run to run, each with its sender, to be delivered with this batch.
     messages: VecDeque<(RunKey, Message)>,
+    cleaning: Cleaning,
+    batch_operations: BatchOperations,
     touched: Vec<RunKey>,
     unfiled: Unfiled,
     after_commit: Vec<AfterCommit>,
@@ -165,7 +176,12 @@ impl Host {
         let now = self.now();
         let key = self.next_key;
         self.next_key += 1;
-        let run = Run::begin(key, new, now);
+        self.adopt(Run::begin(key, new, now))
+    }
+
+    /// Takes in a run that is not on disk yet, and makes it findable.
+    fn adopt(&mut self, run: Run) -> Result<RunKey, RpcError> {
+        let key = run.key;
         self.unfiled.note_new(&run);
         self.cache.insert(Slot::new(run));
         self.cache.note_use(key);
@@ -261,5 +277,7 @@ fn unwritable(error: store::Error) -> RpcError {
     RpcError::Unavailable("the engine's file cannot be written".into())
 }
 
+#[cfg(test)]
+mod cleaning_tests;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use temporalio_protos::temporal::api::enums::v1::NamespaceState;
+
 use crate::{
     clock::{Nanos, SECOND},
     host::Host,
@@ -49,6 +51,13 @@ impl Namespace {
             record,
             registry: Arc::new(registry),
         })
+    }
+}
+
+impl Namespace {
+    /// Its contents are being deleted.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.record.state == NamespaceState::Deleted as i32
     }
 }
 
@@ -130,6 +139,13 @@ impl Namespaces {
             .unwrap_or_default()
     }
 
+    /// Whether the namespace is there and is not being deleted.
+    pub(super) fn goes_on(&self, key: u32) -> bool {
+        self.by_key
+            .get(&key)
+            .is_some_and(|namespace| !namespace.is_deleted())
+    }
+
     /// The custom search attributes of a namespace.
     pub(crate) fn registry(&self, key: u32) -> Arc<Registry> {
         self.by_key
@@ -141,6 +157,13 @@ impl Namespaces {
     pub(super) fn set_registry(&mut self, key: u32, registry: Arc<Registry>) {
         if let Some(namespace) = self.by_key.get_mut(&key) {
             namespace.registry = registry;
+        }
+    }
+
+    /// Forgets a namespace that holds nothing any more.
+    pub(super) fn remove(&mut self, key: u32) {
+        if let Some(namespace) = self.by_key.remove(&key) {
+            self.by_name.remove(&namespace.record.name);
         }
     }
 
@@ -162,9 +185,6 @@ impl Host {
             return Err(RpcError::NamespaceAlreadyExists(record.name));
         }
         record.id = uuid::Uuid::new_v4().to_string();
-        if record.retention <= 0 {
-            record.retention = DEFAULT_RETENTION;
-        }
         let key = self.namespaces.next_key();
         let namespace = Namespace::load(&self.store, key, record).map_err(super::unreadable)?;
         self.store
@@ -172,6 +192,52 @@ impl Host {
             .map_err(super::unwritable)?;
         self.namespaces.insert(namespace);
         Ok(())
+    }
+
+    /// Changes what is said of a namespace.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub(crate) fn change_namespace(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut NamespaceRecord),
+    ) -> Result<&Namespace, RpcError> {
+        let mut namespace = self.namespaces.named(name)?.clone();
+        change(&mut namespace.record);
+        let key = namespace.key;
+        self.store
+            .put_namespace(key, &namespace.record)
+            .map_err(super::unwritable)?;
+        self.namespaces.by_name.remove(name);
+        self.namespaces.insert(namespace);
+        // A shorter retention may make closed runs due.
+        self.cleaning.look_soon();
+        let name = self.namespaces.name_of(key);
+        self.namespaces.named(&name)
+    }
+
+    /// Deletes a namespace: its name is free at once, and what it holds goes in steps. Answers the
+    /// name that it has until then.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it is the system's own.
+    pub(crate) fn delete_namespace(&mut self, name: &str) -> Result<String, RpcError> {
+        let namespace = self.namespaces.named(name)?;
+        if name == SYSTEM {
+            return Err(RpcError::FailedPrecondition(
+                "unable to delete system namespace".into(),
+            ));
+        }
+        let id = namespace.record.id.get(..5).unwrap_or_default();
+        let deleted = format!("{name}-deleted-{id}");
+        let changed = self.change_namespace(name, |record| {
+            record.name.clone_from(&deleted);
+            record.state = NamespaceState::Deleted as i32;
+        })?;
+        let key = changed.key;
+        self.batch_operations.forget_namespace(key);
+        Ok(deleted)
     }
 }
 

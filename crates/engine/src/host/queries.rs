@@ -83,6 +83,14 @@ impl Queries {
         true
     }
 
+    /// Answers the queries of a run that is gone.
+    pub(super) fn forget_run(&mut self, run: RunKey) {
+        for id in self.by_run.get(&run).cloned().unwrap_or_default() {
+            let gone = RpcError::NotFound("workflow execution not found".into());
+            self.answer(id, Err(gone));
+        }
+    }
+
     fn waiting_for_task(&self, run: RunKey) -> Vec<u64> {
         let ids = self.by_run.get(&run).map(Vec::as_slice).unwrap_or_default();
         let waits = |id: &&u64| {

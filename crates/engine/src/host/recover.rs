@@ -7,7 +7,9 @@ use std::{
 
 use super::{
     Host, Namespaces,
+    batch_operations::BatchOperations,
     cache::Cache,
+    cleaning::Cleaning,
     filing::Unfiled,
     matching::{QueueId, QueueKind, TaskQueues},
     queries::Queries,
@@ -39,6 +41,8 @@ impl Host {
             watchers: HashMap::new(),
             next_key: 1,
             messages: VecDeque::new(),
+            cleaning: Cleaning::default(),
+            batch_operations: BatchOperations::default(),
             touched: Vec::new(),
             unfiled: Unfiled::default(),
             after_commit: Vec::new(),
@@ -65,6 +69,10 @@ impl Host {
                 self.queues.set_config(&id, config, now);
             }
         }
+        self.cleaning = Cleaning::new(!self.store.marked_deleted(1)?.is_empty());
+        let mut open = self.store.open_batches()?;
+        open.retain(|(namespace, _, _)| self.namespaces.goes_on(*namespace));
+        self.batch_operations = BatchOperations::new(open);
         let mut ready = Vec::new();
         let wakes = &mut self.wakes;
         self.store.each_open_run(|key, row| {

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Host;
 use crate::{
-    clock::Clock,
+    clock::{Clock, Nanos},
     limits::Limits,
     rpc::RpcError,
     store::{self, Store},
@@ -174,6 +174,8 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
             }
         }
         host.wake_due();
+        host.go_on_with_batch_operations();
+        host.clean();
         host.end_batch();
         if host.now() >= next_tidy {
             next_tidy = host
@@ -189,12 +191,15 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
     }
 }
 
-/// How long the thread may sleep: until a run wants to be woken, or a rate limit lets a task go.
+/// How long the thread may sleep: until a run wants to be woken, a rate limit lets a task go, or something
+/// in the background is due.
 fn time_to_wake(host: &Host) -> Duration {
     let wake = host.wakes.first().map(|&(at, _)| at);
-    let next = wake.into_iter().chain(host.queues.next_release()).min();
-    next.map_or(TIDY, |at| {
-        let left = at.saturating_sub(host.now.max(host.clock.now())).max(0);
-        Duration::from_nanos(left.unsigned_abs()).min(TIDY)
-    })
+    let next = wake.into_iter().chain(host.queues.next_release());
+    let next = next.fold(Nanos::MAX, Nanos::min);
+    let at = next
+        .min(host.cleaning.next_at())
+        .min(host.batch_operations.next_at());
+    let left = at.saturating_sub(host.now.max(host.clock.now())).max(0);
+    Duration::from_nanos(left.unsigned_abs()).min(TIDY)
 }

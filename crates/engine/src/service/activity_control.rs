@@ -1,7 +1,6 @@
 //! Pausing, unpausing and resetting activities, and changing their options: the forms that name a
 //! workflow's activities by id or type, and the newer ones that name one activity.
 
-use prost_types::FieldMask;
 use rand::Rng as _;
 use temporalio_protos::temporal::api::{
     activity::v1::ActivityOptions,
@@ -292,7 +291,7 @@ impl Service {
         request: UpdateActivityOptionsRequest,
     ) -> Result<UpdateActivityOptionsResponse, RpcError> {
         use update_activity_options_request::Activity;
-        let update = options_update(
+        let update = OptionsUpdate::new(
             request.restore_original,
             request.activity_options,
             request.update_mask,
@@ -312,7 +311,7 @@ impl Service {
         &self,
         request: UpdateActivityExecutionOptionsRequest,
     ) -> Result<UpdateActivityExecutionOptionsResponse, RpcError> {
-        let update = options_update(
+        let update = OptionsUpdate::new(
             request.restore_original,
             request.activity_options,
             request.update_mask,
@@ -326,25 +325,6 @@ impl Service {
         Ok(UpdateActivityExecutionOptionsResponse {
             activity_options: self.update_options(target, update).await?,
         })
-    }
-}
-
-fn options_update(
-    restore: bool,
-    options: Option<ActivityOptions>,
-    mask: Option<FieldMask>,
-) -> Result<OptionsUpdate, RpcError> {
-    let invalid = |message: &str| RpcError::InvalidArgument(message.to_owned());
-    let has_mask = mask.as_ref().is_some_and(|mask| !mask.paths.is_empty());
-    match (restore, options, mask) {
-        (true, ..) if has_mask => Err(invalid("Both UpdateMask and RestoreOriginal are provided")),
-        (true, ..) => Ok(OptionsUpdate::Restore),
-        (false, None, _) => Err(invalid("ActivityOptions are not provided")),
-        (false, _, None) => Err(invalid("UpdateMask is not provided")),
-        (false, Some(options), Some(mask)) => Ok(OptionsUpdate::Merge {
-            options: Box::new(options),
-            mask: mask.paths,
-        }),
     }
 }
 

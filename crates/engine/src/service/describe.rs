@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::{
     enums::v1::{PendingActivityState, PendingWorkflowTaskState},
     workflow::v1::{
         PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig,
-        WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+        WorkflowExecutionExtendedInfo, WorkflowExecutionInfo, WorkflowExecutionVersioningInfo,
     },
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
@@ -50,7 +50,7 @@ fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
             default_workflow_task_timeout: Some(duration(state.task_timeout)),
             user_metadata,
         }),
-        workflow_execution_info: Some(info(run)?),
+        workflow_execution_info: Some(info(run)),
         pending_activities: state
             .activities
             .iter()
@@ -66,19 +66,24 @@ fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
             execution_expiration_time: timestamp_opt(state.execution_expiration),
             run_expiration_time: timestamp_opt(state.run_expiration),
             cancel_requested: state.cancel_requested,
-            original_start_time: timestamp_opt(state.start_time),
+            original_start_time: timestamp_opt(match state.original_start_time {
+                0 => state.start_time,
+                before_reset => before_reset,
+            }),
+            last_reset_time: timestamp_opt(state.reset_at),
+            reset_run_id: state.reset_run_id.clone(),
             ..Default::default()
         }),
         ..Default::default()
     })
 }
 
-fn info(run: &Run) -> Result<WorkflowExecutionInfo, RpcError> {
+fn info(run: &Run) -> WorkflowExecutionInfo {
     let state = &run.state;
-    let started = run.started_attributes()?;
+    let options = run.options();
     let execution_duration =
         (state.close_time != 0).then(|| duration((state.close_time - state.execution_time).max(0)));
-    Ok(WorkflowExecutionInfo {
+    WorkflowExecutionInfo {
         execution: Some(execution(run)),
         r#type: Some(WorkflowType {
             name: state.workflow_type.clone(),
@@ -102,9 +107,16 @@ fn info(run: &Run) -> Result<WorkflowExecutionInfo, RpcError> {
         parent_execution: state.parent.as_ref().and_then(|parent| parent.execution.clone()),
         root_execution: state.root.clone(),
         first_run_id: state.first_run_id.clone(),
-        priority: started.priority.clone(),
+        auto_reset_points: Some(run.reset_points()),
+        versioning_info: options.versioning_override.map(|versioning_override| {
+            WorkflowExecutionVersioningInfo {
+                versioning_override: Some(versioning_override),
+                ..Default::default()
+            }
+        }),
+        priority: options.priority,
         ..Default::default()
-    })
+    }
 }
 
 /// What a pending activity is at.

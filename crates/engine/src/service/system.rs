@@ -1,14 +1,29 @@
-//! What the server is and can do: `GetSystemInfo`, `GetClusterInfo`, health.
+//! What the server is and can do: `GetSystemInfo`, `GetClusterInfo`, `ListClusters`, health.
 
 use temporalio_protos::{
     grpc::health::v1::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus},
-    temporal::api::workflowservice::v1::{
-        GetClusterInfoResponse, GetSystemInfoResponse, get_system_info_response::Capabilities,
+    temporal::api::{
+        operatorservice::v1::{ClusterMetadata, ListClustersRequest, ListClustersResponse},
+        workflowservice::v1::{
+            GetClusterInfoResponse, GetSystemInfoResponse, get_system_info_response::Capabilities,
+        },
     },
 };
 
 use super::Service;
 use crate::{host::Host, rpc::RpcError};
+
+/// Clients and their versions that the API is for, as the real server names them.
+const CLIENTS: [(&str, &str); 8] = [
+    ("Nexus-go-sdk", "<2.0.0"),
+    ("temporal-cli", "<2.0.0"),
+    ("temporal-go", "<2.0.0"),
+    ("temporal-java", "<2.0.0"),
+    ("temporal-php", "<2.0.0"),
+    ("temporal-server", "<2.0.0"),
+    ("temporal-typescript", "<2.0.0"),
+    ("temporal-ui", "<3.0.0"),
+];
 
 impl Service {
     /// Only what holds is announced: the SDKs behave by it.
@@ -37,8 +52,33 @@ impl Service {
             history_shard_count: 1,
             persistence_store: "sqlite".to_owned(),
             visibility_store: "sqlite".to_owned(),
+            initial_failover_version: 1,
+            failover_version_increment: 10,
+            supported_clients: CLIENTS
+                .iter()
+                .map(|(name, versions)| ((*name).to_owned(), (*versions).to_owned()))
+                .collect(),
             ..Default::default()
         }
+    }
+
+    /// This engine is the one cluster that there is. It does not know by which address it is reached.
+    pub(super) async fn list_clusters(
+        &self,
+        _request: ListClustersRequest,
+    ) -> Result<ListClustersResponse, RpcError> {
+        let info = self.cluster_info();
+        Ok(ListClustersResponse {
+            clusters: vec![ClusterMetadata {
+                cluster_name: info.cluster_name,
+                cluster_id: info.cluster_id,
+                initial_failover_version: info.initial_failover_version,
+                history_shard_count: info.history_shard_count,
+                is_connection_enabled: true,
+                ..Default::default()
+            }],
+            next_page_token: Vec::new(),
+        })
     }
 
     /// Healthy is an engine whose thread answers.

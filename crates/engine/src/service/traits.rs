@@ -47,6 +47,8 @@ impl WorkflowService for Service {
         register_namespace(RegisterNamespaceRequest) -> RegisterNamespaceResponse = register_namespace;
         describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse = describe_namespace;
         list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse = list_namespaces;
+        update_namespace(UpdateNamespaceRequest) -> UpdateNamespaceResponse = update_namespace;
+        deprecate_namespace(DeprecateNamespaceRequest) -> DeprecateNamespaceResponse = deprecate_namespace;
         start_workflow_execution(StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse = start_workflow;
         signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest)
             -> SignalWithStartWorkflowExecutionResponse = signal_with_start;
@@ -128,12 +130,30 @@ impl WorkflowService for Service {
             = poll_update(call);
         execute_multi_operation(ExecuteMultiOperationRequest) -> ExecuteMultiOperationResponse
             = execute_multi_operation(call);
+        reset_workflow_execution(ResetWorkflowExecutionRequest) -> ResetWorkflowExecutionResponse = reset_workflow;
+        delete_workflow_execution(DeleteWorkflowExecutionRequest) -> DeleteWorkflowExecutionResponse = delete_workflow;
+        start_batch_operation(StartBatchOperationRequest) -> StartBatchOperationResponse = start_batch;
+        stop_batch_operation(StopBatchOperationRequest) -> StopBatchOperationResponse = stop_batch;
+        describe_batch_operation(DescribeBatchOperationRequest) -> DescribeBatchOperationResponse = describe_batch;
+        list_batch_operations(ListBatchOperationsRequest) -> ListBatchOperationsResponse = list_batches;
         query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse = query_workflow(call);
         get_workflow_execution_history(GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse
             = get_history(call);
+        get_workflow_execution_history_reverse(GetWorkflowExecutionHistoryReverseRequest)
+            -> GetWorkflowExecutionHistoryReverseResponse = get_history_reverse;
+        update_workflow_execution_options(UpdateWorkflowExecutionOptionsRequest)
+            -> UpdateWorkflowExecutionOptionsResponse = update_workflow_options;
         describe_workflow_execution(DescribeWorkflowExecutionRequest) -> DescribeWorkflowExecutionResponse
             = describe_workflow;
         list_workflow_executions(ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse = list_workflows;
+        list_open_workflow_executions(ListOpenWorkflowExecutionsRequest) -> ListOpenWorkflowExecutionsResponse
+            = list_open;
+        list_closed_workflow_executions(ListClosedWorkflowExecutionsRequest)
+            -> ListClosedWorkflowExecutionsResponse = list_closed;
+        list_archived_workflow_executions(ListArchivedWorkflowExecutionsRequest)
+            -> ListArchivedWorkflowExecutionsResponse = list_archived;
+        scan_workflow_executions(ScanWorkflowExecutionsRequest) -> ScanWorkflowExecutionsResponse = scan;
+        get_search_attributes(GetSearchAttributesRequest) -> GetSearchAttributesResponse = get_search_attributes;
         count_workflow_executions(CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse
             = count_workflows;
     }
@@ -146,6 +166,8 @@ impl OperatorService for Service {
             = remove_search_attributes;
         list_search_attributes(ListSearchAttributesRequest) -> ListSearchAttributesResponse
             = list_search_attributes;
+        delete_namespace(DeleteNamespaceRequest) -> DeleteNamespaceResponse = delete_namespace;
+        list_clusters(ListClustersRequest) -> ListClustersResponse = list_clusters;
     }
 }
 

@@ -86,7 +86,7 @@ impl Service {
     }
 
     /// The namespace's key and the query, checked against the namespace's attributes.
-    async fn query(&self, namespace: String, text: &str) -> Result<(i64, Query), RpcError> {
+    pub(super) async fn query(&self, namespace: String, text: &str) -> Result<(i64, Query), RpcError> {
         let (key, registry) = self
             .host
             .call(move |host| {

@@ -109,6 +109,7 @@ impl Service {
     }
 }
 
+#[allow(deprecated, reason = "workers without deployments name their build so")]
 fn complete(
     host: &mut Host,
     token: &TaskToken,

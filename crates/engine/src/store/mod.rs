@@ -3,6 +3,8 @@
 //! One connection writes, owned by the engine's thread; it is in WAL mode with `synchronous=FULL`,
 //! so a committed transaction is on disk. Other connections only read.
 
+mod batch_operation;
+mod delete;
 mod journal;
 mod lock;
 mod namespace;
@@ -14,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+pub(crate) use batch_operation::{BatchPlace, BatchRecord};
+pub(crate) use delete::Budget;
 pub(crate) use journal::Journal;
 pub(crate) use lock::Lock;
 pub(crate) use namespace::NamespaceRecord;
@@ -90,6 +94,8 @@ impl Store {
     /// When it cannot be opened, or another version wrote it.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let connection = Connection::open(path)?;
+        // Only a new file takes this: free pages can be given back without writing the file anew.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -65_536)?;

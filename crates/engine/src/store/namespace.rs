@@ -21,6 +21,9 @@ pub(crate) struct NamespaceRecord {
     pub retention: i64,
     #[prost(map = "string, string", tag = "6")]
     pub data: std::collections::HashMap<String, String>,
+    /// `NamespaceState`; 0 is registered.
+    #[prost(int32, tag = "70")]
+    pub state: i32,
 }
 
 impl Store {
@@ -47,6 +50,20 @@ impl Store {
             "INSERT OR REPLACE INTO namespace (key, name, info) VALUES (?1, ?2, ?3)",
             params![key, record.name, record.encode_to_vec()],
         )?;
+        Ok(())
+    }
+
+    /// Deletes a namespace, whose runs are gone, with its search attributes and batch operations.
+    pub(crate) fn delete_namespace(&mut self, key: u32) -> Result<(), Error> {
+        self.begin()?;
+        for sql in [
+            "DELETE FROM namespace WHERE key = ?1",
+            "DELETE FROM search_attribute_type WHERE namespace_key = ?1",
+            "DELETE FROM batch_operation WHERE namespace = ?1",
+            "DELETE FROM task_queue_config WHERE namespace = ?1",
+        ] {
+            self.connection().execute(sql, [key])?;
+        }
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ impl Store {
         let last: Option<RunKey> = self
             .connection()
             .query_row("SELECT max(key) FROM run", [], |row| row.get(0))?;
-        Ok(last.unwrap_or(0) + 1)
+        Ok(last.unwrap_or(0).max(self.last_deleted_key()?) + 1)
     }
 
     /// A run by what it is found by (see [`RunState::id_space`]): this one, or (empty) the newest of the id.
@@ -50,7 +50,8 @@ impl Store {
                 )?
                 .query_row(params![space, id, run_id], run_ref)
         };
-        Ok(found.optional()?)
+        // Without a run id: the mark that the id has no current run.
+        Ok(found.optional()?.filter(|run| !run.run_id.is_empty()))
     }
 
     /// Reads a run with its whole history.
@@ -139,6 +140,7 @@ impl Store {
     /// Removes a run and its history. `space` and `id`: where and what it is found by.
     pub(crate) fn delete_run(&mut self, key: RunKey, space: i64, id: &str) -> Result<(), Error> {
         self.begin()?;
+        self.note_last_key(key)?;
         let connection = self.connection();
         connection
             .prepare_cached("DELETE FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND key = ?3")?

@@ -57,3 +57,18 @@ CREATE TABLE IF NOT EXISTS journal (
     number  INTEGER PRIMARY KEY,
     changes BLOB NOT NULL
 );
+
+-- Runs that are being deleted: they are found no more, or will be found no more in a moment.
+CREATE TABLE IF NOT EXISTS deletion (
+    key INTEGER PRIMARY KEY
+);
+
+-- Batch operations (protobuf: BatchRecord).
+CREATE TABLE IF NOT EXISTS batch_operation (
+    namespace  INTEGER NOT NULL,
+    job_id     TEXT NOT NULL,
+    start_time INTEGER NOT NULL,
+    open       INTEGER NOT NULL,
+    record     BLOB NOT NULL,
+    PRIMARY KEY (namespace, job_id)
+) WITHOUT ROWID;

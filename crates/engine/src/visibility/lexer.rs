@@ -23,8 +23,9 @@ pub(super) enum Kind {
     End,
 }
 
-const SYMBOLS: [&str; 19] = [
+const SYMBOLS: [&str; 20] = [
     "<=>", "!=", "<>", "<=", ">=", "&&", "||", "=", "<", ">", "!", "(", ")", ",", "+", "-", "*", "/", "%",
+    ";",
 ];
 
 /// All tokens of `text`; the last one is `End`, or `Invalid` where reading stopped.

@@ -87,6 +87,8 @@ pub(super) fn parse(text: &str) -> Result<Statement, QueryError> {
             parser.symbol(",");
         }
     }
+    // A semicolon may end a query.
+    parser.symbol(";");
     if parser.at_end() {
         Ok(statement)
     } else {

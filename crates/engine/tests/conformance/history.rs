@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use temporalio_common::protos::temporal::api::{
     enums::v1::{EventType, HistoryEventFilterType},
-    workflowservice::v1::GetWorkflowExecutionHistoryRequest,
+    workflowservice::v1::{GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryReverseRequest},
 };
 
 use crate::bed::{Bed, both_engines, commands, execution, rpc};
@@ -38,6 +38,34 @@ both_engines! {
         }
         assert_eq!(ids, (1..=11).collect::<Vec<_>>());
         assert!(pages >= 3, "{pages} pages");
+    }
+
+    async fn a_history_is_read_from_its_end(bed: &Bed) {
+        bed.start("w").await;
+        for number in 0..5 {
+            bed.signal("w", &number.to_string()).await;
+        }
+        let mut events = Vec::new();
+        let mut pages = 0;
+        let mut next_page_token = Vec::new();
+        loop {
+            let request = GetWorkflowExecutionHistoryReverseRequest {
+                namespace: bed.namespace.clone(),
+                execution: Some(execution("w")),
+                maximum_page_size: 3,
+                next_page_token,
+            };
+            let page = rpc!(bed, get_workflow_execution_history_reverse, request).expect("a page");
+            events.extend(page.history.expect("a history").events);
+            next_page_token = page.next_page_token;
+            pages += 1;
+            if next_page_token.is_empty() {
+                break;
+            }
+        }
+        assert!(pages >= 2, "{pages} pages");
+        events.reverse();
+        assert_eq!(events, bed.history("w").await);
     }
 
     async fn a_reader_waits_for_the_end(bed: &Bed) {

@@ -2,7 +2,10 @@
 
 use segno_engine::{
     clock::Nanos,
-    core::{Completion, NewRun, Run, Signal, StartedActivity, Surroundings},
+    core::{
+        Activity, Completion, Identity, NewRun, Run, RunState, Signal, StartedActivity, Surroundings, Timer,
+        WorkflowTask, rebuild,
+    },
 };
 use temporalio_common::protos::temporal::api::{
     enums::v1::WorkflowTaskFailedCause, failure::v1::Failure, history::v1::HistoryEvent,
@@ -170,6 +173,24 @@ impl World {
             .iter()
             .map(|event| event.event_time.map(|t| (t.seconds, t.nanos)));
         assert!(times.is_sorted(), "times do not go back");
+        self.check_rebuilt();
+    }
+
+    /// The state that the transitions made is the one that the history tells.
+    fn check_rebuilt(&self) {
+        let state = &self.run.state;
+        if !state.buffered.is_empty() {
+            // What is buffered has happened, and is not in the history yet.
+            return;
+        }
+        let identity = Identity {
+            namespace_key: state.namespace_key,
+            run_id: state.run_id.clone(),
+            start_request_id: state.start_request_id.clone(),
+            parent: state.parent.clone(),
+        };
+        let rebuilt = rebuild(identity, &self.run.history).expect("a history that can be replayed");
+        assert_eq!(told(rebuilt.state), told(state.clone()));
     }
 
     /// Goes on until the workflow has ended.
@@ -244,5 +265,46 @@ impl World {
             .activities
             .iter()
             .any(|activity| activity.backing_off && activity.attempt_at <= self.now)
+    }
+}
+
+/// What of a state its history tells. Times to the microsecond: a task that is taken back is offered again
+/// a nanosecond later, so that an event may be that much later than its cause.
+fn told(state: RunState) -> RunState {
+    let rounded = |at: Nanos| at / 1_000 * 1_000;
+    let task = state.workflow_task.filter(|task| task.scheduled_event_id != 0);
+    let activity = |activity: Activity| Activity {
+        attempt: 1,
+        scheduled_at: rounded(activity.scheduled_at),
+        attempt_at: 0,
+        backing_off: false,
+        started: None,
+        last_heartbeat_at: 0,
+        heartbeat_details: None,
+        last_failure: None,
+        last_identity: String::new(),
+        last_attempt_ended_at: 0,
+        last_started_at: 0,
+        ..activity
+    };
+    RunState {
+        transition_count: 0,
+        workflow_task: task.map(|task| WorkflowTask {
+            scheduled_at: 0,
+            original_scheduled_at: 0,
+            scheduled_before: 0,
+            ..task
+        }),
+        activities: state.activities.into_iter().map(activity).collect(),
+        timers: state
+            .timers
+            .into_iter()
+            .map(|timer| Timer {
+                fire_at: rounded(timer.fire_at),
+                ..timer
+            })
+            .collect(),
+        close_time: rounded(state.close_time),
+        ..state
     }
 }

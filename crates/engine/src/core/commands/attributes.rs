@@ -1,12 +1,9 @@
 //! `UpsertWorkflowSearchAttributes` and `ModifyWorkflowProperties` (the memo).
 
-use std::collections::HashMap;
-
 use temporalio_protos::temporal::api::{
     command::v1::{
         ModifyWorkflowPropertiesCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes,
     },
-    common::v1::Payload,
     enums::v1::WorkflowTaskFailedCause as Cause,
     history::v1::{
         UpsertWorkflowSearchAttributesEventAttributes, WorkflowPropertiesModifiedEventAttributes,
@@ -15,6 +12,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{CommandError, Context, ensure, size_of};
+use crate::core::attributes::merge;
 
 pub(super) fn upsert(
     context: &mut Context<'_>,
@@ -68,19 +66,4 @@ pub(super) fn modify_memo(
         }),
     );
     Ok(())
-}
-
-/// Sets what `new` names; a null or empty payload takes the entry away.
-fn merge(all: &mut HashMap<String, Payload>, new: HashMap<String, Payload>) {
-    for (name, value) in new {
-        let is_null = value
-            .metadata
-            .get("encoding")
-            .is_some_and(|encoding| encoding == b"binary/null");
-        if is_null || value.data.is_empty() || value.data == b"null" || value.data == b"[]" {
-            all.remove(&name);
-        } else {
-            all.insert(name, value);
-        }
-    }
 }

@@ -1,0 +1,131 @@
+//! Options of a running execution that clients change: its priority, and which version its tasks go to.
+
+use temporalio_protos::temporal::api::{
+    common::v1::Priority,
+    history::v1::{WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
+    workflow::v1::{VersioningOverride, WorkflowExecutionOptions, versioning_override::Override},
+};
+
+use super::{run::Run, state::ChangedOptions};
+use crate::{clock::Nanos, rpc::RpcError};
+
+/// The options that a change may name, as a field mask names them.
+#[derive(Clone, Debug, Default)]
+pub struct OptionsChange {
+    pub priority_key: Option<i32>,
+    pub fairness_key: Option<String>,
+    pub fairness_weight: Option<f32>,
+    /// All of the priority; none in it: what the start said no longer holds.
+    pub priority: Option<Option<Priority>>,
+    /// The override; none in it: there is none any more.
+    pub versioning_override: Option<Option<VersioningOverride>>,
+    pub identity: String,
+}
+
+impl OptionsChange {
+    /// From the fields that every request for it has.
+    ///
+    /// # Errors
+    /// When a path names no option, or one that this engine does not have.
+    pub(crate) fn new(
+        paths: &[String],
+        options: WorkflowExecutionOptions,
+        identity: String,
+    ) -> Result<Self, RpcError> {
+        let mut change = Self {
+            identity,
+            ..Default::default()
+        };
+        let priority = options.priority.clone().unwrap_or_default();
+        for path in paths {
+            match path.as_str() {
+                "priority" => change.priority = Some(options.priority.clone()),
+                "priority.priority_key" => change.priority_key = Some(priority.priority_key),
+                "priority.fairness_key" => change.fairness_key = Some(priority.fairness_key.clone()),
+                "priority.fairness_weight" => change.fairness_weight = Some(priority.fairness_weight),
+                "versioning_override" => {
+                    let given = options.versioning_override.clone();
+                    if matches!(
+                        given.as_ref().and_then(|given| given.r#override.as_ref()),
+                        Some(Override::Pinned(_) | Override::OneTime(_))
+                    ) {
+                        return Err(RpcError::Unimplemented(
+                            "this engine does not implement pinning executions to versions".into(),
+                        ));
+                    }
+                    change.versioning_override = Some(given);
+                }
+                unknown => {
+                    return Err(RpcError::InvalidArgument(format!(
+                        "error parsing UpdateMask: proto: invalid path {unknown:?} for message \"temporal.api.workflow.v1.WorkflowExecutionOptions\""
+                    )));
+                }
+            }
+        }
+        Ok(change)
+    }
+}
+
+impl Run {
+    /// The options as they are now: what the start said, and what was changed since.
+    pub fn options(&self) -> ChangedOptions {
+        match &self.state.options {
+            Some(changed) => changed.clone(),
+            None => ChangedOptions {
+                priority: self
+                    .started_attributes()
+                    .ok()
+                    .and_then(|started| started.priority.clone())
+                    .filter(|priority| *priority != Priority::default()),
+                versioning_override: None,
+            },
+        }
+    }
+
+    /// Changes options, and answers all of them. A change that changes nothing leaves no event.
+    ///
+    /// # Errors
+    /// When the run is closed.
+    pub fn change_options(&mut self, now: Nanos, change: OptionsChange) -> Result<ChangedOptions, RpcError> {
+        self.check_running()?;
+        let before = self.options();
+        let mut after = before.clone();
+        if let Some(priority) = change.priority {
+            after.priority = priority;
+        }
+        let priority = after.priority.get_or_insert_default();
+        if let Some(key) = change.priority_key {
+            priority.priority_key = key;
+        }
+        if let Some(key) = change.fairness_key {
+            priority.fairness_key = key;
+        }
+        if let Some(weight) = change.fairness_weight {
+            priority.fairness_weight = weight;
+        }
+        if *priority == Priority::default() {
+            after.priority = None;
+        }
+        if let Some(versioning_override) = change.versioning_override {
+            after.versioning_override = versioning_override;
+        }
+        if after == before {
+            return Ok(after);
+        }
+        self.state.options = Some(after.clone());
+        self.append_external(
+            now,
+            Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
+                WorkflowExecutionOptionsUpdatedEventAttributes {
+                    versioning_override: after.versioning_override.clone(),
+                    unset_versioning_override: after.versioning_override.is_none(),
+                    identity: change.identity,
+                    priority: after.priority.clone(),
+                    ..Default::default()
+                },
+            ),
+        );
+        self.state.transition_count += 1;
+        Ok(after)
+    }
+}

@@ -1,0 +1,75 @@
+//! `GetWorkflowExecutionHistoryReverse`: a history from its end.
+
+use prost::Message as _;
+use temporalio_protos::temporal::api::{
+    history::v1::History,
+    workflowservice::v1::{
+        GetWorkflowExecutionHistoryReverseRequest, GetWorkflowExecutionHistoryReverseResponse,
+    },
+};
+
+use super::Service;
+use crate::{
+    core::RunKey,
+    host::{
+        Host,
+        delivery::{self, PAGE_EVENTS},
+    },
+    rpc::RpcError,
+    token::{self, HistoryToken},
+};
+
+impl Service {
+    pub(super) async fn get_history_reverse(
+        &self,
+        request: GetWorkflowExecutionHistoryReverseRequest,
+    ) -> Result<GetWorkflowExecutionHistoryReverseResponse, RpcError> {
+        let limit = match usize::try_from(request.maximum_page_size) {
+            Ok(given) if given > 0 => given.min(PAGE_EVENTS),
+            _ => PAGE_EVENTS,
+        };
+        let place: Option<HistoryToken> = if request.next_page_token.is_empty() {
+            None
+        } else {
+            Some(token::parse(&request.next_page_token, "NextPageToken")?)
+        };
+        let execution = request.execution.unwrap_or_default();
+        self.host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&request.namespace)?;
+                match place {
+                    Some(place) => page(host, place.run, place.next_event_id, limit),
+                    None => {
+                        let key = host.find(namespace, &execution)?;
+                        page(host, key, i64::MAX, limit)
+                    }
+                }
+            })
+            .await
+    }
+}
+
+/// The events from `from` on, backwards.
+fn page(
+    host: &mut Host,
+    key: RunKey,
+    from: i64,
+    limit: usize,
+) -> Result<GetWorkflowExecutionHistoryReverseResponse, RpcError> {
+    let run = host.run(key)?;
+    let rest = run.history.iter().rev().skip_while(|event| event.event_id > from);
+    let (events, has_more) = delivery::page(rest, limit);
+    let next_page_token = match events.last() {
+        Some(last) if has_more => HistoryToken {
+            run: key,
+            next_event_id: last.event_id - 1,
+            until: 0,
+        }
+        .encode_to_vec(),
+        _ => Vec::new(),
+    };
+    Ok(GetWorkflowExecutionHistoryReverseResponse {
+        history: Some(History { events }),
+        next_page_token,
+    })
+}

@@ -1,0 +1,45 @@
+//! `ResetWorkflowExecution`.
+#![allow(deprecated, reason = "older clients say it so")]
+
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    ResetWorkflowExecutionRequest, ResetWorkflowExecutionResponse,
+};
+
+use super::{Service, limits};
+use crate::{
+    core::{Reapply, Reset},
+    rpc::RpcError,
+};
+
+impl Service {
+    pub(super) async fn reset_workflow(
+        &self,
+        request: ResetWorkflowExecutionRequest,
+    ) -> Result<ResetWorkflowExecutionResponse, RpcError> {
+        limits::required_id("RequestId", &request.request_id)?;
+        if !request.post_reset_operations.is_empty() {
+            return Err(RpcError::Unimplemented(
+                "this engine does not implement operations after a reset".into(),
+            ));
+        }
+        let include = request.reset_reapply_type();
+        let reset = Reset {
+            run_id: uuid::Uuid::new_v4().to_string(),
+            reapply: Reapply::new(include, request.reset_reapply_exclude_types()),
+            reason: request.reason,
+            request_id: request.request_id,
+            event_id: request.workflow_task_finish_event_id,
+            task_request_id: uuid::Uuid::new_v4().to_string(),
+        };
+        let execution = request.workflow_execution.unwrap_or_default();
+        let namespace = request.namespace;
+        self.host
+            .call(move |host| {
+                let namespace = host.namespaces.key_of(&namespace)?;
+                let key = host.reset(namespace, &execution, reset)?;
+                let run_id = host.run(key)?.state.run_id.clone();
+                Ok(ResetWorkflowExecutionResponse { run_id })
+            })
+            .await
+    }
+}
