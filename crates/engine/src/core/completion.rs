@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::{
     command::v1::Command,
     common::v1::{MeteringMetadata, WorkerVersionStamp},
     deployment::v1::{WorkerDeploymentOptions, WorkerDeploymentVersion},
-    enums::v1::{VersioningBehavior, WorkerVersioningMode, WorkflowTaskFailedCause},
+    enums::v1::{CommandType, VersioningBehavior, WorkerVersioningMode, WorkflowTaskFailedCause},
     failure::v1::{Failure, ServerFailureInfo, failure::FailureInfo},
     history::v1::{WorkflowTaskCompletedEventAttributes, history_event::Attributes},
     protocol::v1::Message,
@@ -18,8 +18,13 @@ use super::{
     state::StartedTask,
     update::{Mark, is_rejection},
 };
-use crate::{clock::Nanos, rpc::RpcError};
+use crate::{
+    clock::{Nanos, SECOND},
+    rpc::RpcError,
+};
 
+/// How long a worker may go on with nothing but heartbeats, as the real server's default.
+const LONGEST_HEARTBEATS: Nanos = 30 * 60 * SECOND;
 /// Events that a speculative task may bring along and still be discarded, as the real server's default:
 /// they go to the worker again with the next one.
 const DISCARDED_EVENTS: i64 = 10;
@@ -82,7 +87,8 @@ impl Run {
     /// Applies a completion in these surroundings.
     ///
     /// # Errors
-    /// When the task is not the one in a worker's hands; then nothing changes.
+    /// When the task is not the one in a worker's hands, or a command of a later attempt is refused; then
+    /// nothing changes.
     #[allow(deprecated, reason = "workers without deployments name their build so")]
     pub fn complete_workflow_task(
         &mut self,
@@ -98,6 +104,20 @@ impl Run {
             ..
         } = &completion;
         let (started_event_id, attempt, identity) = (*started_event_id, *attempt, identity.clone());
+        check_sequence(&completion.commands)?;
+        let is_heartbeat =
+            completion.force_new_task && completion.commands.is_empty() && completion.messages.is_empty();
+        let since = if is_heartbeat {
+            self.original_scheduled_at(now)
+        } else {
+            now
+        };
+        if now.saturating_sub(since) > LONGEST_HEARTBEATS {
+            self.time_out_heartbeats(now, started_event_id, attempt, &identity)?;
+            return Ok(Outcome::Refused(RpcError::NotFound(
+                "workflow task heartbeat timeout".into(),
+            )));
+        }
         let is_discarded = self.is_discarded_by(&completion);
         let (started, completed_event_id) = if is_discarded {
             (self.discard_workflow_task(started_event_id, attempt)?, 0)
@@ -118,7 +138,7 @@ impl Run {
         ) {
             Ok(Applied { eager_activities }) => {
                 if self.is_running() {
-                    self.go_on_after_task(now, completion.force_new_task, completion.wants_next_task);
+                    self.go_on_after_task(now, since, completion.force_new_task, completion.wants_next_task);
                 }
                 Ok(if is_discarded {
                     Outcome::Discarded {
@@ -133,14 +153,18 @@ impl Run {
                 is_fatal,
             }) => {
                 self.restore(snapshot);
-                if self.started_task.is_none() {
-                    self.start_workflow_task(started.at, &identity, started.request_id)?;
-                }
-                self.fail_sent_updates();
                 let message = match cause {
                     WorkflowTaskFailedCause::UnhandledCommand => "UnhandledCommand".to_owned(),
                     cause => format!("{}: {message}", cause_name(cause)),
                 };
+                if attempt > 1 && cause != WorkflowTaskFailedCause::UnhandledCommand {
+                    // Not tried again at once, as it would fail again: the task runs into its time-out.
+                    return Err(RpcError::InvalidArgument(message));
+                }
+                if self.started_task.is_none() {
+                    self.start_workflow_task(started.at, &identity, started.request_id)?;
+                }
+                self.fail_sent_updates();
                 let failure = Failure {
                     message: message.clone(),
                     failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
@@ -215,13 +239,16 @@ impl Run {
         completed_event_id
     }
 
-    /// Schedules the next workflow task if one is due already.
-    fn go_on_after_task(&mut self, now: Nanos, force: bool, wants_next_task: bool) {
+    /// Schedules the next workflow task if one is due already. `since`: how long the worker has been at
+    /// what it forces the next one for.
+    fn go_on_after_task(&mut self, now: Nanos, since: Nanos, force: bool, wants_next_task: bool) {
         if !force {
             self.reject_unanswered_updates();
         }
         let has_news = self.flush_buffered();
-        if has_news || force || (self.has_admitted_updates() && !wants_next_task) {
+        if force {
+            self.schedule_task_after_heartbeat(now, since);
+        } else if has_news || (self.has_admitted_updates() && !wants_next_task) {
             self.schedule_workflow_task(now);
         } else if self.has_admitted_updates() {
             self.schedule_speculative_task(now);
@@ -256,15 +283,113 @@ impl Run {
     }
 }
 
+/// Refuses commands after one that closes the run.
+fn check_sequence(commands: &[Command]) -> Result<(), RpcError> {
+    let name = |command: &Command| camel_case(command.command_type().as_str_name(), "COMMAND_TYPE_");
+    let Some((_, before)) = commands.split_last() else {
+        return Ok(());
+    };
+    match before.iter().find(|command| closes(command.command_type())) {
+        Some(close) => Err(RpcError::InvalidArgument(format!(
+            "invalid command sequence: [{}], command {} must be the last command.",
+            commands.iter().map(name).collect::<Vec<_>>().join(", "),
+            name(close)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn closes(command_type: CommandType) -> bool {
+    matches!(
+        command_type,
+        CommandType::CompleteWorkflowExecution
+            | CommandType::FailWorkflowExecution
+            | CommandType::CancelWorkflowExecution
+            | CommandType::ContinueAsNewWorkflowExecution
+    )
+}
+
 /// `BadScheduleActivityAttributes` for `WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES`.
 fn cause_name(cause: WorkflowTaskFailedCause) -> String {
-    let name = cause
-        .as_str_name()
-        .trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
-    name.split('_')
+    camel_case(cause.as_str_name(), "WORKFLOW_TASK_FAILED_CAUSE_")
+}
+
+/// `StartTimer` for `COMMAND_TYPE_START_TIMER` and the prefix `COMMAND_TYPE_`.
+pub(super) fn camel_case(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix)
+        .split('_')
         .map(|word| {
             let (first, rest) = word.split_at(word.len().min(1));
             format!("{first}{}", rest.to_ascii_lowercase())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::NewRun;
+
+    const NOW: Nanos = 1_700_000_000 * SECOND;
+
+    fn heartbeat(run: &mut Run, now: Nanos) -> Result<Outcome, RpcError> {
+        let started = run.start_workflow_task(now, "worker", String::new())?.clone();
+        let completion = Completion {
+            started_event_id: started.started_event_id,
+            attempt: started.attempt,
+            force_new_task: true,
+            sticky: Some(Sticky {
+                task_queue: "own".to_owned(),
+                schedule_to_start: 5 * SECOND,
+            }),
+            ..Default::default()
+        };
+        let surroundings = Surroundings {
+            namespace: "default",
+            namespace_id: "1",
+            check_attributes: &|_| Ok(()),
+        };
+        run.complete_workflow_task(now, completion, &surroundings)
+    }
+
+    #[test]
+    fn heartbeats_come_to_an_end() {
+        let new = NewRun {
+            run_id: "run".to_owned(),
+            ..Default::default()
+        };
+        let mut run = Run::begin(1, new, NOW);
+        let mut now = NOW;
+        while now < NOW + LONGEST_HEARTBEATS {
+            now += 8 * SECOND;
+            let outcome = heartbeat(&mut run, now.min(NOW + LONGEST_HEARTBEATS)).unwrap();
+            assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+        }
+        let outcome = heartbeat(&mut run, NOW + LONGEST_HEARTBEATS + 1).unwrap();
+        let Outcome::Refused(error) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(
+            error,
+            RpcError::NotFound("workflow task heartbeat timeout".to_owned())
+        );
+        let last: Vec<_> = run
+            .history
+            .iter()
+            .rev()
+            .take(2)
+            .map(|event| event.event_type().as_str_name())
+            .collect();
+        assert_eq!(
+            last,
+            [
+                "EVENT_TYPE_WORKFLOW_TASK_SCHEDULED",
+                "EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT"
+            ]
+        );
+        // The next worker begins anew.
+        assert!(run.sticky.is_none());
+        let outcome = heartbeat(&mut run, NOW + LONGEST_HEARTBEATS + SECOND).unwrap();
+        assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+    }
 }

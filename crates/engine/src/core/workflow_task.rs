@@ -27,14 +27,25 @@ use crate::{
 
 /// How long a speculative task waits for a worker before a written one takes its place.
 const SPECULATIVE_TIMEOUT: Nanos = 5 * SECOND;
-/// From this attempt on, a failing task's time-out doubles.
+/// From this attempt on, a failing task gets more time, and so waits longer where its worker is lost.
 const LONGER_TIMEOUT_FROM_ATTEMPT: i32 = 4;
+/// How much more at first; it doubles with each attempt.
+const FIRST_EXTENSION: Nanos = 5 * SECOND;
+/// How much more at most.
+const LONGEST_EXTENSION: Nanos = 600 * SECOND;
 
 impl Run {
     /// Schedules a workflow task unless one is pending or the run waits for its delayed first one.
     pub(super) fn schedule_workflow_task(&mut self, now: Nanos) {
         if self.is_running() && self.state.workflow_task.is_none() && self.state.first_task_at == 0 {
             self.schedule_attempt(now, 1, now);
+        }
+    }
+
+    /// Schedules the task by which a worker goes on with what it is at since `original_scheduled_at`.
+    pub(super) fn schedule_task_after_heartbeat(&mut self, now: Nanos, original_scheduled_at: Nanos) {
+        if self.state.workflow_task.is_none() {
+            self.schedule_attempt(now, 1, original_scheduled_at);
         }
     }
 
@@ -391,7 +402,29 @@ impl Run {
         );
     }
 
-    fn original_scheduled_at(&self, now: Nanos) -> Nanos {
+    /// Ends a started task whose worker has been at it for too long, although it answered in time.
+    ///
+    /// # Errors
+    /// When the task is not the one in a worker's hands.
+    pub(super) fn time_out_heartbeats(
+        &mut self,
+        now: Nanos,
+        started_event_id: i64,
+        attempt: i32,
+        identity: &str,
+    ) -> Result<(), RpcError> {
+        let ended = self.end_workflow_task(now, started_event_id, attempt, identity)?;
+        self.append_task_timed_out(
+            now,
+            ended.scheduled_event_id,
+            ended.started_event_id,
+            TimeoutType::StartToClose,
+        );
+        self.reschedule_failed(now, attempt, now);
+        Ok(())
+    }
+
+    pub(super) fn original_scheduled_at(&self, now: Nanos) -> Nanos {
         self.state
             .workflow_task
             .as_ref()
@@ -413,8 +446,14 @@ impl Run {
     }
 
     fn task_timeout(&self, attempt: i32) -> Nanos {
-        let doublings = (attempt - LONGER_TIMEOUT_FROM_ATTEMPT + 1).clamp(0, 5);
-        self.state.task_timeout.saturating_mul(1 << doublings)
+        let doublings = attempt - LONGER_TIMEOUT_FROM_ATTEMPT;
+        if doublings < 0 {
+            return self.state.task_timeout;
+        }
+        let extension = FIRST_EXTENSION.saturating_mul(1 << doublings.min(20));
+        self.state
+            .task_timeout
+            .saturating_add(extension.min(LONGEST_EXTENSION))
     }
 
     fn task_scheduled(&self, attempt: i32) -> Attributes {

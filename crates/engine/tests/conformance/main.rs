@@ -45,4 +45,5 @@ mod update_with_start;
 mod updates;
 mod visibility;
 mod workers;
+mod workflow_task_details;
 mod workflow_tasks;

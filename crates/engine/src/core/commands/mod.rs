@@ -18,7 +18,7 @@ use temporalio_protos::temporal::api::{
     sdk::v1::UserMetadata,
 };
 
-use super::run::Run;
+use super::{completion::camel_case, run::Run};
 use crate::{clock::Nanos, limits::Limits};
 
 /// Says what is wrong with search attributes, if anything.
@@ -146,10 +146,36 @@ fn apply_one(context: &mut Context<'_>, command: Command) -> Result<(), CommandE
         Some(A::ContinueAsNewWorkflowExecutionCommandAttributes(a)) => continue_as_new::apply(context, a),
         Some(A::ProtocolMessageCommandAttributes(a)) => protocol_message::apply(context, &a),
         Some(_) => Err(not_there(command_type)),
-        None => Err(CommandError {
-            cause: WorkflowTaskFailedCause::Unspecified,
-            message: format!("the command {} has no attributes", command_type.as_str_name()),
-        }),
+        None => Err(without_attributes(command_type)),
+    }
+}
+
+fn without_attributes(command_type: CommandType) -> CommandError {
+    use WorkflowTaskFailedCause as Cause;
+    let cause = match command_type {
+        CommandType::ScheduleActivityTask => Cause::BadScheduleActivityAttributes,
+        CommandType::RequestCancelActivityTask => Cause::BadRequestCancelActivityAttributes,
+        CommandType::StartTimer => Cause::BadStartTimerAttributes,
+        CommandType::CancelTimer => Cause::BadCancelTimerAttributes,
+        CommandType::RecordMarker => Cause::BadRecordMarkerAttributes,
+        CommandType::CompleteWorkflowExecution => Cause::BadCompleteWorkflowExecutionAttributes,
+        CommandType::FailWorkflowExecution => Cause::BadFailWorkflowExecutionAttributes,
+        CommandType::CancelWorkflowExecution => Cause::BadCancelWorkflowExecutionAttributes,
+        CommandType::ContinueAsNewWorkflowExecution => Cause::BadContinueAsNewAttributes,
+        CommandType::StartChildWorkflowExecution => Cause::BadStartChildExecutionAttributes,
+        CommandType::SignalExternalWorkflowExecution => Cause::BadSignalWorkflowExecutionAttributes,
+        CommandType::RequestCancelExternalWorkflowExecution => {
+            Cause::BadRequestCancelExternalWorkflowExecutionAttributes
+        }
+        CommandType::UpsertWorkflowSearchAttributes => Cause::BadSearchAttributes,
+        CommandType::ModifyWorkflowProperties => Cause::BadModifyWorkflowPropertiesAttributes,
+        CommandType::ProtocolMessage => Cause::BadUpdateWorkflowExecutionMessage,
+        _ => Cause::Unspecified,
+    };
+    let name = camel_case(command_type.as_str_name(), "COMMAND_TYPE_");
+    CommandError {
+        cause,
+        message: format!("{name}CommandAttributes is not set on {name}Command."),
     }
 }
 
