@@ -27,6 +27,8 @@ mod engine;
 mod host;
 mod limits;
 mod rpc;
+#[doc(hidden)]
+pub mod schedule;
 mod service;
 mod store;
 mod token;

@@ -38,6 +38,7 @@ impl Run {
         state.buffered.clear();
         state.first_task_at = 0;
         state.transition_count += 1;
+        self.effects.tells_schedule = state.scheduled_by != 0 && state.successor_run_id.is_empty();
         self.started_task = None;
         self.sticky = None;
         self.abort_updates();
@@ -161,6 +162,7 @@ impl Run {
                     root: state.root.clone(),
                 })
             }),
+            scheduled_by: state.scheduled_by,
             continued: Some(Continued {
                 run_id: state.run_id.clone(),
                 first_run_id: state.first_run_id.clone(),

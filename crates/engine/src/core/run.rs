@@ -57,6 +57,8 @@ pub struct Effects {
     pub attributes_changed: bool,
     /// Updates that ended and leave no trace in the history.
     pub update_ends: Vec<(String, UpdateEnd)>,
+    /// The run has closed with nothing to go on after it, and a schedule waits for that.
+    pub tells_schedule: bool,
     /// What is to be done to other runs.
     pub messages: Vec<Message>,
 }

@@ -57,6 +57,8 @@ pub struct NewRun {
     pub eager: bool,
     /// An update, by its id, that goes along with the first workflow task.
     pub first_update: Option<(String, Request)>,
+    /// The engine's key of the schedule that starts it; 0: none does.
+    pub scheduled_by: i64,
     /// The execution whose child this is.
     pub parent: Option<Box<ParentOf>>,
 }
@@ -154,6 +156,7 @@ impl Run {
             parent: parent.clone(),
             root: Some(root.clone()),
             transition_count: 1,
+            scheduled_by: new.scheduled_by,
             ..Default::default()
         };
         let mut run = Run {

@@ -124,6 +124,9 @@ pub struct RunState {
     /// Options that a client changed; none: those of the start.
     #[prost(message, optional, tag = "74")]
     pub options: Option<ChangedOptions>,
+    /// The engine's key of the schedule that started the chain; 0: none did.
+    #[prost(int64, tag = "60")]
+    pub scheduled_by: i64,
 }
 
 /// Options that can be changed while the run is open.

@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::enums::v1::{
     ActivityIdConflictPolicy, ActivityIdReusePolicy, WorkflowExecutionStatus as Status,
 };
 
-use super::{Host, cache::Slot, unreadable, unwritable};
+use super::{Host, WakeKey, cache::Slot, unreadable, unwritable};
 use crate::{
     core::{NewActivity, Run, RunKey, id_space},
     rpc::RpcError,
@@ -108,7 +108,7 @@ impl Host {
         self.unfiled.forget(key, &state);
         let (space, id) = (state.id_space(), state.workflow_id);
         if let Some(at) = self.cache.remove(key).and_then(|slot| slot.wake_at) {
-            self.wakes.remove(&(at, key));
+            self.wakes.remove(&(at, WakeKey::Run(key)));
         }
         self.store.delete_run(key, space, &id).map_err(unwritable)?;
         crate::visibility::delete(self.store.connection(), key).map_err(|error| unwritable(error.into()))?;

@@ -1,7 +1,7 @@
 //! The end of a batch: every changed run is written once, all in one transaction; when that is on
 //! disk, everybody is answered.
 
-use super::Host;
+use super::{Host, WakeKey};
 use crate::{core::RunKey, rpc::RpcError, store::Error};
 
 impl Host {
@@ -18,19 +18,26 @@ impl Host {
                 break;
             }
             self.wakes.pop_first();
-            if let Some(slot) = self.cache.get_mut(key) {
-                slot.wake_at = None;
-            }
-            let woken = self.change(key, |run, now| {
-                run.wake(now);
-                Ok(())
-            });
+            let woken = match key {
+                WakeKey::Run(key) => self.wake_run(key),
+                WakeKey::Schedule(key) => self.wake_schedule(key),
+            };
             match woken {
                 // Deleted meanwhile.
                 Ok(()) | Err(RpcError::NotFound(_)) => {}
-                Err(error) => tracing::error!(%error, run = key, "cannot wake a run"),
+                Err(error) => tracing::error!(%error, ?key, "cannot wake"),
             }
         }
+    }
+
+    fn wake_run(&mut self, key: RunKey) -> Result<(), RpcError> {
+        if let Some(slot) = self.cache.get_mut(key) {
+            slot.wake_at = None;
+        }
+        self.change(key, |run, now| {
+            run.wake(now);
+            Ok(())
+        })
     }
 
     /// Delivers the batch's messages, writes it, commits it, and answers everybody in it.
@@ -47,7 +54,10 @@ impl Host {
     }
 
     fn write_batch(&mut self) -> bool {
-        let written = self.write_touched().and_then(|()| self.store.commit());
+        let written = self
+            .write_touched()
+            .and_then(|()| self.write_schedules())
+            .and_then(|()| self.store.commit());
         if let Err(error) = &written {
             tracing::error!(
                 error = error as &dyn std::error::Error,
@@ -75,10 +85,10 @@ impl Host {
             let wake_at = slot.run.next_wake();
             if wake_at != slot.wake_at {
                 if let Some(at) = slot.wake_at {
-                    self.wakes.remove(&(at, key));
+                    self.wakes.remove(&(at, WakeKey::Run(key)));
                 }
                 if let Some(at) = wake_at {
-                    self.wakes.insert((at, key));
+                    self.wakes.insert((at, WakeKey::Run(key)));
                 }
                 slot.wake_at = wake_at;
             }
@@ -106,6 +116,7 @@ impl Host {
         self.touched.clear();
         self.unfiled.clear();
         self.cache.clear();
+        self.schedules.clear();
         self.wakes.clear();
         self.queues.clear();
         self.queries.clear();

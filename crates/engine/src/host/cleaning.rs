@@ -5,7 +5,7 @@
 //! costs no sync of its own, and nobody waits long for it. Finding what is due reads the index of
 //! the lists' default order; no run has a row or an entry in memory for it.
 
-use super::Host;
+use super::{Host, WakeKey};
 use crate::{
     clock::{Nanos, SECOND},
     core::RunKey,
@@ -164,6 +164,13 @@ impl Host {
 
     /// Deletes what a deleted namespace holds; answers whether nothing is left.
     fn empty_namespace(&mut self, namespace: u32, budget: &mut Budget) -> Result<bool, Error> {
+        let schedules = self.store.schedules_of(namespace, RUNS)?;
+        for key in &schedules {
+            self.remove_schedule(*key)?;
+        }
+        if schedules.len() == RUNS {
+            return Ok(false);
+        }
         for key in self.store.runs_of(namespace, RUNS)? {
             if budget.is_spent() {
                 break;
@@ -183,7 +190,7 @@ impl Host {
                 return Ok(());
             }
             if let Some(at) = slot.wake_at {
-                self.wakes.remove(&(at, key));
+                self.wakes.remove(&(at, WakeKey::Run(key)));
             }
             self.cache.remove(key);
         }

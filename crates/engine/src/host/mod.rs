@@ -19,6 +19,7 @@
 //! | `workers` | the workers that report themselves |
 //! | `updates` | whoever waits for an update |
 //! | `start` | starts, by the rules of workflow ids |
+//! | `schedules` | schedules, and what they start |
 //! | `namespaces` | namespaces and their search attributes |
 //! | `reset` | resets: which runs they concern |
 //! | `recover` | from the file to memory, when the engine opens |
@@ -41,6 +42,7 @@ pub(crate) mod queries;
 mod rates;
 mod recover;
 mod reset;
+pub(crate) mod schedules;
 pub(crate) mod start;
 mod thread;
 pub(crate) mod updates;
@@ -61,6 +63,7 @@ use self::{
     filing::Unfiled,
     matching::TaskQueues,
     queries::Queries,
+    schedules::Schedules,
     updates::Waiters,
     workers::Workers,
 };
@@ -72,7 +75,7 @@ use crate::{
     clock::{Clock, Nanos},
     core::{Message, NewRun, Run, RunKey, id_space},
     rpc::RpcError,
-    store::{self, Store},
+    store::{self, ScheduleKey, Store},
 };
 
 /// What is done once a batch is on disk, or could not be put there.
@@ -85,8 +88,8 @@ pub(crate) struct Host {
     now: Nanos,
     pub(crate) namespaces: Namespaces,
     cache: Cache,
-    /// When which run wants to be woken. Entries may be out of date; the run knows.
-    wakes: BTreeSet<(Nanos, RunKey)>,
+    /// When which run or schedule wants to be woken. Entries may be out of date; the run knows.
+    wakes: BTreeSet<(Nanos, WakeKey)>,
     pub(crate) queues: TaskQueues,
     pub(crate) queries: Queries,
     pub(crate) workers: Workers,
@@ -100,7 +103,15 @@ pub(crate) struct Host {
     batch_operations: BatchOperations,
     touched: Vec<RunKey>,
     unfiled: Unfiled,
+    schedules: Schedules,
     after_commit: Vec<AfterCommit>,
+}
+
+/// What can be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum WakeKey {
+    Run(RunKey),
+    Schedule(ScheduleKey),
 }
 
 impl Host {
@@ -200,6 +211,7 @@ impl Host {
         slot.is_dirty |= slot.run.terminate_excessive(now);
         let successor = slot.run.effects.successor.take();
         let tasks = std::mem::take(&mut slot.run.effects.tasks);
+        let tells_schedule = std::mem::take(&mut slot.run.effects.tells_schedule);
         let messages = slot.run.effects.messages.drain(..);
         self.messages.extend(messages.map(|message| (key, message)));
         let update_ends = std::mem::take(&mut slot.run.effects.update_ends);
@@ -211,6 +223,9 @@ impl Host {
         }
         for task in tasks {
             self.offer(key, task)?;
+        }
+        if tells_schedule {
+            self.tell_schedule(key)?;
         }
         Ok(())
     }
@@ -279,5 +294,7 @@ fn unwritable(error: store::Error) -> RpcError {
 
 #[cfg(test)]
 mod cleaning_tests;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;

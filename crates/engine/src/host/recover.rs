@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::{
-    Host, Namespaces,
+    Host, Namespaces, WakeKey,
     batch_operations::BatchOperations,
     cache::Cache,
     cleaning::Cleaning,
     filing::Unfiled,
     matching::{QueueId, QueueKind, TaskQueues},
     queries::Queries,
+    schedules::Schedules,
     updates::Waiters,
     workers::Workers,
 };
@@ -45,6 +46,7 @@ impl Host {
             batch_operations: BatchOperations::default(),
             touched: Vec::new(),
             unfiled: Unfiled::default(),
+            schedules: Schedules::default(),
             after_commit: Vec::new(),
         };
         host.recover()?;
@@ -77,11 +79,14 @@ impl Host {
         let wakes = &mut self.wakes;
         self.store.each_open_run(|key, row| {
             if let Some(at) = row.wake_at {
-                wakes.insert((at, key));
+                wakes.insert((at, WakeKey::Run(key)));
             }
             if row.ready {
                 ready.push(key);
             }
+        })?;
+        self.store.each_schedule_wake(|key, at| {
+            wakes.insert((at, WakeKey::Schedule(key)));
         })?;
         for key in ready {
             if let Err(error) = self.resume(key) {

@@ -140,7 +140,8 @@ impl Drop for HostThread {
 fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
     let mut next_tidy = host.now();
     loop {
-        let has_work = !host.touched.is_empty() || !host.after_commit.is_empty();
+        let has_work =
+            !host.touched.is_empty() || host.schedules.has_touched() || !host.after_commit.is_empty();
         let wait = if has_work {
             Duration::ZERO
         } else {

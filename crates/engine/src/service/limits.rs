@@ -47,6 +47,11 @@ pub(super) fn memo(memo: Option<&Memo>) -> Result<(), RpcError> {
     size(memo.map_or(0, Message::encoded_len), "Memo")
 }
 
+/// Checks a part of a request that is kept whole.
+pub(super) fn message(message: &impl Message, what: &str) -> Result<(), RpcError> {
+    size(message.encoded_len(), what)
+}
+
 fn size(bytes: usize, what: &str) -> Result<(), RpcError> {
     if bytes > Limits::BLOB {
         return Err(RpcError::InvalidArgument(format!("{what} size exceeds limit.")));

@@ -20,6 +20,8 @@ mod options;
 mod poll;
 mod query;
 mod reset;
+mod schedule_reads;
+mod schedules;
 mod start;
 mod system;
 mod task_queue;

@@ -240,7 +240,7 @@ fn described(namespace: &Namespace) -> DescribeNamespaceResponse {
                 memo_size_limit_error: Limits::BLOB as i64,
                 ..Default::default()
             }),
-            supports_schedules: false,
+            supports_schedules: true,
         }),
         config: Some(NamespaceConfig {
             workflow_execution_retention_ttl: Some(duration(record.retention)),

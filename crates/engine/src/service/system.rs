@@ -37,6 +37,7 @@ impl Service {
                 encoded_failure_attributes: true,
                 upsert_memo: true,
                 eager_workflow_start: true,
+                supports_schedules: true,
                 sdk_metadata: true,
                 count_group_by_execution_status: true,
                 ..Default::default()

@@ -156,6 +156,15 @@ impl WorkflowService for Service {
         get_search_attributes(GetSearchAttributesRequest) -> GetSearchAttributesResponse = get_search_attributes;
         count_workflow_executions(CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse
             = count_workflows;
+        create_schedule(CreateScheduleRequest) -> CreateScheduleResponse = create_schedule;
+        describe_schedule(DescribeScheduleRequest) -> DescribeScheduleResponse = describe_schedule;
+        update_schedule(UpdateScheduleRequest) -> UpdateScheduleResponse = update_schedule;
+        patch_schedule(PatchScheduleRequest) -> PatchScheduleResponse = patch_schedule;
+        list_schedule_matching_times(ListScheduleMatchingTimesRequest) -> ListScheduleMatchingTimesResponse
+            = list_schedule_matching_times;
+        delete_schedule(DeleteScheduleRequest) -> DeleteScheduleResponse = delete_schedule;
+        list_schedules(ListSchedulesRequest) -> ListSchedulesResponse = list_schedules;
+        count_schedules(CountSchedulesRequest) -> CountSchedulesResponse = count_schedules;
     }
 }
 

@@ -10,6 +10,7 @@ mod lock;
 mod namespace;
 mod reader;
 mod run;
+mod schedule;
 mod task_queue;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub(crate) use lock::Lock;
 pub(crate) use namespace::NamespaceRecord;
 pub(crate) use reader::Readers;
 pub(crate) use run::{OpenRun, RunRef};
+pub(crate) use schedule::{ScheduleKey, load_schedule};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// The version of the file's form. A file with another one is not opened.

@@ -72,3 +72,13 @@ CREATE TABLE IF NOT EXISTS batch_operation (
     record     BLOB NOT NULL,
     PRIMARY KEY (namespace, job_id)
 ) WITHOUT ROWID;
+
+-- Schedules (protobuf: ScheduleRecord). A key is never used again: runs name their schedule by it.
+CREATE TABLE IF NOT EXISTS schedule (
+    key       INTEGER PRIMARY KEY AUTOINCREMENT,
+    namespace INTEGER NOT NULL,
+    id        TEXT NOT NULL,
+    wake_at   INTEGER,              -- NULL: only a request moves it, or the end of a run
+    state     BLOB NOT NULL,
+    UNIQUE (namespace, id)
+);

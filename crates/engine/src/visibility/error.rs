@@ -21,6 +21,9 @@ pub enum QueryError {
     /// A condition or clause that is understood but not offered.
     #[error("invalid query: operation is not supported: {0}")]
     NotSupported(String),
+    /// An attribute that queries of schedules do not know.
+    #[error("invalid query filter for schedules: cannot filter on {0:?}")]
+    ScheduleFilter(String),
 }
 
 fn near_token(token: &str) -> String {

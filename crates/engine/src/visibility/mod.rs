@@ -23,6 +23,7 @@ mod plan;
 mod registry;
 mod resolve;
 mod row;
+mod schedules;
 mod sql;
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,50 @@
 //! An embedded engine on a temporary file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use segno_engine::{Engine, Limits, Options};
+use segno_engine::{Engine, Limits, Options, clock::ManualClock};
 use tempfile::TempDir;
 use temporalio_client::{Client, ClientOptions, Connection};
 
 /// An engine whose file goes with it.
 pub(crate) struct TestEngine {
     engine: Engine,
+    file: TestFile,
+}
+
+/// The file of an engine that is not open.
+pub(crate) struct TestFile {
     folder: TempDir,
+    /// None: the machine's.
+    clock: Option<ManualClock>,
+    limits: Limits,
+}
+
+impl TestFile {
+    fn new(clock: Option<ManualClock>, limits: Limits) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        Self {
+            folder,
+            clock,
+            limits,
+        }
+    }
+
+    pub(crate) async fn open(self) -> TestEngine {
+        let options = Options::new(self.path()).with_limits(self.limits.clone());
+        let options = match &self.clock {
+            Some(clock) => options.with_clock(clock.clone()),
+            None => options,
+        };
+        TestEngine {
+            engine: Engine::open(options).await.expect("an engine"),
+            file: self,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("engine.db")
+    }
 }
 
 impl TestEngine {
@@ -18,17 +53,23 @@ impl TestEngine {
     }
 
     pub(crate) async fn start_with(limits: Limits) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
-        let engine = open(folder.path(), limits).await;
-        Self { engine, folder }
+        TestFile::new(None, limits).open().await
+    }
+
+    /// An engine whose time is this clock's.
+    pub(crate) async fn start_at(clock: ManualClock) -> Self {
+        TestFile::new(Some(clock), Limits::default()).open().await
+    }
+
+    /// Ends the engine.
+    pub(crate) async fn stop(self) -> TestFile {
+        self.engine.shutdown().await;
+        self.file
     }
 
     /// Ends the engine and opens it again on the same file.
     pub(crate) async fn restart(self) -> Self {
-        let Self { engine, folder } = self;
-        engine.shutdown().await;
-        let engine = open(folder.path(), Limits::default()).await;
-        Self { engine, folder }
+        self.stop().await.open().await
     }
 
     pub(crate) fn handle(&self) -> segno_engine::Handle {
@@ -36,7 +77,7 @@ impl TestEngine {
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.folder.path().join("engine.db")
+        self.file.path()
     }
 
     /// A client in process.
@@ -47,10 +88,4 @@ impl TestEngine {
             .expect("a connection in process");
         Client::new(connection, ClientOptions::new("default").build()).expect("a client")
     }
-}
-
-async fn open(folder: &Path, limits: Limits) -> Engine {
-    Engine::open(Options::new(folder.join("engine.db")).with_limits(limits))
-        .await
-        .expect("an engine")
 }
