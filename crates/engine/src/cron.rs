@@ -1,31 +1,45 @@
-//! Cron schedules: five fields, names, ranges and steps, `@every` and the other descriptors, and a
-//! time zone in front, as the de-facto standard parser of the Go world understands them.
+//! Cron schedules of workflows: five fields, names, ranges and steps, `@every` and the other
+//! descriptors, and a time zone in front, as the de-facto standard parser of the Go world understands
+//! them.
 //!
-//! A schedule stands for every whole minute whose wall clock in the zone fits the fields. So where
-//! clocks are put forward the skipped times do not come, and where they are put back the repeated
-//! ones come twice.
+//! The fields, the time zones and the search for times are those of schedules. What differs is here:
+//! `?` is a star; Sunday is 0 alone; names have three letters; lengths of time have no days; `@every`
+//! counts from the time before and not from the epoch; and where both day fields restrict, one of
+//! them is enough.
 
-use jiff::{Timestamp, ToSpan as _, Zoned, civil::Date, tz::TimeZone};
-
-use crate::clock::{Nanos, SECOND};
+use crate::{
+    clock::{Nanos, SECOND},
+    schedule::{
+        SpecError,
+        calendar::{Calendar, bits},
+        cron::{shorthand, split_zone},
+        duration,
+        field::{self, Field},
+        zone::Zone,
+    },
+};
 
 /// A schedule that has no time within so many years has none at all.
-const YEARS: i16 = 5;
+const YEARS: i64 = 5;
+const YEAR: i64 = 366 * 86_400;
 
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-
-/// The text is not a cron schedule.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct CronError(String);
+const MONTH: Field = Field {
+    names: &[
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ],
+    ..field::MONTH
+};
+const DAY_OF_WEEK: Field = Field {
+    max: 6,
+    names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+    letters: 3,
+    ..field::DAY_OF_WEEK
+};
 
 /// A cron schedule.
 #[derive(Clone, Debug)]
 pub(crate) struct Cron {
-    zone: TimeZone,
+    zone: Zone,
     rule: Rule,
 }
 
@@ -33,46 +47,21 @@ pub(crate) struct Cron {
 enum Rule {
     /// Again and again after so long.
     Every(Nanos),
-    Fields(Box<Fields>),
-}
-
-#[derive(Clone, Debug)]
-struct Fields {
-    minute: Set,
-    hour: Set,
-    day: Set,
-    month: Set,
-    weekday: Set,
-}
-
-/// The values of one field, a bit each.
-#[derive(Clone, Copy, Debug, Default)]
-struct Set {
-    bits: u64,
-    /// It was written as a star: it does not restrict.
-    is_any: bool,
-}
-
-impl Set {
-    fn has(self, value: i8) -> bool {
-        self.bits >> value & 1 == 1
-    }
+    Fields(Box<Calendar>),
 }
 
 impl Cron {
     /// Reads a schedule.
-    pub(crate) fn parse(text: &str) -> Result<Self, CronError> {
-        let (zone, text) = match text.strip_prefix("CRON_TZ=").or(text.strip_prefix("TZ=")) {
-            Some(rest) => {
-                let (name, rest) = rest
-                    .split_once(' ')
-                    .ok_or_else(|| CronError("nothing follows the time zone".into()))?;
-                (zone(name)?, rest.trim())
-            }
-            None => (TimeZone::UTC, text.trim()),
+    pub(crate) fn parse(text: &str) -> Result<Self, SpecError> {
+        let (zone, text) = split_zone(text)?;
+        let zone = match zone {
+            // The server's own zone; an engine has none.
+            "Local" => Zone::default(),
+            name => Zone::named(name)?,
         };
+        let text = shorthand(text.trim());
         let rule = match text.strip_prefix('@') {
-            Some(descriptor) => described(descriptor)?,
+            Some(descriptor) => every(descriptor)?,
             None => fields(text)?,
         };
         Ok(Self { zone, rule })
@@ -80,9 +69,13 @@ impl Cron {
 
     /// The first time after `after`; none where there is none within years.
     pub(crate) fn next(&self, after: Nanos) -> Option<Nanos> {
+        let after = after.div_euclid(SECOND);
         match &self.rule {
-            Rule::Every(delay) => after.div_euclid(SECOND).checked_mul(SECOND)?.checked_add(*delay),
-            Rule::Fields(fields) => fields.next(&self.zone, after),
+            Rule::Every(delay) => after.checked_mul(SECOND)?.checked_add(*delay),
+            Rule::Fields(calendar) => {
+                let next = calendar.next_after(&self.zone, after)?;
+                (next - after <= YEARS * YEAR).then(|| next.checked_mul(SECOND))?
+            }
         }
     }
 }
@@ -129,169 +122,51 @@ impl Cron {
     }
 }
 
-impl Fields {
-    fn next(&self, zone: &TimeZone, after: Nanos) -> Option<Nanos> {
-        let minute = 60 * SECOND;
-        let start = after.div_euclid(minute).checked_add(1)?.checked_mul(minute)?;
-        let mut at = Timestamp::from_nanosecond(start.into())
-            .ok()?
-            .to_zoned(zone.clone());
-        let last_year = at.year().checked_add(YEARS)?;
-        while at.year() <= last_year {
-            if !self.month.has(at.month()) {
-                at = begin_of(at.date().first_of_month().checked_add(1.month()).ok()?, zone)?;
-            } else if !self.fits_day(&at) {
-                at = begin_of(at.date().tomorrow().ok()?, zone)?;
-            } else if !self.hour.has(at.hour()) {
-                at = at.checked_add((60 - i64::from(at.minute())).minutes()).ok()?;
-            } else if !self.minute.has(at.minute()) {
-                at = at.checked_add(1.minute()).ok()?;
-            } else {
-                return i64::try_from(at.timestamp().as_nanosecond()).ok();
-            }
-        }
-        None
-    }
-
-    /// Where both day fields restrict, one of them is enough.
-    fn fits_day(&self, at: &Zoned) -> bool {
-        let day = self.day.has(at.day());
-        let weekday = self.weekday.has(at.weekday().to_sunday_zero_offset());
-        if self.day.is_any || self.weekday.is_any {
-            day && weekday
-        } else {
-            day || weekday
-        }
-    }
+fn every(descriptor: &str) -> Result<Rule, SpecError> {
+    let delay = descriptor
+        .strip_prefix("every ")
+        .ok_or_else(|| SpecError::new(format!("unknown descriptor @{descriptor}")))?;
+    // Whole seconds, at least one.
+    let seconds = (duration::parse(delay)? / SECOND).max(1);
+    Ok(Rule::Every(seconds * SECOND))
 }
 
-fn begin_of(date: Date, zone: &TimeZone) -> Option<Zoned> {
-    date.to_zoned(zone.clone()).ok()
-}
-
-fn zone(name: &str) -> Result<TimeZone, CronError> {
-    match name {
-        // "Local" is the server's own zone; an engine has none.
-        "" | "UTC" | "Local" => Ok(TimeZone::UTC),
-        name => TimeZone::get(name).map_err(|_| CronError(format!("unknown time zone {name}"))),
-    }
-}
-
-fn described(descriptor: &str) -> Result<Rule, CronError> {
-    let text = match descriptor {
-        "yearly" | "annually" => "0 0 1 1 *",
-        "monthly" => "0 0 1 * *",
-        "weekly" => "0 0 * * 0",
-        "daily" | "midnight" => "0 0 * * *",
-        "hourly" => "0 * * * *",
-        other => {
-            let delay = other
-                .strip_prefix("every ")
-                .ok_or_else(|| CronError(format!("unknown descriptor @{other}")))?;
-            let delay = duration(delay).ok_or_else(|| CronError(format!("no duration: {delay}")))?;
-            // Whole seconds, at least one.
-            return Ok(Rule::Every((delay / SECOND).max(1) * SECOND));
-        }
-    };
-    fields(text)
-}
-
-fn fields(text: &str) -> Result<Rule, CronError> {
+fn fields(text: &str) -> Result<Rule, SpecError> {
     let parts: Vec<&str> = text.split_whitespace().collect();
-    let [minute, hour, day, month, weekday] = parts.as_slice() else {
-        return Err(CronError(format!("expected 5 fields, found {}", parts.len())));
+    let [minute, hour, day, month, week_day] = parts.as_slice() else {
+        return Err(SpecError::new(format!(
+            "expected 5 fields, found {}",
+            parts.len()
+        )));
     };
-    Ok(Rule::Fields(Box::new(Fields {
-        minute: set(minute, 0, 59, &[])?,
-        hour: set(hour, 0, 23, &[])?,
-        day: set(day, 1, 31, &[])?,
-        month: set(month, 1, 12, &MONTHS)?,
-        weekday: set(weekday, 0, 6, &WEEKDAYS)?,
+    let (days, any_day) = set(&field::DAY_OF_MONTH, day)?;
+    let (week_days, any_week_day) = set(&DAY_OF_WEEK, week_day)?;
+    Ok(Rule::Fields(Box::new(Calendar {
+        seconds: 1,
+        minutes: set(&field::MINUTE, minute)?.0,
+        hours: set(&field::HOUR, hour)?.0,
+        days,
+        months: set(&MONTH, month)?.0,
+        week_days,
+        years: None,
+        one_day_is_enough: !any_day && !any_week_day,
     })))
 }
 
-/// One field: ranges with commas between them.
-fn set(text: &str, min: u32, max: u32, names: &[&str]) -> Result<Set, CronError> {
-    let mut set = Set::default();
+/// The values of a field, and whether it does not restrict: it was written as a star.
+fn set(field: &Field, text: &str) -> Result<(u64, bool), SpecError> {
+    let (mut values, mut is_any) = (0, false);
     for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (bits, is_any) = range(part, min, max, names)?;
-        set.bits |= bits;
-        set.is_any |= is_any;
+        let part = part.replace('?', "*");
+        values |= bits(&field.parse(&part)?);
+        is_any |= matches!(part.as_str(), "*" | "*/1");
     }
-    Ok(set)
-}
-
-/// `*`, `n`, `n-m`, each with `/step` or without.
-fn range(text: &str, min: u32, max: u32, names: &[&str]) -> Result<(u64, bool), CronError> {
-    let wrong = |what: &str| CronError(format!("{what}: {text}"));
-    let value = |text: &str| -> Result<u32, CronError> {
-        if let Some(index) = names.iter().position(|name| name.eq_ignore_ascii_case(text)) {
-            return Ok(min + index as u32);
-        }
-        text.parse().map_err(|_| wrong("not a number"))
-    };
-    let (span, step) = match text.split_once('/') {
-        Some((span, step)) => (span, Some(step.parse::<u32>().map_err(|_| wrong("not a step"))?)),
-        None => (text, None),
-    };
-    let is_star = matches!(span, "*" | "?");
-    let (first, last) = if is_star {
-        (min, max)
-    } else if let Some((first, last)) = span.split_once('-') {
-        (value(first)?, value(last)?)
-    } else {
-        let first = value(span)?;
-        // "n/step" goes from n to the end.
-        (first, if step.is_some() { max } else { first })
-    };
-    let step = step.unwrap_or(1);
-    if first < min || last > max || first > last {
-        return Err(wrong("out of range"));
-    }
-    if step == 0 {
-        return Err(wrong("the step is 0"));
-    }
-    let bits = (first..=last)
-        .step_by(step as usize)
-        .fold(0, |bits, value| bits | 1 << value);
-    Ok((bits, is_star && step == 1))
-}
-
-/// `1h30m`, `1.5h`, `100ms` and the like.
-fn duration(text: &str) -> Option<Nanos> {
-    let (is_negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let unit = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit);
-        let length = match unit {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3_600e9,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * length;
-        rest = after;
-    }
-    let is_one = !text.trim_start_matches(['+', '-']).is_empty();
-    (is_one && total < Nanos::MAX as f64).then_some(if is_negative { -total } else { total } as Nanos)
+    Ok((values, is_any))
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::{Timestamp, tz::TimeZone};
     use proptest::prelude::*;
 
     use super::*;

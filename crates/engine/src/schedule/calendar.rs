@@ -13,15 +13,17 @@ use super::{
 
 /// The values of each field, as bits.
 #[derive(Clone, Debug)]
-pub(super) struct Calendar {
-    seconds: u64,
-    minutes: u64,
-    hours: u64,
-    days: u64,
-    months: u64,
-    week_days: u64,
+pub(crate) struct Calendar {
+    pub(crate) seconds: u64,
+    pub(crate) minutes: u64,
+    pub(crate) hours: u64,
+    pub(crate) days: u64,
+    pub(crate) months: u64,
+    pub(crate) week_days: u64,
     /// From [`FIRST_YEAR`] on; none: every year.
-    years: Option<u128>,
+    pub(crate) years: Option<u128>,
+    /// A day matches by the day of the month or by the day of the week, and not only by both.
+    pub(crate) one_day_is_enough: bool,
 }
 
 const ALL_SIXTY: u64 = (1 << 60) - 1;
@@ -37,6 +39,7 @@ impl Calendar {
             days: bits(&spec.day_of_month),
             months: bits(&spec.month),
             week_days: bits(&spec.day_of_week),
+            one_day_is_enough: false,
             years: (!spec.year.is_empty()).then(|| {
                 years
                     .filter(|year| (FIRST_YEAR..=LAST_YEAR).contains(year))
@@ -46,7 +49,7 @@ impl Calendar {
     }
 
     /// The first second after this one at which the clocks of the zone match.
-    pub(super) fn next_after(&self, zone: &Zone, after: i64) -> Option<i64> {
+    pub(crate) fn next_after(&self, zone: &Zone, after: i64) -> Option<i64> {
         let mut from = after.checked_add(1)?;
         loop {
             let stretch = zone.stretch(from)?;
@@ -93,10 +96,15 @@ impl Calendar {
     }
 
     fn has_day(&self, date: Date) -> bool {
+        let day = has(self.days, date.day());
+        let week_day = has(self.week_days, date.weekday().to_sunday_zero_offset());
         self.has_year(date.year())
             && has(self.months, date.month())
-            && has(self.days, date.day())
-            && has(self.week_days, date.weekday().to_sunday_zero_offset())
+            && if self.one_day_is_enough {
+                day || week_day
+            } else {
+                day && week_day
+            }
     }
 
     /// The first matching clock time from this one on.
@@ -181,7 +189,8 @@ fn values(range: &Range) -> impl Iterator<Item = i32> + use<> {
     (range.start.max(0)..=end).step_by(step)
 }
 
-fn bits(ranges: &[Range]) -> u64 {
+/// The values of ranges.
+pub(crate) fn bits(ranges: &[Range]) -> u64 {
     ranges
         .iter()
         .flat_map(values)

@@ -33,13 +33,7 @@ pub enum CronTimes {
 /// # Errors
 /// When it is none.
 pub fn parse(text: &str) -> Result<Cron, SpecError> {
-    let mut rest = text.trim();
-    let mut zone = "";
-    if let Some(named) = rest.strip_prefix("CRON_TZ=").or_else(|| rest.strip_prefix("TZ=")) {
-        (zone, rest) = named
-            .split_once(' ')
-            .ok_or_else(|| SpecError::new("CronString has time zone but missing fields"))?;
-    }
+    let (zone, rest) = split_zone(text.trim())?;
     let (fields, comment) = rest.split_once('#').unwrap_or((rest, ""));
     let fields = fields.trim();
     if let Some(length) = fields.strip_prefix("@every") {
@@ -57,6 +51,16 @@ pub fn parse(text: &str) -> Result<Cron, SpecError> {
         times: CronTimes::Calendar(structured(&calendar)?),
         zone: zone.to_owned(),
     })
+}
+
+/// The name of the time zone in front, empty where there is none, and what follows.
+pub(crate) fn split_zone(text: &str) -> Result<(&str, &str), SpecError> {
+    match text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ=")) {
+        None => Ok(("", text)),
+        Some(named) => named
+            .split_once(' ')
+            .ok_or_else(|| SpecError::new("CronString has time zone but missing fields")),
+    }
 }
 
 fn calendar(fields: &str) -> Result<CalendarSpec, SpecError> {
@@ -83,8 +87,8 @@ fn calendar(fields: &str) -> Result<CalendarSpec, SpecError> {
     })
 }
 
-/// The fields that a name stands for.
-fn shorthand(fields: &str) -> &str {
+/// The fields that a name stands for; what is no name, as it is.
+pub(crate) fn shorthand(fields: &str) -> &str {
     match fields {
         "@yearly" | "@annually" => "0 0 1 1 *",
         "@monthly" => "0 0 1 * *",
@@ -106,10 +110,10 @@ fn every(text: &str) -> Result<IntervalSpec, SpecError> {
     let phase = if phase.is_empty() {
         None
     } else {
-        Some(clock::duration(duration::parse(phase)?))
+        Some(clock::duration(duration::parse_with_days(phase)?))
     };
     Ok(IntervalSpec {
-        interval: Some(clock::duration(duration::parse(interval)?)),
+        interval: Some(clock::duration(duration::parse_with_days(interval)?)),
         phase,
     })
 }

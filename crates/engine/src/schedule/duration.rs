@@ -1,9 +1,12 @@
-//! Lengths of time as text, in Go's form with days: `1h30m`, `1.5s`, `2d`.
+//! Lengths of time as text, in Go's form: `1h30m`, `1.5s`; and with days: `2d`.
 
 use super::SpecError;
 use crate::clock::{Nanos, SECOND};
 
-const UNITS: [(&str, Nanos); 9] = [
+type Unit = (&'static str, Nanos);
+
+const DAY: Unit = ("d", 86_400 * SECOND);
+const UNITS: [Unit; 9] = [
     ("ns", 1),
     ("us", 1_000),
     ("µs", 1_000),
@@ -12,14 +15,27 @@ const UNITS: [(&str, Nanos); 9] = [
     ("s", SECOND),
     ("m", 60 * SECOND),
     ("h", 3_600 * SECOND),
-    ("d", 86_400 * SECOND),
+    DAY,
 ];
 
 /// Reads a length of time.
 ///
 /// # Errors
 /// When the text is none, or the length has no place in nanoseconds.
-pub(super) fn parse(text: &str) -> Result<Nanos, SpecError> {
+pub(crate) fn parse(text: &str) -> Result<Nanos, SpecError> {
+    let (_days, units) = UNITS.split_last().unwrap_or((&DAY, &[]));
+    of_units(text, units)
+}
+
+/// Reads a length of time that may have days in it.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_with_days(text: &str) -> Result<Nanos, SpecError> {
+    of_units(text, &UNITS)
+}
+
+fn of_units(text: &str, units: &[Unit]) -> Result<Nanos, SpecError> {
     let invalid = || SpecError::new(format!("time: invalid duration {text:?}"));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -44,7 +60,7 @@ pub(super) fn parse(text: &str) -> Result<Nanos, SpecError> {
         if name.is_empty() {
             return Err(SpecError::new(format!("time: missing unit in duration {text:?}")));
         }
-        let unit = UNITS.iter().find(|(unit, _)| *unit == name);
+        let unit = units.iter().find(|(unit, _)| *unit == name);
         let (_, unit) =
             unit.ok_or_else(|| SpecError::new(format!("time: unknown unit {name:?} in duration {text:?}")))?;
         total += scaled(number, *unit).ok_or_else(invalid)?;

@@ -42,10 +42,10 @@ pub struct Field {
     pub min: i32,
     /// The greatest value.
     pub max: i32,
-    default: &'static str,
+    pub(crate) default: &'static str,
     /// Names of the values from `min` on, and the fewest letters that stand for one.
-    names: &'static [&'static str],
-    letters: usize,
+    pub(crate) names: &'static [&'static str],
+    pub(crate) letters: usize,
 }
 
 const fn numbers(name: &'static str, min: i32, max: i32, default: &'static str) -> Field {

@@ -20,10 +20,10 @@
 //! | `info` | a schedule as clients see it |
 
 mod action;
-mod calendar;
+pub(crate) mod calendar;
 pub mod canonical;
 pub mod cron;
-mod duration;
+pub(crate) mod duration;
 pub mod field;
 mod info;
 mod overlap;
@@ -32,7 +32,7 @@ mod scheduler;
 mod spec;
 #[cfg(test)]
 mod tests;
-mod zone;
+pub(crate) mod zone;
 
 pub(crate) use action::{identity, new_run};
 pub(crate) use record::{BufferedStart, Running, ScheduleRecord};
@@ -55,7 +55,7 @@ pub(crate) const DIVISION: &str = "TemporalScheduler";
 pub struct SpecError(pub(crate) String);
 
 impl SpecError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }

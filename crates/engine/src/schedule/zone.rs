@@ -9,7 +9,7 @@ use super::SpecError;
 
 /// A time zone.
 #[derive(Clone, Debug)]
-pub(super) struct Zone(TimeZone);
+pub(crate) struct Zone(TimeZone);
 
 /// A stretch of one offset. Times are seconds since the epoch.
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +26,25 @@ impl Zone {
     /// When there is none of the name, or the definition is none.
     pub(super) fn of(spec: &ScheduleSpec) -> Result<Self, SpecError> {
         let name = spec.timezone_name.as_str();
-        let zone = if !spec.timezone_data.is_empty() {
-            TimeZone::tzif(name, &spec.timezone_data)
-                .map_err(|_| SpecError::new("malformed time zone information"))?
-        } else if name.is_empty() {
-            TimeZone::UTC
-        } else {
-            TimeZone::get(name).map_err(|_| SpecError::new(format!("unknown time zone {name}")))?
-        };
-        Ok(Self(zone))
+        if spec.timezone_data.is_empty() {
+            return Self::named(name);
+        }
+        let zone = TimeZone::tzif(name, &spec.timezone_data);
+        zone.map(Self)
+            .map_err(|_| SpecError::new("malformed time zone information"))
+    }
+
+    /// The zone of a name; UTC where it is empty.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn named(name: &str) -> Result<Self, SpecError> {
+        if name.is_empty() {
+            return Ok(Self::default());
+        }
+        let zone = TimeZone::get(name);
+        zone.map(Self)
+            .map_err(|_| SpecError::new(format!("unknown time zone {name}")))
     }
 
     /// The stretch that a second is in; none where the second is beyond all calendars.
