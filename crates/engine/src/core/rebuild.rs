@@ -9,6 +9,7 @@
 
 use prost::Message as _;
 use temporalio_protos::temporal::api::{
+    common::v1::WorkflowExecution,
     enums::v1::WorkflowExecutionStatus as Status,
     history::v1::{
         ActivityTaskScheduledEventAttributes, HistoryEvent, TimerStartedEventAttributes,
@@ -78,6 +79,14 @@ fn begun(identity: Identity, at: Nanos, started: &WorkflowExecutionStartedEventA
     let delay = nanos(started.first_workflow_task_backoff.as_ref());
     let execution_time = at.saturating_add(delay.max(0));
     let run_timeout = nanos(started.workflow_run_timeout.as_ref());
+    // A run without a parent is at the top itself, and its start does not say so.
+    let root = started
+        .root_workflow_execution
+        .clone()
+        .unwrap_or_else(|| WorkflowExecution {
+            workflow_id: started.workflow_id.clone(),
+            run_id: identity.run_id.clone(),
+        });
     RunState {
         namespace_key: identity.namespace_key,
         workflow_id: started.workflow_id.clone(),
@@ -108,7 +117,7 @@ fn begun(identity: Identity, at: Nanos, started: &WorkflowExecutionStartedEventA
         cron_schedule: started.cron_schedule.clone(),
         first_task_at: if delay > 0 { execution_time } else { 0 },
         parent: identity.parent,
-        root: started.root_workflow_execution.clone(),
+        root: Some(root),
         transition_count: 1,
         ..Default::default()
     }
