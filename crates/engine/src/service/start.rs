@@ -285,7 +285,7 @@ fn not_negative(what: &str, given: Option<&prost_types::Duration>) -> Result<Nan
 }
 
 /// Refuses what a request asks for and this engine does not have.
-fn refuse_unknown(features: &[(&str, bool)]) -> Result<(), RpcError> {
+pub(super) fn refuse_unknown(features: &[(&str, bool)]) -> Result<(), RpcError> {
     match features.iter().find(|(_, is_asked_for)| *is_asked_for) {
         Some((name, _)) => Err(RpcError::Unimplemented(format!(
             "this engine does not implement {name}"

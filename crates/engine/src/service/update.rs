@@ -12,7 +12,7 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::time::Instant;
 
-use super::{Service, limits, message};
+use super::{Service, limits, message, start};
 use crate::{
     core::{UpdateStage, UpdateStatus},
     host::{
@@ -101,6 +101,10 @@ impl Update {
         if input.name.is_empty() {
             return Err(missing("name"));
         }
+        start::refuse_unknown(&[(
+            "completion callbacks of updates",
+            !request.completion_callbacks.is_empty(),
+        )])?;
         limits::blob(input.args.as_ref())?;
         if stage == UpdateStage::Admitted {
             // As the real server: what is only admitted may be lost, and nobody would be waiting to notice.

@@ -5,13 +5,15 @@ use temporalio_client::{
     WorkflowQueryOptions, WorkflowSignalOptions, WorkflowStartOptions, WorkflowStartUpdateOptions,
     WorkflowUpdateWithStartOptions, errors::WorkflowUpdateWithStartError,
 };
-use temporalio_common::protos::temporal::api::enums::v1::EventType;
+use temporalio_common::protos::temporal::api::{
+    enums::v1::EventType, workflowservice::v1::ResetWorkflowExecutionRequest,
+};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
     Runtime, SyncWorkflowContext, Worker, WorkerOptions, WorkflowContext, WorkflowContextView, WorkflowResult,
 };
 
-use crate::bed::{Bed, both_engines};
+use crate::bed::{Bed, both_engines, execution, rpc};
 
 /// A sum that goes up by updates and signals, to the end.
 #[workflow]
@@ -217,6 +219,32 @@ both_engines! {
                 .await
                 .expect_err("not a deposit");
             assert!(matches!(rejected, WorkflowUpdateWithStartError::Update(_)), "{rejected:?}");
+        })
+        .await;
+    }
+
+    async fn a_reset_workflow_takes_its_updates_again(bed: &Bed) {
+        with_worker(bed, 100, async {
+            let options = WorkflowStartOptions::new(bed.queue.clone(), "w".to_owned()).build();
+            let account = bed.client.start_workflow(Account::run, (), options).await.expect("a start");
+            for (amount, balance) in [(5, 5), (2, 7)] {
+                let updated = account.execute_update(Account::deposit, amount, WorkflowExecuteUpdateOptions::default());
+                assert_eq!(updated.await.expect("an update"), balance);
+            }
+            let reset = ResetWorkflowExecutionRequest {
+                namespace: bed.namespace.clone(),
+                workflow_execution: Some(execution("w")),
+                workflow_task_finish_event_id: 4,
+                request_id: uuid::Uuid::new_v4().to_string(),
+                ..Default::default()
+            };
+            rpc!(bed, reset_workflow_execution, reset).expect("a reset");
+            let account = bed.client.get_workflow_handle::<Account>("w");
+            let updated = account.execute_update(Account::deposit, 3, WorkflowExecuteUpdateOptions::default());
+            assert_eq!(updated.await.expect("an update"), 10, "after those from before");
+            account.signal(Account::close, (), WorkflowSignalOptions::default()).await.expect("a signal");
+            let result = account.get_result(WorkflowGetResultOptions::default()).await;
+            assert_eq!(result.expect("a result"), 10);
         })
         .await;
     }

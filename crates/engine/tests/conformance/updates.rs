@@ -506,4 +506,44 @@ both_engines! {
         // The client's own clock may be the first to notice.
         assert!(matches!(refused.code(), Code::DeadlineExceeded | Code::Cancelled), "{refused:?}");
     }
+
+    async fn an_update_that_a_reset_brought_along_is_answered(bed: &Bed) {
+        idle(bed, "w").await;
+        let works = async {
+            let task = bed.task().await;
+            let message = message_of(&task);
+            let answers = vec![acceptance(&message), response(&message, "before")];
+            complete(bed, completion(bed, &task, vec![], answers)).await;
+            message
+        };
+        let (updated, message) = tokio::join!(update(bed, "w", "u", Stage::Completed), works);
+        updated.expect("an update");
+        let reset = temporalio_common::protos::temporal::api::workflowservice::v1::ResetWorkflowExecutionRequest {
+            namespace: bed.namespace.clone(),
+            workflow_execution: Some(execution("w")),
+            workflow_task_finish_event_id: 4,
+            request_id: uuid::Uuid::new_v4().to_string(),
+            ..Default::default()
+        };
+        let run_id = rpc!(bed, reset_workflow_execution, reset).expect("a reset").run_id;
+        let status = poll(bed, "w", "u", Stage::Unspecified).await.expect("a status");
+        assert_eq!((status.stage(), status.outcome), (Stage::Admitted, None));
+        let works = async {
+            let task = bed.task().await;
+            assert_eq!(task.workflow_execution.as_ref().map(|execution| execution.run_id.clone()), Some(run_id));
+            assert_eq!(task.messages, [], "the worker has it from the history");
+            let answers = vec![acceptance(&message), response(&message, "after")];
+            complete(bed, completion(bed, &task, vec![], answers)).await;
+        };
+        let (polled, ()) = tokio::join!(poll(bed, "w", "u", Stage::Completed), works);
+        assert_eq!(polled.expect("an outcome").outcome, success("after"));
+        let again = update(bed, "w", "u", Stage::Completed).await.expect("the same update");
+        assert_eq!(again.outcome, success("after"));
+        let history = bed.history("w").await;
+        let accepted = history.iter().find_map(|event| match &event.attributes {
+            Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => Some(accepted),
+            _ => None,
+        });
+        assert_eq!(accepted.expect("it is accepted").accepted_request, None, "the event before has it");
+    }
 }
