@@ -152,6 +152,11 @@ impl Run {
             task_timeout: state.task_timeout,
             retry_policy: state.retry_policy.clone(),
             cron_schedule: state.cron_schedule.clone(),
+            links: self
+                .history
+                .first()
+                .map(|event| event.links.clone())
+                .unwrap_or_default(),
             first_task_delay: self.next_run_delay(now, delay),
             priority: started.priority.clone(),
             user_metadata: self.history.first().and_then(|event| event.user_metadata.clone()),

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use prost::Message as _;
 use temporalio_protos::temporal::api::{
+    common::v1::Link,
     enums::v1::EventType,
     history::v1::{HistoryEvent, history_event::Attributes},
     sdk::v1::UserMetadata,
@@ -39,8 +40,16 @@ impl Run {
 
     /// Appends an event from outside, or buffers it while a worker has the workflow task.
     pub(super) fn append_external(&mut self, now: Nanos, attributes: Attributes) {
+        self.append_external_with(now, attributes, Vec::new());
+    }
+
+    /// The same for an event that links to where it came from.
+    pub(super) fn append_external_with(&mut self, now: Nanos, attributes: Attributes, links: Vec<Link>) {
         self.keep_speculative_task();
-        let event = event(now, attributes);
+        let event = HistoryEvent {
+            links,
+            ..event(now, attributes)
+        };
         if self.started_task.is_some() {
             self.state.buffered.push(event);
         } else {

@@ -1,11 +1,12 @@
 //! What clients tell a running execution: signals, cancel requests, termination.
 
 use temporalio_protos::temporal::api::{
-    common::v1::{Header, Payloads, WorkflowExecution},
+    common::v1::{Header, Link, Payloads, WorkflowExecution},
     enums::v1::WorkflowExecutionStatus,
     history::v1::{
-        WorkflowExecutionCancelRequestedEventAttributes, WorkflowExecutionSignaledEventAttributes,
-        WorkflowExecutionTerminatedEventAttributes, history_event::Attributes,
+        WorkflowExecutionCancelRequestedEventAttributes, WorkflowExecutionOptionsUpdatedEventAttributes,
+        WorkflowExecutionSignaledEventAttributes, WorkflowExecutionTerminatedEventAttributes,
+        history_event::Attributes,
     },
 };
 
@@ -63,6 +64,26 @@ impl Run {
             self.state.first_task_at = 0;
             self.schedule_workflow_task(now);
         }
+    }
+
+    /// Records what a start attaches that found this run instead of making one: its request id, which
+    /// then is known as the run's own is, and its links. The workflow is not woken for it.
+    pub fn attach(&mut self, now: Nanos, request_id: String, links: Vec<Link>, identity: String) {
+        let is_known = !request_id.is_empty() && self.state.attached_request_ids.contains(&request_id);
+        if !self.is_running() || is_known {
+            return;
+        }
+        if !request_id.is_empty() {
+            self.state.attached_request_ids.push(request_id.clone());
+        }
+        let updated = WorkflowExecutionOptionsUpdatedEventAttributes {
+            attached_request_id: request_id,
+            identity,
+            ..Default::default()
+        };
+        let event = Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated);
+        self.append_external_with(now, event, links);
+        self.state.transition_count += 1;
     }
 
     pub(super) fn record_signal(&mut self, now: Nanos, signal: Signal) {

@@ -2,13 +2,15 @@
 
 use temporalio_protos::temporal::api::{
     common::v1::{
-        Header, Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution, WorkflowType,
+        Header, Link, Memo, Payloads, Priority, RetryPolicy, SearchAttributes, WorkflowExecution,
+        WorkflowType,
     },
     enums::v1::{ContinueAsNewInitiator, WorkflowExecutionStatus},
     failure::v1::Failure,
     history::v1::{WorkflowExecutionStartedEventAttributes, history_event::Attributes},
     sdk::v1::UserMetadata,
     update::v1::Request,
+    workflow::v1::OnConflictOptions,
 };
 
 use super::{
@@ -44,6 +46,10 @@ pub struct NewRun {
     pub request_id: String,
     /// How long the first workflow task waits.
     pub first_task_delay: Nanos,
+    /// Where the start came from.
+    pub links: Vec<Link>,
+    /// What is attached to the run that is found running in this one's place.
+    pub on_conflict: Option<OnConflictOptions>,
     /// By which the execution goes on after each run; empty: it does not.
     pub cron_schedule: String,
     pub user_metadata: Option<UserMetadata>,
@@ -205,6 +211,9 @@ impl Run {
             Attributes::WorkflowExecutionStartedEventAttributes(started),
             new.user_metadata,
         );
+        if let Some(started) = run.history.first_mut() {
+            started.links = new.links;
+        }
         if let Some(signal) = new.first_signal {
             run.record_signal(now, signal);
         }

@@ -127,6 +127,9 @@ pub struct RunState {
     /// The engine's key of the schedule that started the chain; 0: none did.
     #[prost(int64, tag = "60")]
     pub scheduled_by: i64,
+    /// Request ids of starts that found this run and were attached to it.
+    #[prost(string, repeated, tag = "45")]
+    pub attached_request_ids: Vec<String>,
 }
 
 /// Options that can be changed while the run is open.

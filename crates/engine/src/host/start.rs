@@ -3,6 +3,7 @@
 use temporalio_protos::temporal::api::{
     common::v1::{Payload, Payloads, WorkflowExecution},
     enums::v1::{WorkflowExecutionStatus as Status, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
+    workflow::v1::OnConflictOptions,
 };
 
 use super::Host;
@@ -89,6 +90,12 @@ impl Host {
                 is_new: true,
             });
         }
+        if !new.request_id.is_empty() && run.state.attached_request_ids.contains(&new.request_id) {
+            return Ok(Started {
+                key: existing,
+                is_new: false,
+            });
+        }
         let (status, is_running) = (run.state.status, run.is_running());
         let taken = |message: &str| RpcError::AlreadyStarted {
             message: message.to_owned(),
@@ -99,6 +106,9 @@ impl Host {
         if is_running {
             match policy.conflict {
                 WorkflowIdConflictPolicy::UseExisting => {
+                    if let Some(options) = new.on_conflict {
+                        self.attach(existing, options, new)?;
+                    }
                     return Ok(Started {
                         key: existing,
                         is_new: false,
@@ -142,6 +152,24 @@ impl Host {
         Ok(Started {
             key: self.create(new)?,
             is_new: true,
+        })
+    }
+
+    /// Attaches to a running execution what the start that found it wants attached.
+    fn attach(&mut self, key: RunKey, options: OnConflictOptions, new: NewRun) -> Result<(), RpcError> {
+        let request_id = if options.attach_request_id {
+            new.request_id
+        } else {
+            String::new()
+        };
+        let links = if options.attach_links {
+            new.links
+        } else {
+            Vec::new()
+        };
+        self.change(key, |run, now| {
+            run.attach(now, request_id, links, new.identity);
+            Ok(())
         })
     }
 

@@ -1,11 +1,15 @@
 //! `DescribeWorkflowExecution`.
 
+use std::collections::HashMap;
+
 use temporalio_protos::temporal::api::{
     common::v1::{ActivityType, WorkflowType},
-    enums::v1::{PendingActivityState, PendingWorkflowTaskState},
+    enums::v1::{EventType, PendingActivityState, PendingWorkflowTaskState},
+    history::v1::{HistoryEvent, history_event::Attributes},
     workflow::v1::{
-        PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig,
-        WorkflowExecutionExtendedInfo, WorkflowExecutionInfo, WorkflowExecutionVersioningInfo,
+        PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, RequestIdInfo,
+        WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+        WorkflowExecutionVersioningInfo,
     },
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
@@ -72,6 +76,7 @@ fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
             }),
             last_reset_time: timestamp_opt(state.reset_at),
             reset_run_id: state.reset_run_id.clone(),
+            request_id_infos: request_ids(run),
             ..Default::default()
         }),
         ..Default::default()
@@ -168,6 +173,37 @@ fn pending_activity(run: &Run, activity: &Activity) -> PendingActivityInfo {
         activity_options: Some(options_of(activity)),
         ..Default::default()
     }
+}
+
+/// The request ids of starts that this run stands for, each with the event that came of it.
+fn request_ids(run: &Run) -> HashMap<String, RequestIdInfo> {
+    let mut infos = HashMap::new();
+    if !run.state.start_request_id.is_empty() {
+        infos.insert(
+            run.state.start_request_id.clone(),
+            RequestIdInfo {
+                event_type: EventType::WorkflowExecutionStarted as i32,
+                event_id: 1,
+                buffered: false,
+            },
+        );
+    }
+    for request_id in &run.state.attached_request_ids {
+        let is_it = |event: &&HistoryEvent| {
+            matches!(&event.attributes, Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a))
+                if a.attached_request_id == *request_id)
+        };
+        let event = run.history.iter().find(is_it);
+        infos.insert(
+            request_id.clone(),
+            RequestIdInfo {
+                event_type: EventType::WorkflowExecutionOptionsUpdated as i32,
+                event_id: event.map_or(0, |event| event.event_id),
+                buffered: event.is_none(),
+            },
+        );
+    }
+    infos
 }
 
 fn pending_child(run: &Run, child: &Child) -> PendingChildExecutionInfo {

@@ -4,6 +4,7 @@ use temporalio_protos::temporal::api::{
     common::v1::{Memo, Payloads, RetryPolicy, SearchAttributes, WorkflowType},
     enums::v1::WorkflowIdConflictPolicy,
     taskqueue::v1::TaskQueue,
+    workflow::v1::OnConflictOptions,
     workflowservice::v1::{
         SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse,
         StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
@@ -76,6 +77,7 @@ impl Service {
             user_metadata: request.user_metadata,
             priority: request.priority,
             first_signal: Some(signal.clone()),
+            links: request.links,
             ..Fields {
                 workflow_id: request.workflow_id,
                 workflow_type: request.workflow_type,
@@ -113,14 +115,15 @@ pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, Id
         ("completion callbacks", !request.completion_callbacks.is_empty()),
         ("versioning overrides", request.versioning_override.is_some()),
         ("time skipping", request.time_skipping_config.is_some()),
-        (
-            "on-conflict options",
-            request
-                .on_conflict_options
-                .as_ref()
-                .is_some_and(|options| *options != Default::default()),
-        ),
     ])?;
+    let on_conflict = request
+        .on_conflict_options
+        .filter(|options| *options != OnConflictOptions::default());
+    if on_conflict.is_some_and(|options| options.attach_completion_callbacks && !options.attach_request_id) {
+        return Err(RpcError::InvalidArgument(
+            "attaching request ID is required for attaching completion callbacks".into(),
+        ));
+    }
     let new = NewRun {
         header: request.header,
         identity: request.identity,
@@ -128,6 +131,8 @@ pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, Id
         priority: request.priority,
         last_completion_result: request.last_completion_result,
         continued_failure: request.continued_failure,
+        links: request.links,
+        on_conflict,
         ..Fields {
             workflow_id: request.workflow_id,
             workflow_type: request.workflow_type,

@@ -5,6 +5,7 @@ use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     enums::v1::{EventType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
     errordetails::v1::WorkflowExecutionAlreadyStartedFailure,
+    workflow::v1::OnConflictOptions,
 };
 
 use crate::bed::{Bed, both_engines, commands, rpc};
@@ -51,6 +52,59 @@ both_engines! {
         let answer = rpc!(bed, start_workflow_execution, request).expect("the running one");
         assert_eq!(answer.run_id, run_id);
         assert!(!answer.started);
+    }
+
+    async fn a_start_can_be_attached_to_what_runs(bed: &Bed) {
+        let run_id = bed.start("w").await;
+        let mut request = bed.start_request("w");
+        request.request_id = "attached".to_owned();
+        request.set_workflow_id_conflict_policy(WorkflowIdConflictPolicy::UseExisting);
+        request.on_conflict_options = Some(OnConflictOptions {
+            attach_request_id: true,
+            ..Default::default()
+        });
+        let answer = rpc!(bed, start_workflow_execution, request.clone()).expect("the existing");
+        assert_eq!((&answer.run_id, answer.started), (&run_id, false));
+        // The same request again is the same, whatever its policy.
+        let answer = rpc!(bed, start_workflow_execution, request.clone()).expect("the existing");
+        assert_eq!(answer.run_id, run_id);
+        request.set_workflow_id_conflict_policy(WorkflowIdConflictPolicy::Fail);
+        request.on_conflict_options = None;
+        let answer = rpc!(bed, start_workflow_execution, request).expect("the existing");
+        assert_eq!((&answer.run_id, answer.started), (&run_id, false));
+        assert_eq!(
+            bed.event_types("w").await,
+            ["WorkflowExecutionStarted", "WorkflowTaskScheduled", "WorkflowExecutionOptionsUpdated"]
+        );
+        let updated =
+            crate::bed::attributes!(bed.history("w").await, WorkflowExecutionOptionsUpdatedEventAttributes);
+        assert_eq!(updated.attached_request_id, "attached");
+        let infos = bed.describe("w").await.workflow_extended_info.expect("info").request_id_infos;
+        assert_eq!(infos.len(), 2, "{infos:?}");
+        let attached = infos.get("attached").expect("it is known");
+        assert_eq!((attached.event_type(), attached.event_id), (EventType::WorkflowExecutionOptionsUpdated, 3));
+        let of_start = infos.values().find(|info| info.event_id == 1).expect("the start is known");
+        assert_eq!(of_start.event_type(), EventType::WorkflowExecutionStarted);
+    }
+
+    async fn what_is_attached_during_a_task_is_buffered(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        let mut request = bed.start_request("w");
+        request.request_id = "attached".to_owned();
+        request.set_workflow_id_conflict_policy(WorkflowIdConflictPolicy::UseExisting);
+        request.on_conflict_options = Some(OnConflictOptions {
+            attach_request_id: true,
+            ..Default::default()
+        });
+        rpc!(bed, start_workflow_execution, request).expect("the existing");
+        let infos = bed.describe("w").await.workflow_extended_info.expect("info").request_id_infos;
+        assert!(infos.get("attached").expect("it is known").buffered);
+        bed.complete(&task, vec![]).await;
+        assert_eq!(
+            bed.event_types("w").await[3..5],
+            ["WorkflowTaskCompleted", "WorkflowExecutionOptionsUpdated"]
+        );
     }
 
     async fn a_running_id_can_be_terminated_for_the_new(bed: &Bed) {
