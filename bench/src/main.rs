@@ -10,6 +10,7 @@ mod machine;
 mod process;
 mod report;
 mod restate;
+mod scale;
 mod settings;
 mod starts;
 mod stub;
@@ -23,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     report::{Report, json, table},
+    scale::Waits,
     settings::{Mode, Settings},
     target::{Kind, serve},
 };
@@ -66,6 +68,16 @@ async fn measure(settings: &Settings) -> Result<()> {
             if settings.mode.has(Mode::Memory) && kind.has_footprint() {
                 report.footprint.push(footprint::measure(kind, settings).await?);
             }
+        }
+    }
+    if settings.mode.has(Mode::Scale) {
+        for (waits, executions) in [
+            (Waits::ForWorkers, settings.open),
+            (Waits::ForTimers, settings.open.saturating_mul(10)),
+        ] {
+            report
+                .restarts
+                .push(scale::measure(waits, executions, settings).await?);
         }
     }
     report.conclude();

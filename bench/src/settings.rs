@@ -17,7 +17,9 @@ pub(crate) enum Mode {
     Starts,
     /// Start-up time, memory, bytes on disk
     Memory,
-    /// All of these
+    /// A restart after the engine was killed with very many open executions
+    Scale,
+    /// All of these but the last
     All,
     /// The engine alone on a port; how this program starts it in a process of its own
     #[value(hide = true)]
@@ -29,7 +31,7 @@ pub(crate) enum Mode {
 
 impl Mode {
     pub(crate) fn has(self, other: Self) -> bool {
-        self == other || self == Self::All
+        self == other || self == Self::All && other != Self::Scale
     }
 }
 
@@ -72,6 +74,9 @@ pub(crate) struct Settings {
     /// Asks for the first workflow task with the start (eager workflow start)
     #[arg(long)]
     pub(crate) eager_start: bool,
+    /// Executions that wait for workers in the figure of restarts; ten times as many wait for timers
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) open: usize,
     /// Gives a measurement up after this many seconds
     #[arg(long, default_value_t = 180)]
     pub(crate) limit: u64,

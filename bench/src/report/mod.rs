@@ -12,6 +12,7 @@ use crate::{
     drive::{Sample, count},
     machine::Machine,
     process::Cpu,
+    scale::Restart,
     settings::Settings,
     target::Kind,
 };
@@ -24,6 +25,7 @@ pub(crate) struct Report {
     pub(crate) throughput: Vec<Rate>,
     pub(crate) starts: Vec<Rate>,
     pub(crate) footprint: Vec<Footprint>,
+    pub(crate) restarts: Vec<Restart>,
 }
 
 /// How fast a server does a thing.
@@ -96,6 +98,7 @@ impl Report {
             throughput: Vec::new(),
             starts: Vec::new(),
             footprint: Vec::new(),
+            restarts: Vec::new(),
         })
     }
 

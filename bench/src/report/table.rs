@@ -1,7 +1,10 @@
 //! The report for people.
 
 use super::{Footprint, Rate, Report};
-use crate::target::Kind;
+use crate::{
+    scale::{Restart, Waits},
+    target::Kind,
+};
 
 /// All tables of the report.
 pub(crate) fn render(report: &Report) -> String {
@@ -22,7 +25,33 @@ pub(crate) fn render(report: &Report) -> String {
         text += "\nWhat the servers take\n";
         text += &footprints(&report.footprint);
     }
+    if !report.restarts.is_empty() {
+        text += "\nRestarts of a killed engine\n";
+        text += &restarts(&report.restarts);
+    }
     text
+}
+
+fn restarts(restarts: &[Restart]) -> String {
+    let mut rows = vec![
+        ["executions", "wait for", "up in ms", "bytes each", "MiB"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(restarts.iter().map(|restart| {
+        let waits = match restart.waits {
+            Waits::ForWorkers => "workers",
+            Waits::ForTimers => "timers",
+        };
+        vec![
+            restart.executions.to_string(),
+            waits.to_owned(),
+            format!("{:.0}", restart.start_up_ms),
+            format!("{:.0}", restart.bytes_per_execution),
+            format!("{:.0}", restart.resident_mib),
+        ]
+    }));
+    align(&rows)
 }
 
 fn rates(unit: &str, rates: &[Rate]) -> String {

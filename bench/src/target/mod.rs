@@ -164,6 +164,18 @@ impl Target {
         }
     }
 
+    /// Kills Segno's process and starts it again on the same file.
+    pub(crate) async fn restart(&mut self, settings: &Settings) -> Result<()> {
+        let file = self.file.clone().context("a server with a file")?;
+        // Dropped, its process is killed.
+        self.running = Running::Stub;
+        let began = Instant::now();
+        (self.running, self.connection) = elsewhere(|port| serve::command(port, &file))?;
+        self.wait_until_up(settings.limit()).await?;
+        self.start_up = began.elapsed();
+        Ok(())
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

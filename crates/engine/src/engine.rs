@@ -16,9 +16,9 @@ use crate::{
 /// How to open an engine.
 #[derive(Clone)]
 pub struct Options {
-    file: PathBuf,
-    clock: Arc<dyn Clock>,
-    limits: Limits,
+    pub(crate) file: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
 }
 
 impl std::fmt::Debug for Options {
@@ -125,6 +125,10 @@ impl Engine {
 }
 
 impl Handle {
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service }
+    }
+
     /// Options for the SDK's `Connection::connect`, to this engine in this process.
     pub fn connection_options(&self) -> ConnectionOptions {
         transport::connection_options(self.service.clone())

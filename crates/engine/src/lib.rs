@@ -30,6 +30,8 @@ mod rpc;
 #[doc(hidden)]
 pub mod schedule;
 mod service;
+#[doc(hidden)]
+pub mod simulation;
 mod store;
 mod token;
 mod transport;
@@ -37,5 +39,5 @@ pub mod visibility;
 
 pub use engine::{Engine, Error, Handle, Options};
 pub use limits::Limits;
-pub use store::Error as StoreError;
+pub use store::{Copied, Error as StoreError, Problem as StoreProblem, backup, restore};
 pub use transport::serve;

@@ -116,6 +116,9 @@ pub enum RpcError {
     /// The engine is stopping, or its file cannot be written.
     #[error("{0}")]
     Unavailable(String),
+    /// Part of the engine's file is damaged.
+    #[error("{0}")]
+    DataLoss(String),
     /// The stored data is not as the engine wrote it.
     #[error("{0}")]
     Internal(String),
@@ -235,6 +238,7 @@ impl From<RpcError> for Status {
             RpcError::MultiOperation(errors) => multi_operation(message, errors),
             RpcError::Unimplemented(_) => Status::unimplemented(message),
             RpcError::Unavailable(_) => Status::unavailable(message),
+            RpcError::DataLoss(_) => Status::data_loss(message),
             RpcError::Internal(_) => Status::internal(message),
         }
     }

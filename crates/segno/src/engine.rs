@@ -6,7 +6,7 @@
 //! both are a [`Client`].
 
 #[cfg(feature = "embedded")]
-mod embedded;
+pub(crate) mod embedded;
 
 use std::{
     net::SocketAddr,

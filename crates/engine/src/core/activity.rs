@@ -31,7 +31,7 @@ pub struct HeartbeatAnswer {
 
 impl Activity {
     /// Whether its current attempt waits on a task queue.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.started.is_none() && !self.backing_off && self.pause.is_none()
     }
 

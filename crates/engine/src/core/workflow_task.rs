@@ -130,6 +130,17 @@ impl Run {
                 .is_some_and(|task| task.scheduled_at == scheduled_at)
     }
 
+    /// The started event and the attempt of the pending task, if it were started now.
+    fn next_started_task(&self) -> Option<(i64, i32)> {
+        let task = self.state.workflow_task.as_ref()?;
+        let next = self.state.next_event_id;
+        Some(match task.scheduled_event_id {
+            0 if task.scheduled_before != next => (next + 1, 1),
+            0 => (next + 1, task.attempt),
+            _ => (next, task.attempt),
+        })
+    }
+
     /// Hands the pending workflow task to a worker.
     ///
     /// # Errors
@@ -233,11 +244,10 @@ impl Run {
         let is_written = |task: &WorkflowTask| !task.speculative;
         if self.started_task.is_none() && self.state.workflow_task.as_ref().is_some_and(is_written) {
             // The start was forgotten with the last process; it is still the same task if its ids fit.
-            let started = self.start_workflow_task(now, identity, String::new())?;
-            if started.started_event_id != started_event_id || started.attempt != attempt {
-                self.started_task = None;
+            if self.next_started_task() != Some((started_event_id, attempt)) {
                 return Err(stale());
             }
+            self.start_workflow_task(now, identity, String::new())?;
         }
         let task = self
             .started_task

@@ -111,7 +111,10 @@ impl Host {
             self.wakes.remove(&(at, WakeKey::Run(key)));
         }
         self.store.delete_run(key, space, &id).map_err(unwritable)?;
-        crate::visibility::delete(self.store.connection(), key).map_err(|error| unwritable(error.into()))?;
+        let unlisted = self
+            .store
+            .writing(|connection| Ok(crate::visibility::delete(connection, key)?));
+        unlisted.map_err(unwritable)?;
         if let Some(watchers) = self.watchers.remove(&key) {
             self.after_commit(move |_, _| {
                 for watcher in watchers {

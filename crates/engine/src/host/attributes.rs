@@ -10,6 +10,7 @@ use super::Host;
 use crate::{
     core::Run,
     rpc::RpcError,
+    store,
     visibility::{
         AttributeType, ClosedExecution, IndexedAttributes, Registry, RegistryError, StartedExecution,
         activity_namespace, replace_attributes, replace_memo, update_close, update_open_status, upsert_start,
@@ -56,26 +57,47 @@ impl Host {
         let mut registry = Registry::clone(&self.namespaces.registry(namespace));
         self.store.begin().map_err(super::unwritable)?;
         let connection = self.store.connection();
-        for (name, attribute_type) in add {
-            registry.add(connection, name, *attribute_type).map_err(refused)?;
-        }
-        for name in remove {
-            if !registry.remove(connection, name).map_err(refused)? {
-                return Err(RpcError::NotFound(format!(
-                    "Search attribute {name} doesn't exist."
-                )));
+        let altered = all_or_nothing(connection, || {
+            for (name, attribute_type) in add {
+                registry.add(connection, name, *attribute_type)?;
             }
+            for name in remove {
+                if !registry.remove(connection, name)? {
+                    return Ok(Err(RpcError::NotFound(format!(
+                        "Search attribute {name} doesn't exist."
+                    ))));
+                }
+            }
+            Ok(Ok(()))
+        });
+        match altered {
+            Ok(Ok(())) => {
+                self.namespaces.set_registry(namespace, Arc::new(registry));
+                Ok(())
+            }
+            Ok(Err(refused)) => Err(refused),
+            Err(RegistryError::Sqlite(error)) => {
+                let error = store::Error::from(error);
+                self.store.fail(error.problem());
+                Err(super::unwritable(error.at(self.store.path())))
+            }
+            Err(refused) => Err(RpcError::InvalidArgument(refused.to_string())),
         }
-        self.namespaces.set_registry(namespace, Arc::new(registry));
-        Ok(())
     }
 }
 
-fn refused(error: RegistryError) -> RpcError {
-    match error {
-        RegistryError::Sqlite(error) => super::unwritable(error.into()),
-        other => RpcError::InvalidArgument(other.to_string()),
+/// Does all that `alter` writes, or none of it where it is refused: what others of the batch wrote stays.
+fn all_or_nothing(
+    connection: &Connection,
+    alter: impl FnOnce() -> Result<Result<(), RpcError>, RegistryError>,
+) -> Result<Result<(), RpcError>, RegistryError> {
+    connection.execute_batch("SAVEPOINT attributes")?;
+    let altered = alter();
+    if !matches!(altered, Ok(Ok(()))) {
+        connection.execute_batch("ROLLBACK TO attributes")?;
     }
+    connection.execute_batch("RELEASE attributes")?;
+    altered
 }
 
 /// Files a run that has no row yet; it may have closed meanwhile.

@@ -75,6 +75,11 @@ impl Backlog {
             .min()
     }
 
+    /// Every task that waits.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Waiting> {
+        self.lanes.iter().flatten().map(|entry| &entry.task)
+    }
+
     /// All tasks that wait.
     pub(crate) fn into_tasks(self) -> impl Iterator<Item = Waiting> {
         self.lanes.into_iter().flatten().map(|entry| entry.task)

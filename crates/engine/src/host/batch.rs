@@ -1,8 +1,18 @@
 //! The end of a batch: every changed run is written once, all in one transaction; when that is on
 //! disk, everybody is answered.
 
-use super::{Host, WakeKey};
-use crate::{core::RunKey, rpc::RpcError, store::Error};
+use super::{Host, WakeKey, recover::Reason};
+use crate::{
+    clock::{Nanos, SECOND},
+    core::RunKey,
+    rpc::RpcError,
+    store::Error,
+};
+
+/// When a run is tried again that could not be woken because it could not be read.
+const WAKE_RETRY: Nanos = 10 * SECOND;
+/// How long the second of two failed batches keeps the next one waiting, halved; doubled with each more.
+const FIRST_RETRY: Nanos = SECOND / 40;
 
 impl Host {
     /// Wakes the runs whose time has come, and the queues.
@@ -25,7 +35,10 @@ impl Host {
             match woken {
                 // Deleted meanwhile.
                 Ok(()) | Err(RpcError::NotFound(_)) => {}
-                Err(error) => tracing::error!(%error, ?key, "cannot wake"),
+                Err(error) => {
+                    tracing::error!(%error, ?key, "cannot wake");
+                    self.wakes.insert((now.saturating_add(WAKE_RETRY), key));
+                }
             }
         }
     }
@@ -42,29 +55,40 @@ impl Host {
 
     /// Delivers the batch's messages, writes it, commits it, and answers everybody in it.
     pub(super) fn end_batch(&mut self) {
-        let is_on_disk = self.deliver_messages().is_ok() && self.write_batch();
-        if !is_on_disk {
-            self.store.roll_back();
-            self.start_over();
-        }
+        let written = self.write_batch();
+        let is_on_disk = match written {
+            Ok(was_written) => {
+                if was_written {
+                    self.failed_batches = 0;
+                }
+                true
+            }
+            Err(error) => {
+                let error = error.at(self.store.path());
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a batch cannot be written: all in it are answered with UNAVAILABLE"
+                );
+                self.failure = error.to_string();
+                self.break_off();
+                false
+            }
+        };
         for then in std::mem::take(&mut self.after_commit) {
             then(self, is_on_disk);
         }
         self.cache.evict();
     }
 
-    fn write_batch(&mut self) -> bool {
-        let written = self
-            .write_touched()
-            .and_then(|()| self.write_schedules())
-            .and_then(|()| self.store.commit());
-        if let Err(error) = &written {
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "a batch cannot be written"
-            );
+    /// Answers whether there was anything to write.
+    fn write_batch(&mut self) -> Result<bool, Error> {
+        if let Err(error) = self.deliver_messages() {
+            tracing::error!(%error, "a message cannot be delivered");
+            self.store.fail(None);
         }
-        written.is_ok()
+        self.write_touched()?;
+        self.write_schedules()?;
+        self.store.commit()
     }
 
     fn write_touched(&mut self) -> Result<(), Error> {
@@ -110,8 +134,49 @@ impl Host {
         }
     }
 
+    /// Whether there is something to do without a further request.
+    pub(super) fn has_work(&self) -> bool {
+        !self.touched.is_empty() || self.schedules.has_touched() || !self.after_commit.is_empty()
+    }
+
+    /// Whether memory is what the file says. If it is not, because a batch has failed, the file is read
+    /// again.
+    pub(super) fn is_sound(&mut self) -> bool {
+        self.recover_if_broken();
+        !self.is_broken
+    }
+
+    /// A batch has failed: memory is to be read again. At once after the first failure; then, as long as
+    /// nothing can be written, after a while, so that a full disk is not asked without end.
+    fn break_off(&mut self) {
+        self.is_broken = true;
+        let doublings = self.failed_batches.min(5);
+        self.retry_at = match self.failed_batches {
+            0 => self.now,
+            _ => self.now.saturating_add(FIRST_RETRY << doublings),
+        };
+        self.failed_batches = self.failed_batches.saturating_add(1);
+        self.recover_if_broken();
+    }
+
+    fn recover_if_broken(&mut self) {
+        if !self.is_broken || self.now() < self.retry_at {
+            return;
+        }
+        match self.start_over() {
+            Ok(()) => self.is_broken = false,
+            Err(error) => {
+                self.retry_at = self.now.saturating_add(SECOND);
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the engine's file cannot be read again: nobody is served until it can"
+                );
+            }
+        }
+    }
+
     /// Drops all of memory that may differ from the disk, and reads the disk again.
-    fn start_over(&mut self) {
+    fn start_over(&mut self) -> Result<(), Error> {
         self.messages.clear();
         self.touched.clear();
         self.unfiled.clear();
@@ -122,11 +187,7 @@ impl Host {
         self.queries.clear();
         self.update_waiters.clear();
         self.watchers.clear();
-        if let Err(error) = self.recover() {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the engine's file cannot be read again"
-            );
-        }
+        self.store.roll_back()?;
+        self.recover(Reason::Failed)
     }
 }

@@ -421,6 +421,11 @@ impl TaskQueues {
             .retain(|_, at| at.saturating_add(SHUT_DOWN_KNOWN) > now);
     }
 
+    /// Every task that waits for a worker.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
+        self.queues.values().flat_map(|queue| queue.backlog.tasks())
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

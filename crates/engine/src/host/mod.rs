@@ -6,6 +6,7 @@
 //! | `thread` | the loop, and the handle through which the rest of the process talks to it |
 //! | `activity` | standalone activities by their ids |
 //! | `attributes` | search attributes |
+//! | `audit` | whether memory and file say the same |
 //! | `batch` | a batch's writes, its commit, its answers |
 //! | `batch_operations` | batch operations, a few executions at a time; `batch_one`: what is done to one |
 //! | `cache` | runs in memory |
@@ -26,6 +27,7 @@
 
 pub(crate) mod activity;
 mod attributes;
+mod audit;
 pub(crate) mod backlog;
 mod batch;
 mod batch_one;
@@ -69,7 +71,7 @@ use self::{
 };
 pub(crate) use self::{
     namespaces::{Namespace, Namespaces},
-    thread::{Handle, HostThread},
+    thread::{Handle, HostThread, SteppedHost},
 };
 use crate::{
     clock::{Clock, Nanos},
@@ -105,6 +107,14 @@ pub(crate) struct Host {
     unfiled: Unfiled,
     schedules: Schedules,
     after_commit: Vec<AfterCommit>,
+    /// Memory is not what the file says: a batch has failed, and the file could not be read since.
+    is_broken: bool,
+    /// Why the last batch that failed has failed.
+    failure: String,
+    /// When the file is read again.
+    retry_at: Nanos,
+    /// Batches that could not be written, since the last one that could.
+    failed_batches: u32,
 }
 
 /// What can be woken.
@@ -115,6 +125,16 @@ enum WakeKey {
 }
 
 impl Host {
+    /// The file.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// When the next run wants to be woken.
+    pub(crate) fn next_wake(&self) -> Option<Nanos> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
     /// The time, which never goes back within one life of the engine.
     pub(crate) fn now(&mut self) -> Nanos {
         self.now = self.now.max(self.clock.now());
@@ -281,7 +301,7 @@ fn unreadable(error: store::Error) -> RpcError {
         error = &error as &dyn std::error::Error,
         "reading the engine's file failed"
     );
-    RpcError::Unavailable("the engine's file cannot be read".into())
+    refusal(&error, "the engine's file cannot be read")
 }
 
 fn unwritable(error: store::Error) -> RpcError {
@@ -289,7 +309,16 @@ fn unwritable(error: store::Error) -> RpcError {
         error = &error as &dyn std::error::Error,
         "writing the engine's file failed"
     );
-    RpcError::Unavailable("the engine's file cannot be written".into())
+    refusal(&error, "the engine's file cannot be written")
+}
+
+/// What the caller is told. To try again helps, unless part of the file is lost.
+fn refusal(error: &store::Error, otherwise: &str) -> RpcError {
+    match error.problem() {
+        Some(_) if error.is_damage() => RpcError::DataLoss(error.to_string()),
+        Some(_) => RpcError::Unavailable(error.to_string()),
+        None => RpcError::Unavailable(otherwise.to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{
     cache::Cache,
     cleaning::Cleaning,
     filing::Unfiled,
-    matching::{QueueId, QueueKind, TaskQueues},
+    matching::{QueueId, QueueKind, TaskQueues, Waiting},
     queries::Queries,
     schedules::Schedules,
     updates::Waiters,
@@ -19,11 +19,20 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    core::RunKey,
+    core::{Queue, Run, RunKey, Task},
     limits::Limits,
     rpc::RpcError,
     store::{Error, Store},
 };
+
+/// Why the file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The process is new: workers in the one before have ended with it.
+    Opened,
+    /// A batch has failed: the process, and the workers in it, are the same.
+    Failed,
+}
 
 impl Host {
     /// A host over an open file, with all that waits in it ready to go on.
@@ -48,18 +57,22 @@ impl Host {
             unfiled: Unfiled::default(),
             schedules: Schedules::default(),
             after_commit: Vec::new(),
+            is_broken: false,
+            failure: String::new(),
+            retry_at: 0,
+            failed_batches: 0,
         };
-        host.recover()?;
+        host.recover(Reason::Opened)?;
         host.end_batch();
         Ok(host)
     }
 
     /// Reads what memory needs: when runs are to be woken, and the tasks that wait for workers. Runs
     /// that only wait for time or a request stay on disk until then.
-    pub(super) fn recover(&mut self) -> Result<(), Error> {
+    pub(super) fn recover(&mut self, reason: Reason) -> Result<(), Error> {
         self.namespaces = Namespaces::load(&mut self.store)?;
         self.replay_journal()?;
-        self.next_key = self.store.next_run_key()?;
+        self.next_key = self.next_key.max(self.store.next_run_key()?);
         let now = self.now();
         for (namespace, queue_type, name, config) in self.store.task_queue_configs()? {
             if let Some(kind) = QueueKind::from_number(queue_type) {
@@ -75,34 +88,94 @@ impl Host {
         let mut open = self.store.open_batches()?;
         open.retain(|(namespace, _, _)| self.namespaces.goes_on(*namespace));
         self.batch_operations = BatchOperations::new(open);
+        let mut wakes = Vec::new();
         let mut ready = Vec::new();
-        let wakes = &mut self.wakes;
         self.store.each_open_run(|key, row| {
             if let Some(at) = row.wake_at {
-                wakes.insert((at, WakeKey::Run(key)));
+                wakes.push((at, WakeKey::Run(key)));
             }
             if row.ready {
                 ready.push(key);
             }
         })?;
-        self.store.each_schedule_wake(|key, at| {
-            wakes.insert((at, WakeKey::Schedule(key)));
-        })?;
-        for key in ready {
-            if let Err(error) = self.resume(key) {
+        self.store
+            .each_schedule_wake(|key, at| wakes.push((at, WakeKey::Schedule(key))))?;
+        // Made of all at once, a set is filled much faster than by one insertion after the other.
+        self.wakes = BTreeSet::from_iter(wakes);
+        for key in self.offer_stored(&ready, reason)? {
+            if let Err(error) = self.resume(key, reason) {
                 tracing::error!(%error, run = key, "a run cannot go on");
             }
         }
         Ok(())
     }
 
+    /// Queues the tasks of the `ready` runs without reading more than the beginnings of their histories, and
+    /// answers those that have to be taken one by one: going on changes them, or something is damaged.
+    fn offer_stored(&mut self, ready: &[RunKey], reason: Reason) -> Result<Vec<RunKey>, Error> {
+        let now = self.now();
+        let mut one_by_one = Vec::new();
+        let mut last = 0;
+        let queues = &mut self.queues;
+        let read = self.store.each_ready_run(|key, stored| {
+            last = key;
+            let Some((state, beginning)) = stored else {
+                one_by_one.push(key);
+                return;
+            };
+            let namespace = state.namespace_key;
+            let mut run = Run::load(key, state, beginning);
+            if run.is_changed_by_restart(reason == Reason::Opened) {
+                one_by_one.push(key);
+                return;
+            }
+            run.offer_again();
+            for task in std::mem::take(&mut run.effects.tasks) {
+                let priority = run.task_priority(&task);
+                let (kind, name, waiting) = match task {
+                    Task::Workflow {
+                        queue: Queue::Normal(name) | Queue::Sticky { normal: name, .. },
+                        scheduled_at,
+                    } => (QueueKind::Workflow, name, Waiting::Workflow { key, scheduled_at }),
+                    Task::Activity {
+                        queue,
+                        scheduled_event_id,
+                        attempt,
+                    } => {
+                        let waiting = Waiting::Activity {
+                            key,
+                            scheduled_event_id,
+                            attempt,
+                        };
+                        (QueueKind::Activity, queue, waiting)
+                    }
+                };
+                let id = QueueId {
+                    namespace,
+                    kind,
+                    name,
+                };
+                queues.queue(&id).added.note(now);
+                queues.wait_for_worker(&id, priority, now, waiting);
+            }
+        });
+        match read {
+            Err(error) if error.is_damage() => {
+                one_by_one.extend(ready.iter().filter(|key| **key > last));
+            }
+            read => read?,
+        }
+        Ok(one_by_one)
+    }
+
     /// Lets a run go on. It is written again only if that changes it.
-    fn resume(&mut self, key: RunKey) -> Result<(), RpcError> {
+    fn resume(&mut self, key: RunKey, reason: Reason) -> Result<(), RpcError> {
         let now = self.now();
         let slot = self.slot(key)?;
-        let before = slot.run.state.clone();
-        slot.run.resume(now);
-        slot.is_dirty |= slot.run.state != before;
+        slot.is_dirty |= match reason {
+            Reason::Opened => slot.run.resume(now),
+            Reason::Failed => slot.run.offer_again(),
+        };
         self.settle(key)
     }
 }

@@ -28,7 +28,6 @@ const BATCH: usize = 1_024;
 const QUIET: Duration = Duration::from_millis(50);
 /// How often unused task queues are forgotten.
 const TIDY: Duration = Duration::from_secs(30);
-
 type Request = Box<dyn FnOnce(&mut Host) + Send>;
 
 enum Message {
@@ -64,9 +63,15 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.submit(move |host| {
             let result = request(host);
-            host.after_commit(move |_, is_on_disk| {
+            host.after_commit(move |host, is_on_disk| {
+                let answer = match result {
+                    result if is_on_disk => result,
+                    Err(error @ (RpcError::Unavailable(_) | RpcError::DataLoss(_))) => Err(error),
+                    // Also what was refused may have been refused for what the batch had changed.
+                    _ => Err(RpcError::Unavailable(host.failure.clone())),
+                };
                 // Whoever asked may have gone; the change stands.
-                let _ = reply.send(if is_on_disk { result } else { Err(stopped()) });
+                let _ = reply.send(answer);
             });
         })?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
@@ -140,9 +145,7 @@ impl Drop for HostThread {
 fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
     let mut next_tidy = host.now();
     loop {
-        let has_work =
-            !host.touched.is_empty() || host.schedules.has_touched() || !host.after_commit.is_empty();
-        let wait = if has_work {
+        let wait = if host.has_work() && !host.is_broken {
             Duration::ZERO
         } else {
             time_to_wake(host)
@@ -152,7 +155,7 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
         } else {
             wait.min(QUIET)
         };
-        let mut next = match receiver.recv_timeout(wait) {
+        let first = match receiver.recv_timeout(wait) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => {
                 if wait == QUIET {
@@ -162,22 +165,7 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut taken = 0;
-        let mut stop = false;
-        while let Some(message) = next.take() {
-            match message {
-                Message::Request(request) => request(host),
-                Message::Stop => stop = true,
-            }
-            taken += 1;
-            if taken < BATCH && !stop {
-                next = receiver.try_recv().ok();
-            }
-        }
-        host.wake_due();
-        host.go_on_with_batch_operations();
-        host.clean();
-        host.end_batch();
+        let goes_on = take_batch(host, first, receiver);
         if host.now() >= next_tidy {
             next_tidy = host
                 .now
@@ -186,21 +174,96 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
             host.queues.forget_unused(now);
             host.workers.forget_silent(now);
         }
-        if stop {
+        if !goes_on {
             return;
         }
     }
 }
 
+/// Takes `first`, and what waits after it, as one batch. Answers whether to go on.
+///
+/// While the file cannot be read again after a failure, nobody is served: a request that is dropped
+/// here is answered with `UNAVAILABLE` by its handle.
+fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver<Message>) -> bool {
+    let is_sound = host.is_sound();
+    let mut next = first;
+    let mut taken = 0;
+    let mut goes_on = true;
+    while let Some(message) = next.take() {
+        match message {
+            Message::Request(request) if is_sound => request(host),
+            Message::Request(request) => drop(request),
+            Message::Stop => goes_on = false,
+        }
+        taken += 1;
+        if taken < BATCH && goes_on {
+            next = receiver.try_recv().ok();
+        }
+    }
+    if is_sound {
+        host.wake_due();
+        host.go_on_with_batch_operations();
+        host.clean();
+        host.end_batch();
+    }
+    goes_on
+}
+
+/// A host without a thread: whoever has it says when a batch is taken. For the simulator.
+pub(crate) struct SteppedHost {
+    host: Host,
+    handle: Handle,
+    receiver: mpsc::Receiver<Message>,
+}
+
+impl SteppedHost {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn open(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        limits: Arc<Limits>,
+    ) -> Result<Self, store::Error> {
+        let host = Host::open(store, clock, limits)?;
+        let (sender, receiver) = mpsc::channel();
+        Ok(Self {
+            host,
+            handle: Handle { sender },
+            receiver,
+        })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn host(&mut self) -> &mut Host {
+        &mut self.host
+    }
+
+    /// Takes what waits as one batch. Answers whether there was anything to do.
+    pub(crate) fn step(&mut self) -> bool {
+        let first = self.receiver.try_recv().ok();
+        let is_due = time_to_wake(&self.host).is_zero();
+        let had_work = first.is_some() || is_due || self.host.has_work();
+        take_batch(&mut self.host, first, &self.receiver);
+        had_work
+    }
+}
+
 /// How long the thread may sleep: until a run wants to be woken, a rate limit lets a task go, or something
-/// in the background is due.
+/// in the background is due; or until the file is read again.
 fn time_to_wake(host: &Host) -> Duration {
-    let wake = host.wakes.first().map(|&(at, _)| at);
-    let next = wake.into_iter().chain(host.queues.next_release());
-    let next = next.fold(Nanos::MAX, Nanos::min);
-    let at = next
-        .min(host.cleaning.next_at())
-        .min(host.batch_operations.next_at());
+    let at = if host.is_broken {
+        host.retry_at
+    } else {
+        let next = host.next_wake().into_iter().chain(host.queues.next_release());
+        let next = next.fold(Nanos::MAX, Nanos::min);
+        next.min(host.cleaning.next_at())
+            .min(host.batch_operations.next_at())
+    };
     let left = at.saturating_sub(host.now.max(host.clock.now())).max(0);
     Duration::from_nanos(left.unsigned_abs()).min(TIDY)
 }

@@ -29,28 +29,30 @@ pub(crate) struct NamespaceRecord {
 impl Store {
     /// All namespaces with their keys.
     pub(crate) fn namespaces(&self) -> Result<Vec<(u32, NamespaceRecord)>, Error> {
-        let mut statement = self
-            .connection()
-            .prepare("SELECT key, info FROM namespace ORDER BY key")?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-        rows.map(|row| {
-            let (key, info) = row?;
-            let record = NamespaceRecord::decode(info.as_slice()).map_err(|_| Error::Damaged {
-                what: format!("namespace {key}"),
-            })?;
-            Ok((key, record))
+        self.reading(|connection| {
+            let mut statement = connection.prepare("SELECT key, info FROM namespace ORDER BY key")?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+            rows.map(|row| {
+                let (key, info) = row?;
+                let record = NamespaceRecord::decode(info.as_slice()).map_err(|_| Error::Damaged {
+                    what: format!("namespace {key}"),
+                })?;
+                Ok((key, record))
+            })
+            .collect()
         })
-        .collect()
     }
 
     /// Writes a namespace.
     pub(crate) fn put_namespace(&mut self, key: u32, record: &NamespaceRecord) -> Result<(), Error> {
-        self.begin()?;
-        self.connection().execute(
-            "INSERT OR REPLACE INTO namespace (key, name, info) VALUES (?1, ?2, ?3)",
-            params![key, record.name, record.encode_to_vec()],
-        )?;
-        Ok(())
+        self.writing(|connection| {
+            connection.execute(
+                "INSERT OR REPLACE INTO namespace (key, name, info) VALUES (?1, ?2, ?3)",
+                params![key, record.name, record.encode_to_vec()],
+            )?;
+            Ok(())
+        })
     }
 
     /// Deletes a namespace, whose runs are gone, with its search attributes and batch operations.

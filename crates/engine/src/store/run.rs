@@ -1,7 +1,7 @@
 //! Runs and histories on disk.
 
 use prost::Message as _;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 
 use super::{Error, Store};
@@ -28,84 +28,85 @@ pub(crate) struct OpenRun {
 impl Store {
     /// The key that the next run gets.
     pub(crate) fn next_run_key(&self) -> Result<RunKey, Error> {
-        let last: Option<RunKey> = self
-            .connection()
-            .query_row("SELECT max(key) FROM run", [], |row| row.get(0))?;
-        Ok(last.unwrap_or(0).max(self.last_deleted_key()?) + 1)
+        let last = self.reading(|connection| {
+            let last: Option<RunKey> =
+                connection.query_row("SELECT max(key) FROM run", [], |row| row.get(0))?;
+            Ok(last.unwrap_or(0))
+        })?;
+        Ok(last.max(self.last_deleted_key()?) + 1)
     }
 
     /// A run by what it is found by (see [`RunState::id_space`]): this one, or (empty) the newest of the id.
     pub(crate) fn find_run(&self, space: i64, id: &str, run_id: &str) -> Result<Option<RunRef>, Error> {
-        let found = if run_id.is_empty() {
-            self.connection()
-                .prepare_cached(
-                    "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 \
-                     ORDER BY key DESC LIMIT 1",
-                )?
-                .query_row(params![space, id], run_ref)
-        } else {
-            self.connection()
-                .prepare_cached(
-                    "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
-                )?
-                .query_row(params![space, id, run_id], run_ref)
-        };
-        // Without a run id: the mark that the id has no current run.
-        Ok(found.optional()?.filter(|run| !run.run_id.is_empty()))
+        self.reading(|connection| {
+            let found = if run_id.is_empty() {
+                connection
+                    .prepare_cached(
+                        "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 \
+                         ORDER BY key DESC LIMIT 1",
+                    )?
+                    .query_row(params![space, id], run_ref)
+            } else {
+                connection
+                    .prepare_cached(
+                        "SELECT key, run_id FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3",
+                    )?
+                    .query_row(params![space, id, run_id], run_ref)
+            };
+            // Without a run id: the mark that the id has no current run.
+            Ok(found.optional()?.filter(|run| !run.run_id.is_empty()))
+        })
     }
 
     /// Reads a run with its whole history.
     pub(crate) fn load_run(&self, key: RunKey) -> Result<Option<Run>, Error> {
-        let mut statement = self
-            .connection()
-            .prepare_cached("SELECT state FROM run WHERE key = ?1")?;
-        let state = statement.query_row([key], |row| {
-            let bytes = row.get_ref(0)?.as_blob()?;
-            Ok(RunState::decode(bytes))
-        });
-        let Some(state) = state.optional()? else {
-            return Ok(None);
-        };
-        let state = state.map_err(|_| Error::Damaged {
-            what: format!("the state of run {key}"),
-        })?;
-        Ok(Some(Run::load(key, state, self.load_history(key)?)))
-    }
-
-    fn load_history(&self, key: RunKey) -> Result<Vec<HistoryEvent>, Error> {
-        let mut statement = self
-            .connection()
-            .prepare_cached("SELECT events FROM history WHERE key = ?1 ORDER BY first_event")?;
-        let mut rows = statement.query([key])?;
-        let mut events = Vec::new();
-        while let Some(row) = rows.next()? {
-            let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-            let batch = History::decode(bytes).map_err(|_| Error::Damaged {
-                what: format!("the history of run {key}"),
-            })?;
-            events.extend(batch.events);
-        }
-        Ok(events)
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached("SELECT state FROM run WHERE key = ?1")?;
+            let state = statement.query_row([key], |row| {
+                let bytes = row.get_ref(0)?.as_blob()?;
+                Ok(RunState::decode(bytes))
+            });
+            let Some(state) = state.optional()? else {
+                return Ok(None);
+            };
+            let damaged = || Error::Damaged {
+                what: format!("the state of run {key}"),
+            };
+            let state = state.map_err(|_| damaged())?;
+            let history = load_history(connection, key)?;
+            if history.len() as i64 + 1 != state.next_event_id {
+                return Err(Error::Damaged {
+                    what: format!(
+                        "the history of run {key} has {} events where its state has {}",
+                        history.len(),
+                        state.next_event_id - 1
+                    ),
+                });
+            }
+            Ok(Some(Run::load(key, state, history)))
+        })
     }
 
     /// Makes a run findable by its workflow id.
     pub(crate) fn insert_run_id(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
-        self.begin()?;
-        self.connection()
-            .prepare_cached(
-                "INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![state.id_space(), state.workflow_id, key, state.run_id])?;
-        Ok(())
+        self.writing(|connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![state.id_space(), state.workflow_id, key, state.run_id])?;
+            Ok(())
+        })
     }
 
     /// Writes a run's state.
     pub(crate) fn put_state(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
-        self.begin()?;
-        self.connection()
-            .prepare_cached("INSERT OR REPLACE INTO run (key, state) VALUES (?1, ?2)")?
-            .execute(params![key, state.encode_to_vec()])?;
-        Ok(())
+        self.writing(|connection| {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO run (key, state) VALUES (?1, ?2)")?
+                .execute(params![key, state.encode_to_vec()])?;
+            Ok(())
+        })
     }
 
     /// Appends events to a run's history. `events` are consecutive.
@@ -113,77 +114,121 @@ impl Store {
         let Some(first) = events.first() else {
             return Ok(());
         };
-        self.begin()?;
-        let bytes = encode_history(events);
-        self.connection()
-            .prepare_cached("INSERT INTO history (key, first_event, events) VALUES (?1, ?2, ?3)")?
-            .execute(params![key, first.event_id, bytes])?;
-        Ok(())
+        self.writing(|connection| {
+            connection
+                .prepare_cached("INSERT INTO history (key, first_event, events) VALUES (?1, ?2, ?3)")?
+                .execute(params![key, first.event_id, encode_history(events)])?;
+            Ok(())
+        })
     }
 
     /// Writes or, for a closed run (none), removes the narrow row of a run.
     pub(crate) fn put_open_run(&mut self, key: RunKey, open: Option<OpenRun>) -> Result<(), Error> {
-        self.begin()?;
-        match open {
-            Some(OpenRun { wake_at, ready }) => self
-                .connection()
-                .prepare_cached("INSERT OR REPLACE INTO open_run (key, wake_at, ready) VALUES (?1, ?2, ?3)")?
-                .execute(params![key, wake_at, ready])?,
-            None => self
-                .connection()
-                .prepare_cached("DELETE FROM open_run WHERE key = ?1")?
-                .execute([key])?,
-        };
-        Ok(())
+        self.writing(|connection| {
+            match open {
+                Some(OpenRun { wake_at, ready }) => connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO open_run (key, wake_at, ready) VALUES (?1, ?2, ?3)",
+                    )?
+                    .execute(params![key, wake_at, ready])?,
+                None => connection
+                    .prepare_cached("DELETE FROM open_run WHERE key = ?1")?
+                    .execute([key])?,
+            };
+            Ok(())
+        })
     }
 
     /// Removes a run and its history. `space` and `id`: where and what it is found by.
     pub(crate) fn delete_run(&mut self, key: RunKey, space: i64, id: &str) -> Result<(), Error> {
         self.begin()?;
         self.note_last_key(key)?;
-        let connection = self.connection();
-        connection
-            .prepare_cached("DELETE FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND key = ?3")?
-            .execute(params![space, id, key])?;
-        for table in ["run", "open_run", "history"] {
+        self.writing(|connection| {
             connection
-                .prepare_cached(&format!("DELETE FROM {table} WHERE key = ?1"))?
-                .execute([key])?;
-        }
-        Ok(())
+                .prepare_cached("DELETE FROM run_id WHERE namespace = ?1 AND workflow_id = ?2 AND key = ?3")?
+                .execute(params![space, id, key])?;
+            for table in ["run", "open_run", "history"] {
+                connection
+                    .prepare_cached(&format!("DELETE FROM {table} WHERE key = ?1"))?
+                    .execute([key])?;
+            }
+            Ok(())
+        })
     }
 
     /// The narrow row of a run.
     pub(crate) fn open_run(&self, key: RunKey) -> Result<Option<OpenRun>, Error> {
-        let mut statement = self
-            .connection()
-            .prepare_cached("SELECT wake_at, ready FROM open_run WHERE key = ?1")?;
-        let read = |row: &Row<'_>| {
-            Ok(OpenRun {
-                wake_at: row.get(0)?,
-                ready: row.get(1)?,
-            })
-        };
-        Ok(statement.query_row([key], read).optional()?)
+        self.reading(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT wake_at, ready FROM open_run WHERE key = ?1")?;
+            let read = |row: &Row<'_>| {
+                Ok(OpenRun {
+                    wake_at: row.get(0)?,
+                    ready: row.get(1)?,
+                })
+            };
+            Ok(statement.query_row([key], read).optional()?)
+        })
+    }
+
+    /// Goes through the open runs that have tasks for a task queue, in the order they were started: each
+    /// with its state and the first events of its history, or with none where that is damaged.
+    pub(crate) fn each_ready_run(
+        &self,
+        mut each: impl FnMut(RunKey, Option<(RunState, Vec<HistoryEvent>)>),
+    ) -> Result<(), Error> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT open_run.key, run.state, history.events FROM open_run \
+                 LEFT JOIN run ON run.key = open_run.key \
+                 LEFT JOIN history ON history.key = open_run.key AND history.first_event = 1 \
+                 WHERE open_run.ready ORDER BY open_run.key",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let state = row.get_ref(1)?.as_blob().ok();
+                let events = row.get_ref(2)?.as_blob().ok();
+                let state = state.and_then(|state| RunState::decode(state).ok());
+                let history = events.and_then(|events| History::decode(events).ok());
+                each(row.get(0)?, state.zip(history.map(|history| history.events)));
+            }
+            Ok(())
+        })
     }
 
     /// Goes through the open runs in the order they were started.
     pub(crate) fn each_open_run(&self, mut each: impl FnMut(RunKey, OpenRun)) -> Result<(), Error> {
-        let mut statement = self
-            .connection()
-            .prepare("SELECT key, wake_at, ready FROM open_run ORDER BY key")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            each(
-                row.get(0)?,
-                OpenRun {
-                    wake_at: row.get(1)?,
-                    ready: row.get(2)?,
-                },
-            );
-        }
-        Ok(())
+        self.reading(|connection| {
+            let mut statement =
+                connection.prepare("SELECT key, wake_at, ready FROM open_run ORDER BY key")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                each(
+                    row.get(0)?,
+                    OpenRun {
+                        wake_at: row.get(1)?,
+                        ready: row.get(2)?,
+                    },
+                );
+            }
+            Ok(())
+        })
     }
+}
+
+fn load_history(connection: &Connection, key: RunKey) -> Result<Vec<HistoryEvent>, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT events FROM history WHERE key = ?1 ORDER BY first_event")?;
+    let mut rows = statement.query([key])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        let batch = History::decode(bytes).map_err(|_| Error::Damaged {
+            what: format!("the history of run {key}"),
+        })?;
+        events.extend(batch.events);
+    }
+    Ok(events)
 }
 
 fn run_ref(row: &Row<'_>) -> rusqlite::Result<RunRef> {

@@ -33,11 +33,12 @@ impl Store {
         name: &str,
         config: &TaskQueueConfig,
     ) -> Result<(), Error> {
-        self.begin()?;
-        self.connection().execute(
-            "INSERT OR REPLACE INTO task_queue_config (namespace, type, name, config) VALUES (?1, ?2, ?3, ?4)",
-            params![namespace, queue_type, name, config.encode_to_vec()],
-        )?;
-        Ok(())
+        self.writing(|connection| {
+            connection.execute(
+                "INSERT OR REPLACE INTO task_queue_config (namespace, type, name, config) VALUES (?1, ?2, ?3, ?4)",
+                params![namespace, queue_type, name, config.encode_to_vec()],
+            )?;
+            Ok(())
+        })
     }
 }

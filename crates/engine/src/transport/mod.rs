@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Calls `method` of the gRPC service `name` with an encoded request.
-async fn dispatch(
+pub(crate) async fn dispatch(
     service: &Service,
     name: &str,
     method: &str,

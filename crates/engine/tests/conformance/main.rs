@@ -8,6 +8,7 @@
 mod activities;
 mod activity_control;
 mod activity_timeouts;
+mod backup;
 mod batches;
 mod bed;
 mod children;

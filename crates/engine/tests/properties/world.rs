@@ -150,7 +150,7 @@ impl World {
             }
             Input::Restart => {
                 self.run = Run::load(1, self.run.state.clone(), self.run.history.clone());
-                self.run.resume(now);
+                let _changed = self.run.resume(now);
             }
             Input::Pass { millis } => self.pass(millis as Nanos * 1_000_000),
         }

@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "embedded")]
+mod backup;
 pub mod check;
 mod demo;
 #[cfg(feature = "embedded")]
@@ -7,6 +9,8 @@ mod engine;
 pub mod explain;
 mod flags;
 pub mod output;
+#[cfg(feature = "embedded")]
+mod restore;
 mod up;
 
 use std::{io::Write, process::ExitCode};
@@ -37,6 +41,12 @@ enum Command {
     /// Serve the engine alone: Temporal's gRPC API over one file.
     #[cfg(feature = "embedded")]
     Engine(engine::Engine),
+    /// Copy the engine's file, also while Segno is running, and check the copy.
+    #[cfg(feature = "embedded")]
+    Backup(backup::Backup),
+    /// Put a copy of the engine's file in its place, while Segno is not running.
+    #[cfg(feature = "embedded")]
+    Restore(restore::Restore),
     Check(check::Args),
     Explain(explain::Args),
 }
@@ -59,6 +69,10 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => block_on(demo.run()),
         #[cfg(feature = "embedded")]
         Command::Engine(engine) => block_on(engine.run()),
+        #[cfg(feature = "embedded")]
+        Command::Backup(backup) => backup.run(),
+        #[cfg(feature = "embedded")]
+        Command::Restore(restore) => restore.run(),
         Command::Check(check) => check::run(check),
         Command::Explain(explain) => explain::run(explain),
     };

@@ -12,7 +12,7 @@ use super::Error;
 /// How long calls from outside may take to finish when the engine closes.
 const GRACE: Duration = Duration::from_secs(2);
 /// Name of the engine's file in the data directory.
-const FILE: &str = "engine.db";
+pub(crate) const FILE: &str = "engine.db";
 
 /// An open engine that serves the Temporal API on a port.
 pub(super) struct Embedded {

@@ -1,0 +1,197 @@
+//! Whether memory and file say the same, and whether every open run has a next step. For tests: it
+//! reads everything.
+
+use std::collections::{HashMap, HashSet};
+
+use temporalio_protos::temporal::api::{enums::v1::EventType, history::v1::HistoryEvent};
+
+use super::{Host, WakeKey, matching::Waiting};
+use crate::{
+    clock::Nanos,
+    core::{Run, RunKey},
+    store::OpenRun,
+};
+
+/// A task that waits for a worker.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Queued {
+    Workflow(RunKey, Nanos),
+    Activity(RunKey, i64, i32),
+}
+
+impl Host {
+    /// What is not as it has to be between two batches.
+    pub(crate) fn audit(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.has_work() || self.is_broken {
+            found.push("the audit is made between two batches".to_owned());
+            return found;
+        }
+        let queued = self.queued();
+        let rows: HashMap<RunKey, OpenRun> = {
+            let mut rows = HashMap::new();
+            let read = self.store.each_open_run(|key, row| {
+                rows.insert(key, row);
+            });
+            if let Err(error) = read {
+                found.push(format!("open_run cannot be read: {error}"));
+            }
+            rows
+        };
+        let mut wakes: HashMap<RunKey, Nanos> = HashMap::new();
+        for (at, key) in &self.wakes {
+            // In order: the first is the earliest.
+            if let WakeKey::Run(key) = key {
+                wakes.entry(*key).or_insert(*at);
+            }
+        }
+        let last = self.store.next_run_key().unwrap_or(1);
+        for key in 1..last {
+            match self.store.load_run(key) {
+                Ok(Some(stored)) => {
+                    let row = rows.get(&key).copied();
+                    let wake = wakes.get(&key).copied();
+                    self.audit_run(&stored, row, wake, &queued, &mut found);
+                }
+                Ok(None) => {
+                    if rows.contains_key(&key) {
+                        found.push(format!("run {key} has a row in open_run and none in run"));
+                    }
+                }
+                Err(error) => found.push(format!("run {key} cannot be read: {error}")),
+            }
+        }
+        found
+    }
+
+    fn queued(&self) -> HashSet<Queued> {
+        let waiting = self.queues.waiting().filter_map(|waiting| match waiting {
+            Waiting::Workflow { key, scheduled_at } => Some(Queued::Workflow(*key, *scheduled_at)),
+            Waiting::Activity {
+                key,
+                scheduled_event_id,
+                attempt,
+            } => Some(Queued::Activity(*key, *scheduled_event_id, *attempt)),
+            Waiting::Query { .. } => None,
+        });
+        waiting.collect()
+    }
+
+    fn audit_run(
+        &mut self,
+        stored: &Run,
+        row: Option<OpenRun>,
+        wake: Option<Nanos>,
+        queued: &HashSet<Queued>,
+        found: &mut Vec<String>,
+    ) {
+        let key = stored.key;
+        let mut wrong =
+            |what: String| found.push(format!("run {key} ({}): {what}", stored.state.workflow_id));
+        let slot = self.cache.get_mut(key);
+        if let Some(slot) = &slot {
+            if slot.is_dirty {
+                wrong("is to be written and is in no batch".to_owned());
+            }
+            if slot.run.state != stored.state {
+                wrong(format!(
+                    "memory and file differ: {:?} and {:?}",
+                    slot.run.state, stored.state
+                ));
+            }
+            if slot.run.history != stored.history {
+                wrong("the history in memory is not the one in the file".to_owned());
+            }
+            if slot.open_row != row {
+                wrong(format!(
+                    "open_run is {row:?}, memory takes it for {:?}",
+                    slot.open_row
+                ));
+            }
+        }
+        let run = slot.map_or(stored, |slot| &slot.run);
+        let expected = run.is_running().then(|| OpenRun {
+            wake_at: run.wake_after_restart(),
+            ready: run.is_ready(),
+        });
+        if row != expected {
+            wrong(format!("open_run is {row:?} and has to be {expected:?}"));
+        }
+        if let Some(at) = run.next_wake()
+            && wake.is_none_or(|wake| wake > at)
+        {
+            wrong(format!("it wants to be woken at {at}, and nobody will"));
+        }
+        if let Some(what) = next_step_missing(run, queued) {
+            wrong(what);
+        }
+    }
+}
+
+/// What an open run waits for and will not come; nothing is left of a closed one.
+fn next_step_missing(run: &Run, queued: &HashSet<Queued>) -> Option<String> {
+    let state = &run.state;
+    if !run.is_running() {
+        let is_over = state.workflow_task.is_none()
+            && state.activities.is_empty()
+            && state.timers.is_empty()
+            && state.buffered.is_empty();
+        return (!is_over).then(|| "it is closed, and something of it is pending".to_owned());
+    }
+    match &state.workflow_task {
+        Some(task) if run.started_task.is_none() => {
+            if !queued.contains(&Queued::Workflow(run.key, task.scheduled_at)) {
+                return Some("its workflow task waits in no queue".to_owned());
+            }
+        }
+        Some(_) => {}
+        None if run.started_task.is_some() => return Some("a worker has a task that it has not".to_owned()),
+        None => {
+            if !state.buffered.is_empty() {
+                return Some("it has buffered events and no workflow task".to_owned());
+            }
+            if state.first_task_at == 0
+                && let Some(unseen) = unseen(&run.history)
+            {
+                return Some(format!(
+                    "its worker has not seen {} and no workflow task is due",
+                    unseen.event_type().as_str_name()
+                ));
+            }
+        }
+    }
+    let lost = state.activities.iter().find(|activity| {
+        let is_waiting = activity.is_waiting();
+        let task = Queued::Activity(run.key, activity.scheduled_event_id, activity.attempt);
+        is_waiting && !queued.contains(&task)
+    });
+    lost.map(|activity| format!("the task of activity {} waits in no queue", activity.id))
+}
+
+/// An event from outside after the last one that a worker has seen.
+fn unseen(history: &[HistoryEvent]) -> Option<&HistoryEvent> {
+    let is_completed = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskCompleted;
+    let after = history.iter().rposition(is_completed).map_or(0, |at| at + 1);
+    history[after..].iter().find(|event| {
+        use EventType as E;
+        matches!(
+            event.event_type(),
+            E::WorkflowExecutionStarted
+                | E::WorkflowExecutionSignaled
+                | E::WorkflowExecutionCancelRequested
+                | E::TimerFired
+                | E::ActivityTaskCompleted
+                | E::ActivityTaskFailed
+                | E::ActivityTaskTimedOut
+                | E::ActivityTaskCanceled
+                | E::ChildWorkflowExecutionStarted
+                | E::ChildWorkflowExecutionCompleted
+                | E::ChildWorkflowExecutionFailed
+                | E::ChildWorkflowExecutionTimedOut
+                | E::ChildWorkflowExecutionCanceled
+                | E::ChildWorkflowExecutionTerminated
+                | E::ExternalWorkflowExecutionSignaled
+                | E::ExternalWorkflowExecutionCancelRequested
+        )
+    })
+}
