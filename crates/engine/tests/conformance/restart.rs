@@ -223,3 +223,29 @@ async fn an_update_along_with_a_written_task_is_brought_back_by_its_answer() {
     let polled = poll(&bed, "w", "u", Stage::Completed).await.expect("an outcome");
     assert_eq!(polled.outcome, success("kept"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_and_what_they_send_outlive_a_restart() {
+    let bed = Bed::embedded().await;
+    bed.start("p").await;
+    let task = bed.task().await;
+    let mut child = commands::child("c");
+    child.task_queue = Some(crate::bed::queue("children"));
+    bed.complete(&task, vec![commands::start_child(child)]).await;
+    let bed = restarted(bed).await;
+    let task = bed.task().await;
+    assert_eq!(bed.describe("p").await.pending_children.len(), 1);
+    bed.complete(&task, vec![]).await;
+    let task = bed.poll(crate::bed::queue("children")).await;
+    let signal = commands::signal_external(commands::external_signal("p"));
+    bed.complete(&task, vec![signal]).await;
+    let bed = restarted(bed).await;
+    let types = bed.event_types("p").await;
+    assert!(types.contains(&"WorkflowExecutionSignaled"), "{types:?}");
+    let task = bed.poll(crate::bed::queue("children")).await;
+    bed.complete(&task, vec![commands::complete("result")]).await;
+    let bed = restarted(bed).await;
+    let types = bed.event_types("p").await;
+    assert!(types.contains(&"ChildWorkflowExecutionCompleted"), "{types:?}");
+    assert_eq!(bed.describe("p").await.pending_children, vec![]);
+}
