@@ -173,11 +173,11 @@ async fn an_accepted_update_can_be_completed_afterwards() {
 async fn an_admitted_update_comes_again_from_its_client() {
     let bed = Bed::embedded().await;
     idle(&bed, "w").await;
+    let before = bed.history("w").await;
     let mut service = bed.client.connection().workflow_service();
     let sent = temporalio_client::tonic::Request::new(request(&bed, "w", "u", Stage::Completed));
     let waiting = tokio::spawn(async move { service.update_workflow_execution(sent).await });
     let task = bed.task().await;
-    let before = bed.history("w").await;
     let message = message_of(&task);
     let bed = restarted(bed).await;
     let lost = waiting.await.expect("no panic").expect_err("the engine stopped");
