@@ -14,6 +14,7 @@ mod bed;
 mod children;
 mod cli;
 mod cli_activities;
+mod cli_json;
 mod cli_operations;
 mod closing;
 mod continue_as_new;

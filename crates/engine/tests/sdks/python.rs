@@ -28,6 +28,7 @@ crate::scenarios! { "python/scenarios", "py":
     histories
     local_activities
     messages
+    resets
     standalone
     starts
     timers

@@ -18,6 +18,8 @@ pub(super) fn event(event: &HistoryEvent, namespace: &str) -> String {
             &attributes,
             &["history_size_bytes", "suggest_continue_as_new_reasons"],
         ),
+        // From the fourth attempt on it grows, in the real server by chance.
+        EventType::WorkflowTaskScheduled => without_timeout(attributes),
         EventType::WorkflowTaskFailed => in_its_own_words(attributes),
         // Points that nobody is asked about: a reset finds its point in the history.
         EventType::WorkflowExecutionStarted => without_backoff(without_reset_points(attributes)),
@@ -99,6 +101,15 @@ fn without_backoff(attributes: String) -> String {
         }
         _ => attributes,
     }
+}
+
+/// A scheduled task's attributes without its time-out, which comes just before the attempt.
+fn without_timeout(attributes: String) -> String {
+    let (before, _) = attributes
+        .split_once("start_to_close_timeout")
+        .unwrap_or_default();
+    let (_, after) = attributes.rsplit_once("attempt: ").unwrap_or_default();
+    format!("{before}attempt: {after}")
 }
 
 fn without_reset_points(attributes: String) -> String {
