@@ -6,14 +6,13 @@ use std::{
     error::Error as _,
     fs,
     path::{Path, PathBuf},
-    process::Command,
     task::{Context, Poll},
     time::Duration,
 };
 
 use prost::Message;
 use segno_engine::{
-    Engine, Error, Handle, Options, StoreError, StoreProblem, backup,
+    Engine, Error, Handle, Options, StoreError, StoreProblem,
     clock::{ManualClock, SECOND},
     simulation::{SteppedEngine, Tuning, call},
 };
@@ -354,128 +353,4 @@ async fn a_folder_in_place_of_a_file_is_told() {
     let (error, said) = refusal(&file).await;
     assert!(matches!(error, StoreError::Open { .. }), "{said}");
     assert!(said.contains("engine.db.lock"), "{said}");
-}
-
-#[tokio::test]
-async fn a_damaged_page_costs_what_is_on_it_and_nothing_else() {
-    let folder = TempDir::new().unwrap();
-    let file = file_with_runs(folder.path()).await;
-    damage_history_of(&file, "input of run 30 ");
-    let engine = open(&file).await.expect("the rest is whole");
-    let handle = engine.handle();
-    let told = events(&handle, "w30").await.expect_err("it is damaged");
-    assert_told(
-        &told,
-        Code::DataLoss,
-        &["engine.db", "it is damaged", "segno restore"],
-    );
-    let mut kept = 0;
-    for number in 0..60 {
-        match events(&handle, &format!("w{number}")).await {
-            Ok(events) => {
-                assert_eq!(events, 2);
-                kept += 1;
-            }
-            Err(status) => assert_eq!(status.code(), Code::DataLoss, "{status:?}"),
-        }
-    }
-    // One page of the file holds a handful of such histories.
-    assert!((45..60).contains(&kept), "{kept} of 60 kept");
-    start(&handle, "new", b"small").await.expect("the engine goes on");
-    assert_eq!(events(&handle, "new").await.expect("a history"), 2);
-
-    let copy = folder.path().join("copy.db");
-    let refused = backup(&file, &copy).expect_err("no copy of a damaged file");
-    assert_eq!(refused.problem(), Some(StoreProblem::Damaged), "{refused}");
-    assert!(!copy.exists());
-    engine.shutdown().await;
-}
-
-/// Damages the page that the history with this input is on.
-fn damage_history_of(file: &Path, input: &str) {
-    // SQLite's default, and the leaf of a table without row ids.
-    const PAGE: usize = 4_096;
-    const LEAF: u8 = 0x0a;
-    let mut bytes = fs::read(file).unwrap();
-    let has_input = |page: &[u8]| page.windows(input.len()).any(|window| window == input.as_bytes());
-    let page = bytes
-        .chunks_mut(PAGE)
-        .find(|page| page[0] == LEAF && has_input(page))
-        .expect("a page with the history");
-    page[..8].fill(0xee);
-    fs::write(file, bytes).unwrap();
-}
-
-/// A small disk of its own, where the machine allows it: a file system in memory.
-struct SmallDisk {
-    folder: TempDir,
-}
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=12m", "segno-test"])
-            .arg(folder.path())
-            .output();
-        let is_mounted = mounted.is_ok_and(|output| output.status.success());
-        is_mounted.then_some(Self { folder })
-    }
-
-    fn remount_read_only(&self) {
-        let done = Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(self.folder.path())
-            .status();
-        assert!(done.unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // At the end of the test, whatever came of it.
-        drop(Command::new("umount").arg("-l").arg(self.folder.path()).status());
-    }
-}
-
-#[tokio::test]
-async fn a_real_disk_that_is_full_or_read_only() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("this machine lets nobody mount a disk; the tests above do without one");
-        return;
-    };
-    let file = disk.folder.path().join("engine.db");
-    let ballast = disk.folder.path().join("ballast");
-    fs::write(&ballast, vec![1; 8_000_000]).unwrap();
-    let engine = open(&file).await.expect("an engine");
-    let handle = engine.handle();
-    let mut acknowledged = Vec::new();
-    let full = loop {
-        let id = format!("w{}", acknowledged.len());
-        match start(&handle, &id, &[1; 20_000]).await {
-            Ok(()) => acknowledged.push(id),
-            Err(status) => break status,
-        }
-        assert!(acknowledged.len() < 1_000, "the disk has 12 MiB");
-    };
-    assert_told(&full, Code::Unavailable, &["engine.db", "the disk is full"]);
-    assert!(!acknowledged.is_empty());
-    fs::remove_file(&ballast).unwrap();
-    let mut tries = 0;
-    while let Err(status) = start(&handle, "after", b"small").await {
-        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-        tries += 1;
-        assert!(tries < 500, "the engine goes on by itself: {status:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    engine.shutdown().await;
-    let engine = open(&file).await.expect("an engine");
-    for id in &acknowledged {
-        assert_eq!(events(&engine.handle(), id).await.expect("kept"), 2);
-    }
-    engine.shutdown().await;
-
-    disk.remount_read_only();
-    let (error, said) = refusal(&file).await;
-    assert_eq!(error.problem(), Some(StoreProblem::ReadOnly), "{said}");
 }
