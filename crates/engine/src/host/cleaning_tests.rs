@@ -14,6 +14,7 @@ use crate::{
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
+const DAY_NANOS: i64 = 24 * 3_600 * SECOND;
 
 struct World {
     host: Host,
@@ -31,7 +32,10 @@ impl World {
     fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         let clock = ManualClock::new(1_700_000_000 * SECOND);
-        let host = open(folder.path(), &clock);
+        let mut host = open(folder.path(), &clock);
+        let retention = |record: &mut crate::store::NamespaceRecord| record.retention = 3 * DAY_NANOS;
+        host.change_namespace("default", retention)
+            .expect("the namespace");
         Self {
             host,
             clock,

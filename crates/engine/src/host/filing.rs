@@ -152,8 +152,8 @@ impl Host {
                 }
             };
             let run = &mut slot.run;
-            run.effects.attributes_changed |=
-                run.state.search_attributes != state.search_attributes || run.state.memo != state.memo;
+            // Whether they have is not in the journal.
+            run.effects.attributes_changed = true;
             run.state = state;
             // A run may have been filed in the middle of the batch whose changes these are.
             let known = i64::try_from(run.history.len()).unwrap_or(i64::MAX);

@@ -19,8 +19,10 @@ use crate::{
 const DEFAULT: &str = "default";
 /// The namespace of the server's own workflows, which tools expect to be listed.
 const SYSTEM: &str = "temporal-system";
-/// How long closed runs are kept where the namespace does not say.
-const DEFAULT_RETENTION: Nanos = 72 * 3_600 * SECOND;
+/// How long closed runs are kept in the namespaces that are always there, unless somebody says otherwise.
+/// Long, because a failed run is a dead letter that people have to get round to, and because as long as a
+/// run is kept its workflow id is known not to be new.
+const DEFAULT_RETENTION: Nanos = 30 * 24 * 3_600 * SECOND;
 
 /// A namespace and its number in the file.
 #[derive(Clone, Debug)]
