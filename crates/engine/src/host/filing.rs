@@ -4,12 +4,12 @@
 //! are missing or old, so it stays in memory, its workflow id is looked up here first, and whoever reads
 //! the tables (lists, counts) has all runs filed before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
 use super::{Host, Namespaces, attributes, cache::Slot};
 use crate::{
     core::{Run, RunKey, RunState},
-    store::{Error, Journal, OpenRun, RunRef, Store},
+    store::{Change, Error, Journal, OpenRun, RunRef, Store},
 };
 
 /// Runs that wait to be filed, at most. Filing them holds everybody up, for some milliseconds.
@@ -28,6 +28,8 @@ pub(super) struct Unfiled {
     /// The runs that have no rows yet, oldest first, by what they are found by (see `RunState::id_space`).
     ids: HashMap<(i64, String), Vec<RunRef>>,
     bytes: usize,
+    /// Changes of runs whose rows are damaged: they stay in the journal.
+    kept: Vec<Change>,
     /// Somebody is going to read the tables.
     is_wanted: bool,
 }
@@ -137,36 +139,68 @@ impl Host {
         }
         self.store.clear_journal()?;
         self.unfiled.bytes = 0;
-        Ok(())
+        let mut kept = Journal::default();
+        for change in &self.unfiled.kept {
+            if let Some(state) = &change.state {
+                kept.add(change.key, state, &change.events);
+            }
+        }
+        self.store.append_journal(&mut kept)
     }
 
-    /// Files what the journal has, after a start of the engine.
+    /// Takes the runs that the journal has into memory, as they became with its last change; they are filed as
+    /// if they had just been written. Nothing is written here: a file that cannot be written is served as far
+    /// as reading goes.
     pub(super) fn replay_journal(&mut self) -> Result<(), Error> {
-        let mut slots: BTreeMap<RunKey, Slot> = BTreeMap::new();
+        let mut slots: BTreeMap<RunKey, Option<Slot>> = BTreeMap::new();
         for change in self.store.journal()? {
-            let Some(state) = change.state else { continue };
             let slot = match slots.entry(change.key) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    entry.insert(stored_slot(&self.store, change.key)?)
-                }
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => match stored_slot(&self.store, change.key) {
+                    Ok(slot) => entry.insert(Some(slot)),
+                    Err(error) if error.is_damage() => {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            run = change.key,
+                            "a run is damaged: what the journal has of it is kept"
+                        );
+                        entry.insert(None)
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            let (Some(slot), Some(state)) = (slot, &change.state) else {
+                self.unfiled.kept.push(change);
+                continue;
             };
             let run = &mut slot.run;
             // Whether they have is not in the journal.
             run.effects.attributes_changed = true;
-            run.state = state;
+            run.state.clone_from(state);
             // A run may have been filed in the middle of the batch whose changes these are.
             let known = i64::try_from(run.history.len()).unwrap_or(i64::MAX);
             run.history
                 .extend(change.events.into_iter().filter(|event| event.event_id > known));
         }
-        if slots.is_empty() {
-            return Ok(());
+        for mut slot in slots.into_values().flatten() {
+            slot.run.stored = slot.run.history.len();
+            slot.is_dirty = false;
+            slot.wake_at = slot.run.next_wake();
+            if slot.is_new {
+                self.unfiled.note_new(&slot.run);
+            }
+            self.unfiled.note_written(&mut slot);
+            self.next_key = self.next_key.max(slot.run.key + 1);
+            let key = slot.run.key;
+            self.cache.insert(slot);
+            self.cache.note_use(key);
         }
-        for slot in slots.values_mut() {
-            file(&mut self.store, slot, &self.namespaces)?;
-        }
-        self.store.clear_journal()
+        Ok(())
+    }
+
+    /// The runs in memory whose rows are older than they are or missing.
+    pub(super) fn unfiled_keys(&self) -> HashSet<RunKey> {
+        self.unfiled.keys.iter().copied().collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the file to memory, when the engine opens.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -90,7 +90,12 @@ impl Host {
         self.batch_operations = BatchOperations::new(open);
         let mut wakes = Vec::new();
         let mut ready = Vec::new();
+        // Their rows are older than they are; memory has them.
+        let unfiled = self.unfiled_keys();
         self.store.each_open_run(|key, row| {
+            if unfiled.contains(&key) {
+                return;
+            }
             if let Some(at) = row.wake_at {
                 wakes.push((at, WakeKey::Run(key)));
             }
@@ -100,9 +105,21 @@ impl Host {
         })?;
         self.store
             .each_schedule_wake(|key, at| wakes.push((at, WakeKey::Schedule(key))))?;
+        let mut unfiled_ready = Vec::new();
+        for &key in &unfiled {
+            if let Some(slot) = self.cache.get_mut(key) {
+                wakes.extend(slot.wake_at.map(|at| (at, WakeKey::Run(key))));
+                if slot.run.is_ready() {
+                    unfiled_ready.push(key);
+                }
+            }
+        }
+        unfiled_ready.sort_unstable();
         // Made of all at once, a set is filled much faster than by one insertion after the other.
         self.wakes = BTreeSet::from_iter(wakes);
-        for key in self.offer_stored(&ready, reason)? {
+        let mut one_by_one = self.offer_stored(&ready, &unfiled, reason)?;
+        one_by_one.extend(unfiled_ready);
+        for key in one_by_one {
             if let Err(error) = self.resume(key, reason) {
                 tracing::error!(%error, run = key, "a run cannot go on");
             }
@@ -112,13 +129,21 @@ impl Host {
 
     /// Queues the tasks of the `ready` runs without reading more than the beginnings of their histories, and
     /// answers those that have to be taken one by one: going on changes them, or something is damaged.
-    fn offer_stored(&mut self, ready: &[RunKey], reason: Reason) -> Result<Vec<RunKey>, Error> {
+    fn offer_stored(
+        &mut self,
+        ready: &[RunKey],
+        unfiled: &HashSet<RunKey>,
+        reason: Reason,
+    ) -> Result<Vec<RunKey>, Error> {
         let now = self.now();
         let mut one_by_one = Vec::new();
         let mut last = 0;
         let queues = &mut self.queues;
         let read = self.store.each_ready_run(|key, stored| {
             last = key;
+            if unfiled.contains(&key) {
+                return;
+            }
             let Some((state, beginning)) = stored else {
                 one_by_one.push(key);
                 return;

@@ -308,3 +308,45 @@ proptest! {
         world.end_batch();
     }
 }
+
+/// A run whose rows are damaged costs nobody else anything, and what the journal has of it stays there.
+#[test]
+fn a_damaged_run_in_the_journal_is_left_alone() {
+    let mut world = World::new();
+    let mut start = |name: &str| {
+        let new = NewRun {
+            namespace_key: world.host.namespaces.key_of("default").expect("the namespace"),
+            workflow_id: name.to_owned(),
+            run_id: uuid::Uuid::new_v4().to_string(),
+            workflow_type: "Test".to_owned(),
+            task_queue: "queue".to_owned(),
+            ..Default::default()
+        };
+        world.host.create(new).expect("a run")
+    };
+    let (damaged, sound) = (start("damaged"), start("sound"));
+    world.host.file_with_this_batch();
+    world.host.end_batch();
+    for key in [damaged, sound] {
+        let signal = |run: &mut crate::core::Run, now| run.signal(now, Default::default());
+        world.host.change(key, signal).expect("a signal");
+    }
+    world.host.end_batch();
+    let harm = "UPDATE run SET state = x'ff' WHERE key = ?1";
+    let harmed = world.host.store.connection().execute(harm, [damaged]);
+    assert_eq!(harmed.expect("the file can be written"), 1);
+
+    for _ in 0..2 {
+        world.host = open(world.folder.path(), &world.clock);
+        let signals = |run: &crate::core::Run| run.history.len();
+        assert_eq!(signals(world.host.run(sound).expect("it is served")), 3);
+        world.host.run(damaged).expect_err("it is not");
+        world.host.file_with_this_batch();
+        world.host.end_batch();
+        let kept = world.host.store.journal().expect("readable");
+        assert_eq!(
+            kept.iter().map(|change| change.key).collect::<Vec<_>>(),
+            [damaged]
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Copies of the file: made while an engine has it open, and checked before they are said to be done.
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     fs::{self, File},
     io,
@@ -10,7 +11,8 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, Lock, check_format};
+use super::{Error, Lock, check_format, journal};
+use crate::core::RunKey;
 
 /// What a copy holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +92,19 @@ fn check(copy: &Path) -> Result<Copied, Error> {
         return Err(Error::Damaged { what: found });
     }
     check_format(&connection, copy, true)?;
-    let executions: i64 = connection.query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
+    let filed: i64 = connection.query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
+    let mut executions = filed.unsigned_abs();
+    // Those that have no rows yet.
+    let written: HashSet<RunKey> = journal::read(&connection)?
+        .into_iter()
+        .map(|change| change.key)
+        .collect();
+    let mut filed_as = connection.prepare("SELECT 1 FROM run WHERE key = ?1")?;
+    for key in written {
+        executions += u64::from(!filed_as.exists([key])?);
+    }
     let bytes = fs::metadata(copy).map_err(|source| unopened(copy, source))?.len();
-    Ok(Copied {
-        executions: executions.unsigned_abs(),
-        bytes,
-    })
+    Ok(Copied { executions, bytes })
 }
 
 fn open(path: &Path) -> Result<Connection, Error> {

@@ -82,21 +82,7 @@ impl Store {
 
     /// The changes that are not filed yet, in the order they were made.
     pub(crate) fn journal(&self) -> Result<Vec<Change>, Error> {
-        let mut statement = self
-            .connection()
-            .prepare("SELECT number, changes FROM journal ORDER BY number")?;
-        let mut rows = statement.query([])?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            let Ok(batch) = Changes::decode(bytes) else {
-                return Err(Error::Damaged {
-                    what: format!("row {} of the journal", row.get::<_, i64>(0)?),
-                });
-            };
-            all.extend(batch.changes);
-        }
-        Ok(all)
+        read(self.connection())
     }
 
     /// Empties the journal: all of it is filed.
@@ -107,6 +93,27 @@ impl Store {
             .execute([])?;
         Ok(())
     }
+}
+
+/// The changes that are not filed yet, in the order they were made.
+pub(super) fn read(connection: &rusqlite::Connection) -> Result<Vec<Change>, Error> {
+    // A file that was made before there was a journal, and has not been opened since.
+    if !connection.table_exists(None, "journal")? {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare("SELECT number, changes FROM journal ORDER BY number")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let Ok(batch) = Changes::decode(bytes) else {
+            return Err(Error::Damaged {
+                what: format!("row {} of the journal", row.get::<_, i64>(0)?),
+            });
+        };
+        all.extend(batch.changes);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

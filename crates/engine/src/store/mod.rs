@@ -27,7 +27,7 @@ pub use backup::{Copied, backup, restore};
 pub(crate) use batch_operation::{BatchPlace, BatchRecord};
 pub(crate) use delete::Budget;
 pub use error::{Error, Problem};
-pub(crate) use journal::Journal;
+pub(crate) use journal::{Change, Journal};
 pub(crate) use lock::Lock;
 pub(crate) use namespace::NamespaceRecord;
 pub(crate) use reader::Readers;

@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS task_queue_config (
 ) WITHOUT ROWID;
 
 -- What has changed of runs and is not filed in their tables yet, one row a batch, in order (protobuf: Changes).
--- Empty when nothing has happened for a moment, and after a start of the engine.
+-- Empty when nothing has happened for a moment.
 CREATE TABLE IF NOT EXISTS journal (
     number  INTEGER PRIMARY KEY,
     changes BLOB NOT NULL
