@@ -9,8 +9,9 @@ use temporalio_common::protos::temporal::api::{
     namespace::v1::{NamespaceConfig, UpdateNamespaceInfo, namespace_info::Capabilities},
     operatorservice::v1::{DeleteNamespaceRequest, ListClustersRequest},
     workflowservice::v1::{
-        CreateScheduleRequest, DeprecateNamespaceRequest, DescribeNamespaceRequest, GetClusterInfoRequest,
-        GetSystemInfoRequest, ListNamespacesRequest, RegisterNamespaceRequest, UpdateNamespaceRequest,
+        CreateWorkflowRuleRequest, DeprecateNamespaceRequest, DescribeNamespaceRequest,
+        GetClusterInfoRequest, GetSystemInfoRequest, ListNamespacesRequest, RegisterNamespaceRequest,
+        UpdateNamespaceRequest,
     },
 };
 
@@ -195,14 +196,14 @@ both_engines! {
 #[tokio::test]
 async fn what_is_not_there_is_unimplemented_by_name() {
     let bed = Bed::embedded().await;
-    let request = CreateScheduleRequest {
+    let request = CreateWorkflowRuleRequest {
         namespace: bed.namespace.clone(),
         ..Default::default()
     };
-    let missing = rpc!(bed, create_schedule, request).expect_err("not there");
+    let missing = rpc!(bed, create_workflow_rule, request).expect_err("not there");
     assert_eq!(missing.code(), Code::Unimplemented);
     assert!(
-        missing.message().contains("CreateSchedule"),
+        missing.message().contains("CreateWorkflowRule"),
         "{}",
         missing.message()
     );

@@ -248,11 +248,12 @@ async def every_way_to_cancel_a_child(bed: Bed) -> None:
 async def a_parent_s_cancellation_reaches_its_child(bed: Bed) -> None:
     handle = await bed.client.start_workflow(Parent.run, "wait", id=bed.id(), task_queue=bed.queue)
     await has_event(handle, "CHILD_WORKFLOW_EXECUTION_STARTED")
+    child = bed.client.get_workflow_handle(f"{handle.id}/child")
+    await has_event(child, "WORKFLOW_TASK_COMPLETED")
     await handle.cancel()
     async with raises(WorkflowFailureError) as failed:
         await handle.result()
     assert isinstance(failed.value.cause, CancelledError), failed.value.cause
-    child = bed.client.get_workflow_handle(f"{handle.id}/child")
 
     async def cancelled() -> bool:
         return (await child.describe()).status.name == "CANCELED"
