@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub in_process: bool,
     /// The caller shows people what it gets, and is no worker.
     pub is_for_people: bool,
+    /// The caller looks into the end of each run for the run that follows it.
+    pub follows_runs: bool,
 }
 
 fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, Status> {

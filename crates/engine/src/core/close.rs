@@ -46,22 +46,13 @@ impl Run {
 
     /// The run's or the whole chain's time is over.
     pub(super) fn time_out(&mut self, now: Nanos) {
-        let failure = Failure {
-            message: "workflow timeout".into(),
-            source: "Server".into(),
-            failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo {
-                timeout_type: TimeoutType::StartToClose as i32,
-                last_heartbeat_details: None,
-            })),
-            ..Default::default()
-        };
         self.force_fail_workflow_task(now);
         self.flush_buffered();
         let chain_is_over = self.state.execution_expiration != 0 && self.state.execution_expiration <= now;
         let (retry_state, new_execution_run_id) = if chain_is_over {
             (RetryState::Timeout, String::new())
         } else {
-            self.go_on_after_failure(now, failure)
+            self.go_on_after_failure(now, workflow_timed_out())
         };
         self.append(
             now,
@@ -194,4 +185,17 @@ fn next_run_id(run_id: &str) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
+
+/// The failure of a run whose time was over, as the run that follows it is told.
+pub(crate) fn workflow_timed_out() -> Failure {
+    Failure {
+        message: "workflow timeout".into(),
+        source: "Server".into(),
+        failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo {
+            timeout_type: TimeoutType::StartToClose as i32,
+            last_heartbeat_details: None,
+        })),
+        ..Default::default()
+    }
 }

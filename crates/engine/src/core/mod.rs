@@ -53,6 +53,7 @@ pub use activity_control::{ActivityReset, ActivitySelection, ActivityUnpause};
 pub use activity_options::OptionsUpdate;
 pub(crate) use activity_options::{is_option, options_of};
 pub use child::{ChildClosed, ChildEnd};
+pub(crate) use close::workflow_timed_out;
 pub use commands::{AttributeCheck, Surroundings};
 pub use completion::{Completion, Outcome, WorkerVersion};
 pub(crate) use external::ENGINE_IDENTITY;

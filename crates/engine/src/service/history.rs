@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Service, poll_time};
+use super::{Service, poll_time, successor};
 use crate::{
     core::RunKey,
     host::{
@@ -36,6 +36,8 @@ struct Reading {
     limit: usize,
     /// The reader may be a worker that has to replay: it gets the task's events that are not written too.
     has_unwritten: bool,
+    /// The reader knows that the end of a run may name the run that follows.
+    follows_runs: bool,
 }
 
 /// What there is for a reader now.
@@ -52,7 +54,7 @@ impl Service {
         call: Call,
     ) -> Result<GetWorkflowExecutionHistoryResponse, RpcError> {
         let deadline = Instant::now() + poll_time(&call, LONGEST_WAIT);
-        let mut start = Some(Start::new(request, call.is_for_people)?);
+        let mut start = Some(Start::new(request, &call)?);
         let mut reading = Reading::default();
         loop {
             let (wanted, start) = (reading.clone(), start.take());
@@ -95,7 +97,7 @@ struct Start {
 }
 
 impl Start {
-    fn new(request: GetWorkflowExecutionHistoryRequest, is_for_people: bool) -> Result<Self, RpcError> {
+    fn new(request: GetWorkflowExecutionHistoryRequest, call: &Call) -> Result<Self, RpcError> {
         let close_event_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
         let limit = match usize::try_from(request.maximum_page_size) {
             Ok(given) if given > 0 => given.min(PAGE_EVENTS),
@@ -108,7 +110,8 @@ impl Start {
             close_event_only,
             wait: request.wait_new_event || close_event_only,
             limit,
-            has_unwritten: !is_for_people && !request.wait_new_event,
+            has_unwritten: !call.is_for_people && !request.wait_new_event,
+            follows_runs: call.follows_runs,
         };
         if request.next_page_token.is_empty() {
             let execution = request.execution.unwrap_or_default();
@@ -147,7 +150,8 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
     let is_running = run.is_running();
     if reading.close_event_only {
         return match run.close_event() {
-            Some(event) => Ok(answer(vec![event.clone()], Vec::new())),
+            Some(event) if reading.follows_runs => Ok(answer(vec![event.clone()], Vec::new())),
+            Some(event) => Ok(answer(vec![successor::for_old_client(event)], Vec::new())),
             None => Ok(Found::Wait(host.watch(reading.run))),
         };
     }

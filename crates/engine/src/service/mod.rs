@@ -23,6 +23,7 @@ mod reset;
 mod schedule_reads;
 mod schedules;
 mod start;
+mod successor;
 mod system;
 mod task_queue;
 mod traits;

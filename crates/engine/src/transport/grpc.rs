@@ -19,7 +19,7 @@ use tonic::{
     transport::{Server, server::TcpConnectInfo},
 };
 
-use super::{dispatch, is_for_people, timeout};
+use super::{dispatch, follows_runs, is_for_people, timeout};
 use crate::{Error, rpc::Call, service::Service};
 
 /// Bytes of one message: a little more than clients may send, so that they get the engine's own error.
@@ -104,6 +104,7 @@ impl<N> tower::Service<http::Request<Body>> for Endpoint<N> {
                 timeout: timeout(request.headers()),
                 in_process: false,
                 is_for_people: is_for_people(request.headers()),
+                follows_runs: follows_runs(request.headers()),
             };
             if should_refuse_gzip(&request) {
                 return Ok(no_gzip().into_http());

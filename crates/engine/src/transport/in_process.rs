@@ -9,7 +9,7 @@ use temporalio_client::{
 };
 use url::Url;
 
-use super::{dispatch, is_for_people, timeout};
+use super::{dispatch, follows_runs, is_for_people, timeout};
 use crate::{rpc::Call, service::Service};
 
 /// Options for a connection to this engine in the same process.
@@ -21,6 +21,7 @@ pub(crate) fn connection_options(service: Service) -> ConnectionOptions {
                 timeout: timeout(&request.headers),
                 in_process: true,
                 is_for_people: is_for_people(&request.headers),
+                follows_runs: follows_runs(&request.headers),
             };
             let proto = dispatch(&service, &request.service, &request.rpc, request.proto, call).await?;
             Ok(GrpcSuccessResponse {

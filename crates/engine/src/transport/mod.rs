@@ -41,6 +41,14 @@ fn is_for_people(headers: &http::HeaderMap) -> bool {
         .is_some_and(|name| name == "temporal-cli" || name == "temporal-ui")
 }
 
+/// Whether the caller says that it looks into the end of each run for the run that follows it.
+fn follows_runs(headers: &http::HeaderMap) -> bool {
+    let features = headers
+        .get("supported-features")
+        .and_then(|value| value.to_str().ok());
+    features.is_some_and(|features| features.split(',').any(|one| one.trim() == "follows-next-run-id"))
+}
+
 /// The time that a `grpc-timeout` header leaves.
 ///
 /// Source: gRPC over HTTP/2, "Timeout".

@@ -1,9 +1,12 @@
 //! Workflows by a cron schedule.
 
+use temporalio_client::tonic::{Request, metadata::MetadataValue};
 use temporalio_common::protos::temporal::api::{
     common::v1::{RetryPolicy, WorkflowExecution},
-    enums::v1::{ContinueAsNewInitiator, EventType, RetryState, WorkflowExecutionStatus},
-    history::v1::WorkflowExecutionStartedEventAttributes,
+    enums::v1::{
+        ContinueAsNewInitiator, EventType, HistoryEventFilterType, RetryState, WorkflowExecutionStatus,
+    },
+    history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes},
     workflowservice::v1::*,
 };
 
@@ -22,6 +25,26 @@ async fn start(bed: &Bed, schedule: &str) -> String {
     rpc!(bed, start_workflow_execution, request)
         .expect("a start")
         .run_id
+}
+
+/// The end of a run as a client is told of it that has these features.
+async fn shown_end(bed: &Bed, run_id: &str, features: &'static str) -> HistoryEvent {
+    let mut request = Request::new(GetWorkflowExecutionHistoryRequest {
+        namespace: bed.namespace.clone(),
+        execution: Some(WorkflowExecution {
+            workflow_id: "w".to_owned(),
+            run_id: run_id.to_owned(),
+        }),
+        wait_new_event: true,
+        history_event_filter_type: HistoryEventFilterType::CloseEvent as i32,
+        ..Default::default()
+    });
+    if !features.is_empty() {
+        let features = MetadataValue::from_static(features);
+        request.metadata_mut().insert("supported-features", features);
+    }
+    let page = rpc!(bed, get_workflow_execution_history, request).expect("a history");
+    page.history.expect("a history").events.pop().expect("an event")
 }
 
 both_engines! {
@@ -135,6 +158,29 @@ both_engines! {
         let old = bed.history_of(WorkflowExecution { workflow_id: "w".to_owned(), run_id: first }).await;
         let timed_out = attributes!(old, WorkflowExecutionTimedOutEventAttributes);
         assert_eq!(timed_out.new_execution_run_id, run_of(&task).run_id);
+    }
+
+    async fn clients_that_do_not_follow_ends_are_shown_a_continuation(bed: &Bed) {
+        let first = start(bed, "@every 1s").await;
+        let task = bed.task().await;
+        bed.complete(&task, vec![commands::complete("one")]).await;
+        let task = bed.task().await;
+        let second = run_of(&task).run_id;
+        bed.complete(&task, vec![commands::fail("broken")]).await;
+        let third = run_of(&bed.task().await).run_id;
+
+        let shown = shown_end(bed, &first, "").await;
+        assert_eq!(shown.event_type(), EventType::WorkflowExecutionContinuedAsNew);
+        assert_eq!(shown.event_id, 5);
+        let shown = attributes!([shown], WorkflowExecutionContinuedAsNewEventAttributes);
+        assert_eq!((&shown.new_execution_run_id, &shown.last_completion_result), (&second, &Some(payloads("one"))));
+        let shown = shown_end(bed, &second, "another-feature").await;
+        let shown = attributes!([shown], WorkflowExecutionContinuedAsNewEventAttributes);
+        #[allow(deprecated, reason = "what old clients read")]
+        let message = shown.failure.expect("a failure").message;
+        assert_eq!((shown.new_execution_run_id, message.as_str()), (third, "broken"));
+        let known = shown_end(bed, &first, "another-feature,follows-next-run-id").await;
+        assert_eq!(known.event_type(), EventType::WorkflowExecutionCompleted);
     }
 
     async fn cancellation_ends_it(bed: &Bed) {

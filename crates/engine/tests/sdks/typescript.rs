@@ -16,9 +16,16 @@ async fn run(name: &str, bed: &Bed) {
 crate::scenarios! { "typescript/src/scenarios", "ts":
     activities
     cancellation
+    children
     closing
     continue_as_new
+    cron
     messages
+    schedules
+    standalone
     starts
     timers
+    updates
+    visibility
+    workers
 }
