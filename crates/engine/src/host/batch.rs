@@ -1,7 +1,7 @@
 //! The end of a batch: every changed run is written once, all in one transaction; when that is on
 //! disk, everybody is answered.
 
-use super::{Host, WakeKey, recover::Reason};
+use super::{AfterCommit, Host, WakeKey, recover::Reason};
 use crate::{
     clock::{Nanos, SECOND},
     core::RunKey,
@@ -13,6 +13,15 @@ use crate::{
 const WAKE_RETRY: Nanos = 10 * SECOND;
 /// How long the second of two failed batches keeps the next one waiting, halved; doubled with each more.
 const FIRST_RETRY: Nanos = SECOND / 40;
+
+/// What a batch has come to.
+enum Written {
+    /// It is on its way to the disk.
+    InFlight,
+    OnDisk,
+    /// It has changed nothing.
+    Nothing,
+}
 
 impl Host {
     /// Wakes the runs whose time has come, and the queues.
@@ -53,42 +62,82 @@ impl Host {
         })
     }
 
-    /// Delivers the batch's messages, writes it, commits it, and answers everybody in it.
+    /// Delivers the batch's messages and writes it. Everybody in it is answered when it is on disk: at once, or
+    /// by `settle_in_flight`. None may be in flight.
     pub(super) fn end_batch(&mut self) {
-        let written = self.write_batch();
-        let is_on_disk = match written {
-            Ok(was_written) => {
-                if was_written {
-                    self.failed_batches = 0;
-                }
-                true
+        match self.write_batch() {
+            Ok(Written::InFlight) => self.in_flight = Some(std::mem::take(&mut self.after_commit)),
+            Ok(Written::OnDisk) => {
+                self.failed_batches = 0;
+                self.answer(Vec::new(), true);
             }
-            Err(error) => {
-                let error = error.at(self.store.path());
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a batch cannot be written: all in it are answered with UNAVAILABLE"
-                );
-                self.failure = error.to_string();
-                self.break_off();
-                false
-            }
+            Ok(Written::Nothing) => self.answer(Vec::new(), true),
+            Err(error) => self.fail_batch(error, Vec::new()),
+        }
+    }
+
+    /// Answers the batch in flight if it is on disk by now. `wait`: for that. Answers whether none is in flight.
+    pub(super) fn settle_in_flight(&mut self, wait: bool) -> bool {
+        let Some(waiting) = self.in_flight.take() else {
+            return true;
         };
-        for then in std::mem::take(&mut self.after_commit) {
+        match self.store.journal_outcome(wait) {
+            None => {
+                self.in_flight = Some(waiting);
+                return false;
+            }
+            Some(Ok(())) => {
+                self.failed_batches = 0;
+                for then in waiting {
+                    then(self, true);
+                }
+            }
+            // What came after it rests on it.
+            Some(Err(error)) => self.fail_batch(error, waiting),
+        }
+        true
+    }
+
+    /// Drops the batch that is being made, and answers it and those that `waiting` are for.
+    fn fail_batch(&mut self, error: Error, waiting: Vec<AfterCommit>) {
+        let error = error.at(self.store.path());
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a batch cannot be written: all in it are answered with UNAVAILABLE"
+        );
+        self.failure = error.to_string();
+        let mut waiting = waiting;
+        waiting.append(&mut self.after_commit);
+        self.break_off();
+        self.answer(waiting, false);
+    }
+
+    /// Answers `waiting`, and everybody in the batch that has just ended.
+    fn answer(&mut self, waiting: Vec<AfterCommit>, is_on_disk: bool) {
+        let ended = std::mem::take(&mut self.after_commit);
+        for then in waiting.into_iter().chain(ended) {
             then(self, is_on_disk);
         }
         self.cache.evict();
     }
 
-    /// Answers whether there was anything to write.
-    fn write_batch(&mut self) -> Result<bool, Error> {
+    fn write_batch(&mut self) -> Result<Written, Error> {
         if let Err(error) = self.deliver_messages() {
             tracing::error!(%error, "a message cannot be delivered");
             self.store.fail(None);
         }
         self.write_touched()?;
         self.write_schedules()?;
-        self.store.commit()
+        if !self.unfiled.journal.is_empty() {
+            if self.store.send_journal(&mut self.unfiled.journal) {
+                return Ok(Written::InFlight);
+            }
+            self.store.append_journal(&mut self.unfiled.journal)?;
+        }
+        Ok(match self.store.commit()? {
+            true => Written::OnDisk,
+            false => Written::Nothing,
+        })
     }
 
     fn write_touched(&mut self) -> Result<(), Error> {

@@ -101,7 +101,8 @@ impl Host {
         self.unfiled.is_wanted = true;
     }
 
-    /// Puts the batch's changes into the journal, or files them where that is due.
+    /// Files what this batch and earlier ones have changed, where that is due; else the batch's changes stay
+    /// in its journal.
     pub(super) fn write_changes(&mut self) -> Result<(), Error> {
         let size = self.unfiled.journal.len();
         self.unfiled.bytes += size;
@@ -111,10 +112,9 @@ impl Host {
             || self.unfiled.keys.len() >= MOST_RUNS;
         if is_due {
             self.unfiled.journal.clear();
-            self.file_all()
-        } else {
-            self.store.append_journal(&mut self.unfiled.journal)
+            self.file_all()?;
         }
+        Ok(())
     }
 
     /// Files every run that earlier batches have changed, and empties the journal.

@@ -107,6 +107,8 @@ pub(crate) struct Host {
     unfiled: Unfiled,
     schedules: Schedules,
     after_commit: Vec<AfterCommit>,
+    /// The batch that is on its way to the disk: what is done once it is there.
+    in_flight: Option<Vec<AfterCommit>>,
     /// Memory is not what the file says: a batch has failed, and the file could not be read since.
     is_broken: bool,
     /// Why the last batch that failed has failed.

@@ -57,6 +57,7 @@ impl Host {
             unfiled: Unfiled::default(),
             schedules: Schedules::default(),
             after_commit: Vec::new(),
+            in_flight: None,
             is_broken: false,
             failure: String::new(),
             retry_at: 0,

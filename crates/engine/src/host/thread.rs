@@ -1,7 +1,8 @@
 //! The engine's thread, and the handle to it.
 //!
 //! Requests are functions on the host. The thread takes all that are waiting as one batch, so that
-//! under load many requests share one write to the disk.
+//! under load many requests share one write to the disk. While that is under way it is at the next batch
+//! already; it sends that one off when the one before is on disk, so that they get there in their order.
 
 use std::{
     sync::{
@@ -32,6 +33,8 @@ type Request = Box<dyn FnOnce(&mut Host) + Send>;
 
 enum Message {
     Request(Request),
+    /// A batch is on disk, or could not be put there.
+    Written,
     Stop,
 }
 
@@ -107,6 +110,11 @@ impl HostThread {
     ) -> Result<Self, store::Error> {
         let mut host = Host::open(store, clock, limits)?;
         let (sender, receiver) = mpsc::channel();
+        let written = sender.clone();
+        host.store.start_writer(move || {
+            // Fails only when the engine's thread has ended, which needs no news then.
+            let _ = written.send(Message::Written);
+        })?;
         let spawned = std::thread::Builder::new()
             .name("segno-engine".into())
             .spawn(move || run(&mut host, &receiver));
@@ -145,7 +153,9 @@ impl Drop for HostThread {
 fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
     let mut next_tidy = host.now();
     loop {
-        let wait = if host.has_work() && !host.is_broken {
+        // What there is to do waits for the batch in flight.
+        let is_free = host.in_flight.is_none() && !host.is_broken;
+        let wait = if is_free && host.has_work() {
             Duration::ZERO
         } else {
             time_to_wake(host)
@@ -180,11 +190,13 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
     }
 }
 
-/// Takes `first`, and what waits after it, as one batch. Answers whether to go on.
+/// Takes `first`, and what waits after it, into the batch that is being made, and ends that unless another
+/// one is in flight. Answers whether to go on.
 ///
 /// While the file cannot be read again after a failure, nobody is served: a request that is dropped
 /// here is answered with `UNAVAILABLE` by its handle.
 fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver<Message>) -> bool {
+    host.settle_in_flight(false);
     let is_sound = host.is_sound();
     let mut next = first;
     let mut taken = 0;
@@ -193,6 +205,7 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
         match message {
             Message::Request(request) if is_sound => request(host),
             Message::Request(request) => drop(request),
+            Message::Written => {}
             Message::Stop => goes_on = false,
         }
         taken += 1;
@@ -204,7 +217,14 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
         host.wake_due();
         host.go_on_with_batch_operations();
         host.clean();
-        host.end_batch();
+        // As many are answered with this batch; more are not taken into it.
+        let is_full = host.after_commit.len() >= BATCH;
+        if host.settle_in_flight(is_full || !goes_on) && host.is_sound() {
+            host.end_batch();
+        }
+        if !goes_on {
+            host.settle_in_flight(true);
+        }
     }
     goes_on
 }
@@ -226,7 +246,8 @@ impl SteppedHost {
         clock: Arc<dyn Clock>,
         limits: Arc<Limits>,
     ) -> Result<Self, store::Error> {
-        let host = Host::open(store, clock, limits)?;
+        let mut host = Host::open(store, clock, limits)?;
+        host.store.defer_journals();
         let (sender, receiver) = mpsc::channel();
         Ok(Self {
             host,
@@ -247,7 +268,7 @@ impl SteppedHost {
     pub(crate) fn step(&mut self) -> bool {
         let first = self.receiver.try_recv().ok();
         let is_due = time_to_wake(&self.host).is_zero();
-        let had_work = first.is_some() || is_due || self.host.has_work();
+        let had_work = first.is_some() || is_due || self.host.has_work() || self.host.in_flight.is_some();
         take_batch(&mut self.host, first, &self.receiver);
         had_work
     }

@@ -61,9 +61,26 @@ impl Journal {
         self.bytes.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
     }
+
+    /// Takes the bytes out, and leaves `empty` to be filled.
+    pub(super) fn take(&mut self, empty: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut self.bytes, empty)
+    }
+}
+
+/// Writes one batch's changes inside the open transaction.
+pub(super) fn insert(connection: &rusqlite::Connection, changes: &[u8]) -> Result<(), Error> {
+    connection
+        .prepare_cached("INSERT INTO journal (changes) VALUES (?1)")?
+        .execute([changes])?;
+    Ok(())
 }
 
 impl Store {
@@ -73,9 +90,7 @@ impl Store {
             return Ok(());
         }
         self.begin()?;
-        self.connection()
-            .prepare_cached("INSERT INTO journal (changes) VALUES (?1)")?
-            .execute([&journal.bytes])?;
+        insert(self.connection(), &journal.bytes)?;
         journal.clear();
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The SQLite file: schema, the writer's connection, and what is read from it.
 //!
-//! One connection writes, owned by the engine's thread; it is in WAL mode with `synchronous=FULL`,
-//! so a committed transaction is on disk. Other connections only read.
+//! One connection writes all, owned by the engine's thread; it is in WAL mode with `synchronous=FULL`,
+//! so a committed transaction is on disk. A second one writes the journal beside it (`writer`), never at the
+//! same time. Other connections only read.
 
 mod backup;
 mod batch_operation;
@@ -14,6 +15,7 @@ mod reader;
 mod run;
 mod schedule;
 mod task_queue;
+mod writer;
 
 use std::{
     cell::Cell,
@@ -33,6 +35,7 @@ pub(crate) use namespace::NamespaceRecord;
 pub(crate) use reader::Readers;
 pub(crate) use run::{OpenRun, RunRef};
 pub(crate) use schedule::{ScheduleKey, load_schedule};
+use writer::Writer;
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// The version of the file's form. A file with another one is not opened.
@@ -49,6 +52,8 @@ pub(crate) struct Store {
     has_failed: Cell<bool>,
     /// What was the matter, where that is known.
     failure: Cell<Option<Problem>>,
+    /// Writes batches that are nothing but a journal, one at a time.
+    writer: Option<Writer>,
 }
 
 impl Store {
@@ -67,10 +72,8 @@ impl Store {
         // Only a new file takes this: free pages can be given back without writing the file anew.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        make_durable(&connection)?;
         connection.pragma_update(None, "cache_size", -65_536)?;
-        connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-        connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(SCHEMA)?;
@@ -82,6 +85,7 @@ impl Store {
             in_transaction: false,
             has_failed: Cell::new(false),
             failure: Cell::new(None),
+            writer: None,
         })
     }
 
@@ -131,6 +135,7 @@ impl Store {
     /// Also when an earlier write of the batch has failed: SQLite may have ended the transaction then,
     /// and what is written now would stand alone.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
+        self.wait_for_writer();
         if self.has_failed.get() {
             return Err(Error::BatchFailed(self.failure.get()));
         }
@@ -273,6 +278,14 @@ fn check_length(path: &Path) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// What every connection that writes is to do: a committed transaction is on disk, and the write-ahead log
+/// does not grow without end.
+fn make_durable(connection: &Connection) -> Result<(), Error> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    Ok(connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?)
 }
 
 fn open_read_only(path: &Path) -> Result<Connection, Error> {
