@@ -65,7 +65,7 @@ fn generate(
             rpc = method.name(),
             f = snake(method.name()),
             i = rust_path(method.input_type()),
-            o = rust_path(method.output_type()),
+            o = answer(method.name(), &rust_path(method.output_type())),
         )?;
     }
     writeln!(code, "}}\n")?;
@@ -82,7 +82,7 @@ fn generate(
     for method in &unary {
         writeln!(
             code,
-            "        \"{rpc}\" => Ok(Box::pin(service.{f}(decode(request)?, call)).await?.encode_to_vec()),",
+            "        \"{rpc}\" => Ok(Box::pin(service.{f}(decode(request)?, call)).await?.into_bytes()),",
             rpc = method.name(),
             f = snake(method.name()),
         )?;
@@ -92,6 +92,14 @@ fn generate(
         "        other => Err(unimplemented(\"{package}.{name}\", other)),\n    }}\n}}\n"
     )?;
     Ok(())
+}
+
+/// What a method answers with: its message, or that with an encoded history.
+fn answer(method: &str, message: &str) -> String {
+    match method {
+        "PollWorkflowTaskQueue" | "GetWorkflowExecutionHistory" => format!("WithHistory<{message}>"),
+        _ => message.to_owned(),
+    }
 }
 
 /// `.temporal.api.common.v1.Payload` to `::temporalio_protos::temporal::api::common::v1::Payload`.

@@ -20,6 +20,7 @@
 //! No answer leaves before its change is on disk: requests that come together share one SQLite
 //! transaction (WAL, `synchronous=FULL`).
 
+mod answer;
 pub mod clock;
 pub mod core;
 mod cron;

@@ -14,6 +14,8 @@ use temporalio_protos::{
 };
 use tonic::{Code, Status};
 
+use crate::answer::{Answer as _, WithHistory};
+
 include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
 /// What a transport knows about a call beside its message.

@@ -125,8 +125,8 @@ impl Run {
     pub fn activity_scheduled(
         &self,
         scheduled_event_id: i64,
-    ) -> Option<&ActivityTaskScheduledEventAttributes> {
-        match &self.event(scheduled_event_id)?.attributes {
+    ) -> Option<ActivityTaskScheduledEventAttributes> {
+        match self.event(scheduled_event_id)?.attributes {
             Some(Attributes::ActivityTaskScheduledEventAttributes(attributes)) => Some(attributes),
             _ => None,
         }

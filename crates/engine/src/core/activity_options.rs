@@ -282,6 +282,7 @@ impl Run {
             OptionsUpdate::Restore => {
                 let scheduled = self.activity_scheduled(activity.scheduled_event_id);
                 return scheduled
+                    .as_ref()
                     .map(original)
                     .ok_or_else(|| RpcError::Internal("an activity has no scheduled event".into()));
             }

@@ -55,8 +55,8 @@ impl Run {
     pub fn child_initiated(
         &self,
         initiated_event_id: i64,
-    ) -> Option<&StartChildWorkflowExecutionInitiatedEventAttributes> {
-        match &self.event(initiated_event_id)?.attributes {
+    ) -> Option<StartChildWorkflowExecutionInitiatedEventAttributes> {
+        match self.event(initiated_event_id)?.attributes {
             Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(attributes)) => {
                 Some(attributes)
             }
@@ -115,7 +115,7 @@ impl Run {
 
     /// The child has started, as this run.
     pub fn child_started(&mut self, now: Nanos, initiated_event_id: i64, run_id: String) {
-        let Some(initiated) = self.child_initiated(initiated_event_id).cloned() else {
+        let Some(initiated) = self.child_initiated(initiated_event_id) else {
             return;
         };
         let is_buffered = self.started_task.is_some();
@@ -153,7 +153,7 @@ impl Run {
         initiated_event_id: i64,
         cause: StartChildWorkflowExecutionFailedCause,
     ) {
-        let Some(initiated) = self.child_initiated(initiated_event_id).cloned() else {
+        let Some(initiated) = self.child_initiated(initiated_event_id) else {
             return;
         };
         if self.take_child(initiated_event_id).is_none() {
@@ -184,7 +184,7 @@ impl Run {
         if !self.is_running() {
             return;
         }
-        let Some(initiated) = self.child_initiated(initiated_event_id).cloned() else {
+        let Some(initiated) = self.child_initiated(initiated_event_id) else {
             return;
         };
         let Some(child) = self.take_child(initiated_event_id) else {
@@ -278,13 +278,14 @@ impl Run {
     /// What this run, the last of its chain, told or would tell its parent.
     pub fn closed_as_child(&self) -> Option<ChildClosed> {
         let parent = self.state.parent.as_ref()?;
-        let how = match self.history.last()?.attributes.as_ref()? {
-            Attributes::WorkflowExecutionCompletedEventAttributes(a) => ChildEnd::Completed(a.result.clone()),
+        let how = match self.history.last()?.attributes? {
+            Attributes::WorkflowExecutionCompletedEventAttributes(a) => ChildEnd::Completed(a.result),
             Attributes::WorkflowExecutionFailedEventAttributes(a) => {
-                ChildEnd::Failed(Box::new(a.failure.clone().unwrap_or_default()), a.retry_state())
+                let retry_state = a.retry_state();
+                ChildEnd::Failed(Box::new(a.failure.unwrap_or_default()), retry_state)
             }
             Attributes::WorkflowExecutionTimedOutEventAttributes(a) => ChildEnd::TimedOut(a.retry_state()),
-            Attributes::WorkflowExecutionCanceledEventAttributes(a) => ChildEnd::Canceled(a.details.clone()),
+            Attributes::WorkflowExecutionCanceledEventAttributes(a) => ChildEnd::Canceled(a.details),
             Attributes::WorkflowExecutionTerminatedEventAttributes(_) => ChildEnd::Terminated,
             _ => return None,
         };

@@ -127,6 +127,7 @@ impl Run {
             1
         };
         let started = self.started_attributes()?;
+        let first = self.history.first().unwrap_or_default();
         Ok(NewRun {
             namespace_key: state.namespace_key,
             workflow_id: state.workflow_id.clone(),
@@ -143,14 +144,10 @@ impl Run {
             task_timeout: state.task_timeout,
             retry_policy: state.retry_policy.clone(),
             cron_schedule: state.cron_schedule.clone(),
-            links: self
-                .history
-                .first()
-                .map(|event| event.links.clone())
-                .unwrap_or_default(),
+            links: first.links,
             first_task_delay: self.next_run_delay(now, delay),
             priority: started.priority.clone(),
-            user_metadata: self.history.first().and_then(|event| event.user_metadata.clone()),
+            user_metadata: first.user_metadata,
             last_completion_result: started.last_completion_result.clone(),
             parent: state.parent.as_ref().map(|parent| {
                 Box::new(ParentOf {

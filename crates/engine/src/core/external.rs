@@ -52,8 +52,8 @@ impl Run {
     fn signal_initiated(
         &self,
         initiated_event_id: i64,
-    ) -> Option<&SignalExternalWorkflowExecutionInitiatedEventAttributes> {
-        match &self.event(initiated_event_id)?.attributes {
+    ) -> Option<SignalExternalWorkflowExecutionInitiatedEventAttributes> {
+        match self.event(initiated_event_id)?.attributes {
             Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(a)) => Some(a),
             _ => None,
         }
@@ -62,8 +62,8 @@ impl Run {
     fn cancel_initiated(
         &self,
         initiated_event_id: i64,
-    ) -> Option<&RequestCancelExternalWorkflowExecutionInitiatedEventAttributes> {
-        match &self.event(initiated_event_id)?.attributes {
+    ) -> Option<RequestCancelExternalWorkflowExecutionInitiatedEventAttributes> {
+        match self.event(initiated_event_id)?.attributes {
             Some(Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(a)) => Some(a),
             _ => None,
         }
@@ -97,7 +97,7 @@ impl Run {
         initiated_event_id: i64,
         outcome: Result<(), SignalExternalWorkflowExecutionFailedCause>,
     ) {
-        let Some(initiated) = self.signal_initiated(initiated_event_id).cloned() else {
+        let Some(initiated) = self.signal_initiated(initiated_event_id) else {
             return;
         };
         self.state.outgoing_signals.retain(|id| *id != initiated_event_id);
@@ -157,7 +157,7 @@ impl Run {
         initiated_event_id: i64,
         outcome: Result<(), CancelExternalWorkflowExecutionFailedCause>,
     ) {
-        let Some(initiated) = self.cancel_initiated(initiated_event_id).cloned() else {
+        let Some(initiated) = self.cancel_initiated(initiated_event_id) else {
             return;
         };
         self.state.outgoing_cancels.retain(|id| *id != initiated_event_id);

@@ -8,16 +8,15 @@
 
 use std::collections::HashMap;
 
-use prost::Message as _;
 use temporalio_protos::temporal::api::{
     common::v1::Link,
     enums::v1::EventType,
-    history::v1::{HistoryEvent, history_event::Attributes},
+    history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
     sdk::v1::UserMetadata,
 };
 
 use super::run::Run;
-use crate::clock::{Nanos, nanos_of, timestamp};
+use crate::clock::{Nanos, timestamp};
 
 impl Run {
     /// Appends an event and answers its id.
@@ -36,6 +35,21 @@ impl Run {
             user_metadata,
             ..event(now, attributes)
         })
+    }
+
+    /// Appends event 1.
+    pub(super) fn append_start(
+        &mut self,
+        now: Nanos,
+        started: WorkflowExecutionStartedEventAttributes,
+        user_metadata: Option<UserMetadata>,
+        links: Vec<Link>,
+    ) {
+        self.push(HistoryEvent {
+            user_metadata,
+            links,
+            ..event(now, Attributes::WorkflowExecutionStartedEventAttributes(started))
+        });
     }
 
     /// Appends an event from outside, or buffers it while a worker has the workflow task.
@@ -98,15 +112,9 @@ impl Run {
         let id = self.state.next_event_id;
         event.event_id = id;
         event.task_id = self.key.wrapping_shl(20).wrapping_add(id);
-        if let Some(last) = self.history.last().and_then(|last| last.event_time) {
-            let time = event.event_time.get_or_insert(last);
-            if nanos_of(time) < nanos_of(&last) {
-                *time = last;
-            }
-        }
+        event.event_time = self.history.not_before_last(event.event_time);
         self.state.next_event_id += 1;
-        self.state.history_size += event.encoded_len() as i64;
-        self.history.push(event);
+        self.state.history_size += self.history.push(&event) as i64;
         id
     }
 }

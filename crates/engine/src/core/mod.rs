@@ -14,6 +14,7 @@
 //! | `standalone` | an activity that belongs to no workflow |
 //! | `child` | children start and close, as their parent sees it |
 //! | `external` | signals and cancel requests to other executions |
+//! | `history`, `events` | events are appended, and kept encoded |
 //! | `limits` | the history becomes too large |
 //! | `message` | signal, cancel request, terminate |
 //! | `options` | priority and version are changed |
@@ -30,6 +31,7 @@ mod child;
 mod close;
 mod commands;
 mod completion;
+mod events;
 mod external;
 mod history;
 mod limits;
@@ -56,6 +58,7 @@ pub use child::{ChildClosed, ChildEnd};
 pub(crate) use close::workflow_timed_out;
 pub use commands::{AttributeCheck, Surroundings};
 pub use completion::{Completion, Outcome, WorkerVersion};
+pub use events::Events;
 pub(crate) use external::ENGINE_IDENTITY;
 pub use external::{OutgoingCancel, OutgoingSignal};
 pub use message::{CancelRequest, Signal};

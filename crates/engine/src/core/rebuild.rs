@@ -19,6 +19,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{
     attributes::merge,
+    events::Events,
     state::{Activity, ChangedOptions, Child, Parent, RunState, Timer, WorkflowTask},
 };
 use crate::{
@@ -47,8 +48,8 @@ pub struct Rebuilt {
 ///
 /// # Errors
 /// When it does not begin with a start, or has an event that cannot be replayed.
-pub fn rebuild(identity: Identity, history: &[HistoryEvent]) -> Result<Rebuilt, RpcError> {
-    let Some((first, rest)) = history.split_first() else {
+pub fn rebuild(identity: Identity, history: &Events) -> Result<Rebuilt, RpcError> {
+    let Some(first) = history.first() else {
         return Err(RpcError::Internal(
             "a run without events cannot be rebuilt".into(),
         ));
@@ -59,13 +60,13 @@ pub fn rebuild(identity: Identity, history: &[HistoryEvent]) -> Result<Rebuilt, 
         ));
     };
     let mut rebuilt = Rebuilt {
-        state: begun(identity, time(first), started),
+        state: begun(identity, time(&first), started),
         started_event_id: 0,
     };
-    rebuilt.count(first);
-    for event in rest {
-        rebuilt.replay(event)?;
-        rebuilt.count(event);
+    rebuilt.count(&first);
+    for event in history.from(1) {
+        rebuilt.replay(&event)?;
+        rebuilt.count(&event);
     }
     Ok(rebuilt)
 }

@@ -115,7 +115,7 @@ impl Run {
         let kept = usize::try_from(reset.event_id - 1)
             .unwrap_or(0)
             .min(self.history.len());
-        let history = self.history[..kept].to_vec();
+        let history = self.history.head(kept);
         let identity = Identity {
             namespace_key: self.state.namespace_key,
             run_id: reset.run_id.clone(),
@@ -175,8 +175,8 @@ impl Run {
     /// # Errors
     /// When the run has no such workflow task.
     pub fn reset_event(&self, target: &ResetTarget) -> Result<i64, RpcError> {
-        let completed = |event: &&HistoryEvent| event.event_type() == EventType::WorkflowTaskCompleted;
-        let scheduled = |event: &&HistoryEvent| event.event_type() == EventType::WorkflowTaskScheduled;
+        let completed = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskCompleted;
+        let scheduled = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskScheduled;
         let events = &self.history;
         let found = match target {
             ResetTarget::Event(id) => return Ok(*id),
@@ -230,7 +230,7 @@ impl Run {
 
     /// Applies events that came after the point again: signals, and what became of children, signals
     /// and cancel requests that were under way at the point.
-    pub fn reapply(&mut self, now: Nanos, events: &[HistoryEvent], reapply: Reapply) {
+    pub fn reapply(&mut self, now: Nanos, events: impl Iterator<Item = HistoryEvent>, reapply: Reapply) {
         use Attributes as A;
         for event in events {
             let Some(attributes) = &event.attributes else {
@@ -311,7 +311,7 @@ impl Run {
 
     fn reapply_outcome(&mut self, now: Nanos, attributes: Attributes) {
         self.append(now, attributes);
-        let Some(event) = self.history.last().cloned() else {
+        let Some(event) = self.history.last() else {
             return;
         };
         let mut rebuilt = Rebuilt {
@@ -364,10 +364,10 @@ impl Run {
     }
 
     /// The run that goes on after this one by continue-as-new.
-    pub fn continued_as(&self) -> Option<&str> {
-        match &self.close_event()?.attributes {
+    pub fn continued_as(&self) -> Option<String> {
+        match self.close_event()?.attributes {
             Some(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(continued)) => {
-                Some(&continued.new_execution_run_id)
+                Some(continued.new_execution_run_id)
             }
             _ => None,
         }

@@ -16,7 +16,7 @@ impl Run {
     /// the history when somebody asks, so that it costs a run nothing.
     pub fn reset_points(&self) -> ResetPoints {
         let mut points: Vec<ResetPointInfo> = Vec::new();
-        for event in &self.history {
+        for event in self.history.iter() {
             let Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) = &event.attributes else {
                 continue;
             };

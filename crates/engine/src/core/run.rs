@@ -1,6 +1,6 @@
 //! One run in memory: its state, its history, and what the last transitions ask the host to do.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use temporalio_protos::temporal::api::{
     enums::v1::WorkflowExecutionStatus,
@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{
     child::ChildClosed,
+    events::Events,
     start::NewRun,
     state::{Child, RunState, StartedTask},
     update::{UpdateEnd, Updates},
@@ -25,7 +26,9 @@ pub struct Run {
     pub key: RunKey,
     pub state: RunState,
     /// The whole history, from event 1.
-    pub history: Vec<HistoryEvent>,
+    pub history: Events,
+    /// The attributes of event 1, once somebody has wanted them.
+    pub(super) started: OnceCell<Box<WorkflowExecutionStartedEventAttributes>>,
     /// How many events of `history` are on disk.
     pub stored: usize,
     /// The workflow task in a worker's hands.
@@ -101,12 +104,13 @@ pub enum Queue {
 
 impl Run {
     /// A run as it was read from disk, after a start of the engine or when it is wanted again.
-    pub fn load(key: RunKey, state: RunState, history: Vec<HistoryEvent>) -> Self {
+    pub fn load(key: RunKey, state: RunState, history: Events) -> Self {
         let stored = history.len();
         Self {
             key,
             state,
             history,
+            started: OnceCell::new(),
             stored,
             started_task: None,
             sticky: None,
@@ -129,7 +133,7 @@ impl Run {
     /// Gives `write` the state as it is to be on disk, the history, and how many events of it are there.
     ///
     /// A speculative task is in memory alone: after a crash its updates are sent again, and bring a new one.
-    pub(crate) fn durably<R>(&mut self, write: impl FnOnce(&RunState, &[HistoryEvent], usize) -> R) -> R {
+    pub(crate) fn durably<R>(&mut self, write: impl FnOnce(&RunState, &Events, usize) -> R) -> R {
         let speculative = self.state.workflow_task.take_if(|task| task.speculative);
         let written = write(&self.state, &self.history, self.stored);
         if speculative.is_some() {
@@ -154,8 +158,13 @@ impl Run {
 
     /// The attributes of event 1.
     pub fn started_attributes(&self) -> Result<&WorkflowExecutionStartedEventAttributes, RpcError> {
-        match self.history.first().and_then(|event| event.attributes.as_ref()) {
-            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => Ok(started),
+        if let Some(started) = self.started.get() {
+            return Ok(started);
+        }
+        match self.history.first().and_then(|event| event.attributes) {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+                Ok(self.started.get_or_init(|| Box::new(started)))
+            }
             _ => Err(RpcError::Internal(format!(
                 "the history of run {} has no start",
                 self.state.run_id
@@ -164,13 +173,13 @@ impl Run {
     }
 
     /// The event of this id.
-    pub fn event(&self, id: i64) -> Option<&HistoryEvent> {
+    pub fn event(&self, id: i64) -> Option<HistoryEvent> {
         let index = usize::try_from(id.checked_sub(1)?).ok()?;
         self.history.get(index)
     }
 
     /// The last event, if the run is closed.
-    pub fn close_event(&self) -> Option<&HistoryEvent> {
+    pub fn close_event(&self) -> Option<HistoryEvent> {
         if self.is_running() {
             None
         } else {

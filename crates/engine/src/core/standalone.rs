@@ -18,6 +18,7 @@ use temporalio_protos::temporal::api::{
 use super::{
     activity::json_payload,
     activity_options::{apply_options, resolve_options},
+    events::Events,
     run::{Run, RunKey},
     state::{Activity, RunState, StandaloneActivity},
 };
@@ -115,7 +116,7 @@ impl Run {
         };
         let mut run = Run {
             stored: 0,
-            ..Run::load(key, state, Vec::new())
+            ..Run::load(key, state, Events::default())
         };
         let scheduled = ActivityTaskScheduledEventAttributes {
             activity_id: new.activity_id.clone(),

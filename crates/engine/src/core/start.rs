@@ -7,13 +7,14 @@ use temporalio_protos::temporal::api::{
     },
     enums::v1::{ContinueAsNewInitiator, WorkflowExecutionStatus},
     failure::v1::Failure,
-    history::v1::{WorkflowExecutionStartedEventAttributes, history_event::Attributes},
+    history::v1::WorkflowExecutionStartedEventAttributes,
     sdk::v1::UserMetadata,
     update::v1::Request,
     workflow::v1::OnConflictOptions,
 };
 
 use super::{
+    events::Events,
     message::Signal,
     run::{Run, RunKey},
     state::{Parent, RunState},
@@ -167,7 +168,7 @@ impl Run {
         };
         let mut run = Run {
             stored: 0,
-            ..Run::load(key, state, Vec::new())
+            ..Run::load(key, state, Events::default())
         };
         let mut started = WorkflowExecutionStartedEventAttributes {
             workflow_type: Some(WorkflowType {
@@ -206,14 +207,7 @@ impl Run {
             started.parent_workflow_execution = parent.execution;
             started.parent_initiated_event_id = parent.initiated_event_id;
         }
-        run.append_with(
-            now,
-            Attributes::WorkflowExecutionStartedEventAttributes(started),
-            new.user_metadata,
-        );
-        if let Some(started) = run.history.first_mut() {
-            started.links = new.links;
-        }
+        run.append_start(now, started, new.user_metadata, new.links);
         if let Some(signal) = new.first_signal {
             run.record_signal(now, signal);
         }

@@ -8,7 +8,7 @@ use temporalio_protos::temporal::api::{enums::v1::EventType, history::v1::Histor
 use super::{Host, WakeKey, matching::Waiting};
 use crate::{
     clock::Nanos,
-    core::{Run, RunKey},
+    core::{Events, Run, RunKey},
     store::OpenRun,
 };
 
@@ -169,10 +169,10 @@ fn next_step_missing(run: &Run, queued: &HashSet<Queued>) -> Option<String> {
 }
 
 /// An event from outside after the last one that a worker has seen.
-fn unseen(history: &[HistoryEvent]) -> Option<&HistoryEvent> {
-    let is_completed = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskCompleted;
+fn unseen(history: &Events) -> Option<HistoryEvent> {
+    let is_completed = |event: HistoryEvent| event.event_type() == EventType::WorkflowTaskCompleted;
     let after = history.iter().rposition(is_completed).map_or(0, |at| at + 1);
-    history[after..].iter().find(|event| {
+    history.from(after).find(|event| {
         use EventType as E;
         matches!(
             event.event_type(),

@@ -151,7 +151,9 @@ impl Host {
             if slot.is_dirty {
                 slot.is_dirty = false;
                 let journal = &mut self.unfiled.journal;
-                run.durably(|state, history, stored| journal.add(key, state, &history[stored..]));
+                run.durably(|state, history, stored| {
+                    journal.add(key, state, history.encoded(stored..history.len()));
+                });
                 run.stored = run.history.len();
                 self.unfiled.note_written(slot);
             }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Runs kept in memory at most, but for those that cannot be dropped yet.
 const CAPACITY: usize = 20_000;
-/// Events of their histories kept at most, likewise. One takes about a kilobyte.
+/// Events of their histories kept at most, likewise. One takes some hundred bytes, and what its payloads take.
 const CAPACITY_EVENTS: usize = 200_000;
 /// Closed runs kept after they have been filed: whoever waits for a result reads it right after the close,
 /// and hardly anybody later. Memory that is soon free again is memory that is in the processor's caches.

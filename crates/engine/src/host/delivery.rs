@@ -2,80 +2,106 @@
 
 use temporalio_protos::temporal::api::{
     common::v1::{ActivityType, WorkflowExecution, WorkflowType},
-    history::v1::{History, HistoryEvent},
     workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
 };
 
-use prost::Message as _;
+use prost::{Message as _, encoding::message};
 
 use crate::{
+    answer::WithHistory,
     clock::{duration, timestamp},
     core::{Run, normal_queue},
     token::{HistoryToken, TaskToken},
 };
+
+/// A workflow task as a worker gets it.
+pub(crate) type WorkflowTaskAnswer = WithHistory<PollWorkflowTaskQueueResponse>;
 
 /// Events in one page of a history.
 pub(crate) const PAGE_EVENTS: usize = 256;
 /// Bytes of events in one page, unless a single event is larger.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// Up to a page of `events`, and whether more follow.
-pub(crate) fn page<'a>(
-    events: impl Iterator<Item = &'a HistoryEvent>,
-    limit: usize,
-) -> (Vec<HistoryEvent>, bool) {
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    for event in events {
-        bytes += event.encoded_len();
-        if page.len() >= limit || (!page.is_empty() && bytes > PAGE_BYTES) {
-            return (page, true);
+/// How much of what has these sizes fits a page, and whether more follows.
+pub(crate) fn page(sizes: impl Iterator<Item = usize>, limit: usize) -> (usize, bool) {
+    let (mut taken, mut bytes) = (0, 0);
+    for size in sizes {
+        bytes += size;
+        if taken >= limit || (taken > 0 && bytes > PAGE_BYTES) {
+            return (taken, true);
         }
-        page.push(event.clone());
+        taken += 1;
     }
-    (page, false)
+    (taken, false)
+}
+
+/// A page of a history.
+pub(crate) struct Page {
+    /// The encoded events.
+    pub(crate) history: Vec<u8>,
+    /// The event after the last one in it.
+    pub(crate) next_event_id: i64,
+    /// For what does not fit the page.
+    pub(crate) next_page_token: Vec<u8>,
 }
 
 /// The events from `from` on, and the token for what does not fit the page. For a worker (`until`
 /// not 0), with the unwritten events of its task.
-pub(crate) fn history_page(run: &Run, from: i64, until: i64, limit: usize) -> (Vec<HistoryEvent>, Vec<u8>) {
+pub(crate) fn history_page(run: &Run, from: i64, until: i64, limit: usize) -> Page {
     let skip = usize::try_from(from - 1).unwrap_or(0).min(run.history.len());
-    let unwritten = if until == 0 {
-        Vec::new()
-    } else {
-        run.unwritten_task_events()
+    let (end, unwritten) = match usize::try_from(until) {
+        Ok(until) if until > 0 => (until.min(run.history.len()), run.unwritten_task_events()),
+        _ => (run.history.len(), Vec::new()),
     };
-    let rest = run.history[skip..]
-        .iter()
-        .chain(unwritten.iter().filter(|event| event.event_id >= from));
-    let rest = rest.filter(|event| until == 0 || event.event_id <= until);
-    let (events, has_more) = page(rest, limit);
-    let next_event_id = events.last().map_or(from, |event| event.event_id + 1);
+    let written = skip..end.max(skip);
+    let unwritten: Vec<_> = unwritten
+        .into_iter()
+        .filter(|event| event.event_id >= from && event.event_id <= until)
+        .collect();
+    let sizes = written
+        .clone()
+        .map(|index| run.history.encoded(index..index + 1).len());
+    let (taken, has_more) = page(
+        sizes.chain(unwritten.iter().map(|event| event.encoded_len())),
+        limit,
+    );
+    let from_disk = taken.min(written.len());
+    let mut history = run.history.encoded(skip..skip + from_disk).to_vec();
+    for event in unwritten.iter().take(taken - from_disk) {
+        message::encode(1, event, &mut history);
+    }
+    let next_event_id = match (taken - from_disk).checked_sub(1) {
+        Some(last) => unwritten[last].event_id + 1,
+        None if from_disk > 0 => (skip + from_disk) as i64 + 1,
+        None => from,
+    };
     let token = HistoryToken {
         run: run.key,
         next_event_id,
         until,
     };
-    (
-        events,
-        if has_more {
+    Page {
+        history,
+        next_event_id,
+        next_page_token: if has_more {
             token.encode_to_vec()
         } else {
             Vec::new()
         },
-    )
+    }
 }
 
 /// The run's started workflow task. `partial`: the worker has the history up to its last task.
-pub(crate) fn workflow_task(run: &Run, partial: bool, backlog: usize) -> PollWorkflowTaskQueueResponse {
+pub(crate) fn workflow_task(run: &Run, partial: bool, backlog: usize) -> WorkflowTaskAnswer {
     let Some(started) = &run.started_task else {
-        return PollWorkflowTaskQueueResponse::default();
+        return WorkflowTaskAnswer::default();
     };
     let from = if partial {
         run.state.last_started_event_id + 1
     } else {
         1
     };
-    let (events, next_page_token) = history_page(run, from, started.started_event_id, PAGE_EVENTS);
+    let page = history_page(run, from, started.started_event_id, PAGE_EVENTS);
     let pending = run.state.workflow_task.as_ref();
     let scheduled_at = pending.map_or(started.at, |task| task.scheduled_at);
     let is_speculative = pending.is_some_and(|task| task.speculative);
@@ -86,40 +112,45 @@ pub(crate) fn workflow_task(run: &Run, partial: bool, backlog: usize) -> PollWor
         speculative_at: if is_speculative { started.at } else { 0 },
         ..Default::default()
     };
-    PollWorkflowTaskQueueResponse {
-        task_token: token.encode_to_vec(),
-        previous_started_event_id: run.state.last_started_event_id,
-        started_event_id: started.started_event_id,
-        attempt: started.attempt,
-        backlog_count_hint: i64::try_from(backlog).unwrap_or(i64::MAX),
-        history: Some(History { events }),
-        next_page_token,
-        scheduled_time: Some(timestamp(scheduled_at)),
-        started_time: Some(timestamp(started.at)),
-        ..task_of(run)
+    WithHistory {
+        message: PollWorkflowTaskQueueResponse {
+            task_token: token.encode_to_vec(),
+            previous_started_event_id: run.state.last_started_event_id,
+            started_event_id: started.started_event_id,
+            attempt: started.attempt,
+            backlog_count_hint: i64::try_from(backlog).unwrap_or(i64::MAX),
+            next_page_token: page.next_page_token,
+            scheduled_time: Some(timestamp(scheduled_at)),
+            started_time: Some(timestamp(started.at)),
+            ..task_of(run)
+        },
+        history: Some(page.history),
     }
 }
 
 /// A task that only asks a query. `partial`: the worker has the whole history already.
-pub(crate) fn query_task(run: &Run, partial: bool, id: u64) -> PollWorkflowTaskQueueResponse {
-    let (events, next_page_token) = if partial {
+pub(crate) fn query_task(run: &Run, partial: bool, id: u64) -> WorkflowTaskAnswer {
+    let (history, next_page_token) = if partial {
         (Vec::new(), Vec::new())
     } else {
-        history_page(run, 1, 0, PAGE_EVENTS)
+        let page = history_page(run, 1, 0, PAGE_EVENTS);
+        (page.history, page.next_page_token)
     };
-    PollWorkflowTaskQueueResponse {
-        task_token: TaskToken {
-            run: run.key,
-            query: id,
-            ..Default::default()
-        }
-        .encode_to_vec(),
-        previous_started_event_id: run.state.last_started_event_id,
-        started_event_id: 0,
-        attempt: 1,
-        history: Some(History { events }),
-        next_page_token,
-        ..task_of(run)
+    WithHistory {
+        message: PollWorkflowTaskQueueResponse {
+            task_token: TaskToken {
+                run: run.key,
+                query: id,
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            previous_started_event_id: run.state.last_started_event_id,
+            started_event_id: 0,
+            attempt: 1,
+            next_page_token,
+            ..task_of(run)
+        },
+        history: Some(history),
     }
 }
 
@@ -167,8 +198,8 @@ pub(crate) fn activity_task(
             name: activity.activity_type.clone(),
         }),
         activity_id: activity.id.clone(),
-        header: scheduled.header.clone(),
-        input: scheduled.input.clone(),
+        header: scheduled.header,
+        input: scheduled.input,
         heartbeat_details: activity.heartbeat_details.clone(),
         scheduled_time: Some(timestamp(activity.scheduled_at)),
         current_attempt_scheduled_time: Some(timestamp(activity.attempt_at)),

@@ -2,14 +2,13 @@
 //! the oldest task, else it waits.
 
 use temporalio_protos::temporal::api::{
-    taskqueue::v1::TaskQueueConfig,
-    workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
+    taskqueue::v1::TaskQueueConfig, workflowservice::v1::PollActivityTaskQueueResponse,
 };
 
 use super::{
     Host,
     backlog::DEFAULT_PRIORITY,
-    delivery,
+    delivery::{self, WorkflowTaskAnswer},
     matching::{Delivery, Origin, Poller, QueueId, QueueKind, Waiting},
 };
 use crate::{
@@ -220,7 +219,7 @@ impl Host {
         queue.note_dispatch(now);
         let scaling = queue.scaling(poller.since, now);
         match &mut delivery {
-            Delivery::Workflow { task, .. } => task.poller_scaling_decision = scaling,
+            Delivery::Workflow { task, .. } => task.message.poller_scaling_decision = scaling,
             Delivery::Activity { task, .. } => task.poller_scaling_decision = scaling,
             Delivery::Nothing | Delivery::Refused(_) => {}
         }
@@ -276,7 +275,7 @@ impl Host {
         key: RunKey,
         scheduled_at: Option<i64>,
         identity: &str,
-    ) -> Result<Option<(PollWorkflowTaskQueueResponse, Origin)>, RpcError> {
+    ) -> Result<Option<(WorkflowTaskAnswer, Origin)>, RpcError> {
         self.start_task(id, key, scheduled_at, identity, true)
     }
 
@@ -287,7 +286,7 @@ impl Host {
         id: &QueueId,
         key: RunKey,
         identity: &str,
-    ) -> Result<Option<(PollWorkflowTaskQueueResponse, Origin)>, RpcError> {
+    ) -> Result<Option<(WorkflowTaskAnswer, Origin)>, RpcError> {
         self.start_task(id, key, None, identity, false)
     }
 
@@ -298,7 +297,7 @@ impl Host {
         scheduled_at: Option<i64>,
         identity: &str,
         sends_updates_again: bool,
-    ) -> Result<Option<(PollWorkflowTaskQueueResponse, Origin)>, RpcError> {
+    ) -> Result<Option<(WorkflowTaskAnswer, Origin)>, RpcError> {
         let backlog = self.queues.queue(id).backlog();
         let now = self.now();
         let slot = match self.slot(key) {
@@ -332,8 +331,8 @@ impl Host {
         }
         let messages = run.outgoing_messages(sends_updates_again);
         let mut task = delivery::workflow_task(run, partial, backlog);
-        task.messages = messages;
-        task.queries = self.queries.attach(key);
+        task.message.messages = messages;
+        task.message.queries = self.queries.attach(key);
         self.touch(key);
         Ok(Some((task, origin)))
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
 use super::{Host, Namespaces, attributes, cache::Slot};
 use crate::{
-    core::{Run, RunKey, RunState},
+    core::{Events, Run, RunKey, RunState},
     store::{Change, Error, Journal, OpenRun, RunRef, Store},
 };
 
@@ -142,7 +142,7 @@ impl Host {
         let mut kept = Journal::default();
         for change in &self.unfiled.kept {
             if let Some(state) = &change.state {
-                kept.add(change.key, state, &change.events);
+                kept.add(change.key, state, &change.history);
             }
         }
         self.store.append_journal(&mut kept)
@@ -178,9 +178,11 @@ impl Host {
             run.effects.attributes_changed = true;
             run.state.clone_from(state);
             // A run may have been filed in the middle of the batch whose changes these are.
-            let known = i64::try_from(run.history.len()).unwrap_or(i64::MAX);
-            run.history
-                .extend(change.events.into_iter().filter(|event| event.event_id > known));
+            if run.history.append_encoded(&change.history).is_err() {
+                return Err(Error::Damaged {
+                    what: format!("the journal of run {}", change.key),
+                });
+            }
         }
         for mut slot in slots.into_values().flatten() {
             slot.run.stored = slot.run.history.len();
@@ -208,7 +210,7 @@ impl Host {
 fn stored_slot(store: &Store, key: RunKey) -> Result<Slot, Error> {
     match store.load_run(key)? {
         Some(run) => Ok(Slot::stored(run, store.open_run(key)?)),
-        None => Ok(Slot::new(Run::load(key, RunState::default(), Vec::new()))),
+        None => Ok(Slot::new(Run::load(key, RunState::default(), Events::default()))),
     }
 }
 
@@ -216,7 +218,7 @@ fn stored_slot(store: &Store, key: RunKey) -> Result<Slot, Error> {
 fn file(store: &mut Store, slot: &mut Slot, namespaces: &Namespaces) -> Result<(), Error> {
     store.begin()?;
     let run = &mut slot.run;
-    store.append_history(run.key, &run.history[slot.filed..])?;
+    store.append_history(run.key, &run.history, slot.filed)?;
     slot.filed = run.history.len();
     if slot.is_new {
         store.insert_run_id(run.key, &run.state)?;

@@ -8,12 +8,13 @@ use temporalio_protos::temporal::api::{
     enums::v1::TaskQueueType,
     query::v1::WorkflowQuery,
     taskqueue::v1::{PollerScalingDecision, TaskQueueConfig},
-    workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
+    workflowservice::v1::PollActivityTaskQueueResponse,
 };
 use tokio::sync::oneshot;
 
 use super::{
     backlog::Backlog,
+    delivery::WorkflowTaskAnswer,
     rates::{Meter, Throttle},
 };
 use crate::{
@@ -100,7 +101,7 @@ pub(crate) struct DirectQuery {
 #[derive(Debug)]
 pub(crate) enum Delivery {
     Workflow {
-        task: Box<PollWorkflowTaskQueueResponse>,
+        task: Box<WorkflowTaskAnswer>,
         origin: Origin,
     },
     Activity {

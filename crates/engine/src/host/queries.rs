@@ -219,7 +219,7 @@ impl Host {
             .as_ref()
             .is_some_and(|sticky| sticky.task_queue == id.name);
         let mut task = delivery::query_task(run, partial, query.id);
-        task.query = Some(query.query);
+        task.message.query = Some(query.query);
         Ok(Some(Delivery::Workflow {
             task: Box::new(task),
             origin: Origin::Query { id: query.id },

@@ -54,11 +54,11 @@ impl Host {
         loop {
             let (key, skip) = from;
             let source = self.run(key)?;
-            run.reapply(now, source.history.get(skip..).unwrap_or_default(), reset.reapply);
+            run.reapply(now, source.history.from(skip), reset.reapply);
             let Some(next) = source.continued_as() else { break };
             let next = WorkflowExecution {
                 workflow_id: source.state.workflow_id.clone(),
-                run_id: next.to_owned(),
+                run_id: next,
             };
             match self.find(namespace, &next) {
                 Ok(key) => from = (key, 0),

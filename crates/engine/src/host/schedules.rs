@@ -202,7 +202,7 @@ impl Host {
             workflow_id: run.state.workflow_id.clone(),
             first_run_id: run.state.first_run_id.clone(),
         };
-        let closed = closed(run.state.status, run.close_event());
+        let closed = closed(run.state.status, run.close_event().as_ref());
         let told = self.change_schedule(key, |scheduler, _| {
             scheduler.closed(&execution, closed);
             Ok(())

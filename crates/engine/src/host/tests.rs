@@ -207,8 +207,8 @@ impl World {
         self.timers += 1;
         let commands = made.map(|made| command(made, self.timers)).into_iter().collect();
         let completion = Completion {
-            started_event_id: task.started_event_id,
-            attempt: task.attempt,
+            started_event_id: task.message.started_event_id,
+            attempt: task.message.attempt,
             commands,
             ..Default::default()
         };
@@ -247,8 +247,8 @@ impl World {
         for old in before {
             let new = self.host.run(old.key).expect("it is still there");
             assert_eq!(
-                new.history[..old.history.len()],
-                old.history,
+                new.history.encoded(0..old.history.len()),
+                old.history.encoded(0..old.history.len()),
                 "nothing written is lost"
             );
             assert_eq!(new.is_running(), old.is_running());

@@ -285,10 +285,7 @@ pub(super) fn status_of(status: i32, is_paused: bool) -> ActivityExecutionStatus
 fn describe(run: &Run, request: &DescribeActivityExecutionRequest) -> DescribeActivityExecutionResponse {
     let state = &run.state;
     let standalone = state.standalone.clone().unwrap_or_default();
-    let scheduled = run
-        .activity_scheduled(STANDALONE_EVENT)
-        .cloned()
-        .unwrap_or_default();
+    let scheduled = run.activity_scheduled(STANDALONE_EVENT).unwrap_or_default();
     let is_running = run.is_running();
     let token = ActivityToken {
         run: run.key,

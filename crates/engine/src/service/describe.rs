@@ -45,7 +45,7 @@ impl Service {
 
 fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
     let state = &run.state;
-    let user_metadata = run.history.first().and_then(|event| event.user_metadata.clone());
+    let user_metadata = run.history.first().and_then(|event| event.user_metadata);
     Ok(DescribeWorkflowExecutionResponse {
         execution_config: Some(WorkflowExecutionConfig {
             task_queue: Some(normal_queue(&state.task_queue)),
@@ -189,7 +189,7 @@ fn request_ids(run: &Run) -> HashMap<String, RequestIdInfo> {
         );
     }
     for request_id in &run.state.attached_request_ids {
-        let is_it = |event: &&HistoryEvent| {
+        let is_it = |event: &HistoryEvent| {
             matches!(&event.attributes, Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a))
                 if a.attached_request_id == *request_id)
         };
@@ -198,7 +198,7 @@ fn request_ids(run: &Run) -> HashMap<String, RequestIdInfo> {
             request_id.clone(),
             RequestIdInfo {
                 event_type: EventType::WorkflowExecutionOptionsUpdated as i32,
-                event_id: event.map_or(0, |event| event.event_id),
+                event_id: event.as_ref().map_or(0, |event| event.event_id),
                 buffered: event.is_none(),
             },
         );

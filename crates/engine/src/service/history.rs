@@ -13,14 +13,17 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{Service, poll_time, successor};
 use crate::{
+    answer::WithHistory,
     core::RunKey,
     host::{
         Host,
-        delivery::{self, PAGE_EVENTS},
+        delivery::{self, PAGE_EVENTS, Page},
     },
     rpc::{Call, RpcError},
     token::{self, HistoryToken},
 };
+
+type HistoryAnswer = WithHistory<GetWorkflowExecutionHistoryResponse>;
 
 /// The longest that a reader waits for the next event.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -42,7 +45,7 @@ struct Reading {
 
 /// What there is for a reader now.
 enum Found {
-    Answer(GetWorkflowExecutionHistoryResponse),
+    Answer(HistoryAnswer),
     /// Nothing yet; told when there is news.
     Wait(oneshot::Receiver<()>),
 }
@@ -52,7 +55,7 @@ impl Service {
         &self,
         request: GetWorkflowExecutionHistoryRequest,
         call: Call,
-    ) -> Result<GetWorkflowExecutionHistoryResponse, RpcError> {
+    ) -> Result<HistoryAnswer, RpcError> {
         let deadline = Instant::now() + poll_time(&call, LONGEST_WAIT);
         let mut start = Some(Start::new(request, &call)?);
         let mut reading = Reading::default();
@@ -78,11 +81,7 @@ impl Service {
                     next_event_id: reading.next_event_id,
                     until: 0,
                 };
-                return Ok(GetWorkflowExecutionHistoryResponse {
-                    history: Some(History::default()),
-                    next_page_token: token.encode_to_vec(),
-                    ..Default::default()
-                });
+                return Ok(answer(Vec::new(), token.encode_to_vec()));
             }
             reading.wait = true;
         }
@@ -149,11 +148,19 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
     let run = host.run(reading.run)?;
     let is_running = run.is_running();
     if reading.close_event_only {
-        return match run.close_event() {
-            Some(event) if reading.follows_runs => Ok(answer(vec![event.clone()], Vec::new())),
-            Some(event) => Ok(answer(vec![successor::for_old_client(event)], Vec::new())),
-            None => Ok(Found::Wait(host.watch(reading.run))),
+        if is_running {
+            return Ok(Found::Wait(host.watch(reading.run)));
+        }
+        let events = run.history.len();
+        let close = run.history.encoded(events.saturating_sub(1)..events);
+        let close = if reading.follows_runs {
+            close.to_vec()
+        } else {
+            let event = run.close_event().as_ref().map(successor::for_old_client);
+            let events = event.into_iter().collect();
+            History { events }.encode_to_vec()
         };
+        return Ok(Found::Answer(answer(close, Vec::new())));
     }
     let until = match &run.started_task {
         _ if reading.until != 0 => reading.until,
@@ -173,12 +180,13 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
         }
         None => 0,
     };
-    let (events, mut token) = delivery::history_page(run, reading.next_event_id, until, reading.limit);
+    let Page {
+        history,
+        next_event_id,
+        next_page_token: mut token,
+    } = delivery::history_page(run, reading.next_event_id, until, reading.limit);
     let is_for_worker = reading.until != 0;
     if !is_for_worker {
-        let next_event_id = events
-            .last()
-            .map_or(reading.next_event_id, |event| event.event_id + 1);
         if !token.is_empty() || (reading.wait && is_running) {
             token = HistoryToken {
                 run: reading.run,
@@ -187,20 +195,19 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
             }
             .encode_to_vec();
         }
-        if events.is_empty() && reading.wait && is_running {
+        if history.is_empty() && reading.wait && is_running {
             return Ok(Found::Wait(host.watch(reading.run)));
         }
     }
-    Ok(answer(events, token))
+    Ok(Found::Answer(answer(history, token)))
 }
 
-fn answer(
-    events: Vec<temporalio_protos::temporal::api::history::v1::HistoryEvent>,
-    next_page_token: Vec<u8>,
-) -> Found {
-    Found::Answer(GetWorkflowExecutionHistoryResponse {
-        history: Some(History { events }),
-        next_page_token,
-        ..Default::default()
-    })
+fn answer(history: Vec<u8>, next_page_token: Vec<u8>) -> HistoryAnswer {
+    WithHistory {
+        message: GetWorkflowExecutionHistoryResponse {
+            next_page_token,
+            ..Default::default()
+        },
+        history: Some(history),
+    }
 }

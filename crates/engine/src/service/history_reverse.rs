@@ -57,8 +57,15 @@ fn page(
     limit: usize,
 ) -> Result<GetWorkflowExecutionHistoryReverseResponse, RpcError> {
     let run = host.run(key)?;
-    let rest = run.history.iter().rev().skip_while(|event| event.event_id > from);
-    let (events, has_more) = delivery::page(rest, limit);
+    let end = usize::try_from(from).unwrap_or(usize::MAX).min(run.history.len());
+    let sizes = (0..end)
+        .rev()
+        .map(|index| run.history.encoded(index..index + 1).len());
+    let (taken, has_more) = delivery::page(sizes, limit);
+    let events: Vec<_> = (end - taken..end)
+        .rev()
+        .filter_map(|index| run.history.get(index))
+        .collect();
     let next_page_token = match events.last() {
         Some(last) if has_more => HistoryToken {
             run: key,

@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::{
     deployment::v1::WorkerDeploymentOptions,
     workflowservice::v1::{
         PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
-        PollWorkflowTaskQueueResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
+        ShutdownWorkerRequest, ShutdownWorkerResponse,
     },
 };
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use super::{LONGEST_POLL, Service, limits, poll_time};
 use crate::{
     host::{
         Handle,
+        delivery::WorkflowTaskAnswer,
         matching::{Delivery, Poller, QueueId, QueueKind},
     },
     rpc::{Call, RpcError},
@@ -51,7 +52,7 @@ impl Service {
         &self,
         request: PollWorkflowTaskQueueRequest,
         call: Call,
-    ) -> Result<PollWorkflowTaskQueueResponse, RpcError> {
+    ) -> Result<WorkflowTaskAnswer, RpcError> {
         let poll = Poll {
             namespace: request.namespace,
             kind: QueueKind::Workflow,
@@ -64,7 +65,7 @@ impl Service {
         match self.poll(poll, &call).await? {
             Some(Delivery::Workflow { task, .. }) => Ok(*task),
             // Empty to the last field: SDKs take anything else for a task.
-            _ => Ok(PollWorkflowTaskQueueResponse::default()),
+            _ => Ok(WorkflowTaskAnswer::default()),
         }
     }
 

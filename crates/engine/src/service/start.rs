@@ -172,7 +172,7 @@ fn start(
     let started = host.start(new, policy)?;
     let eager_workflow_task = if eager && started.is_new {
         host.start_workflow_task(&queue, started.key, None, &identity)?
-            .map(|(task, _)| task)
+            .map(|(task, _)| task.whole())
     } else {
         None
     };

@@ -11,6 +11,7 @@ use temporalio_protos::{
 use tonic::Status;
 
 use super::Service;
+use crate::answer::WithHistory;
 use crate::rpc::{Call, Health, OperatorService, WorkflowService};
 
 /// One RPC: its trait method, its request and response, and the function that does it.
@@ -43,6 +44,22 @@ impl WorkflowService for Service {
         Ok(self.cluster_info())
     }
 
+    async fn poll_workflow_task_queue(
+        &self,
+        request: workflow::PollWorkflowTaskQueueRequest,
+        call: Call,
+    ) -> Result<WithHistory<workflow::PollWorkflowTaskQueueResponse>, Status> {
+        Ok(self.poll_workflow_task(request, call).await?)
+    }
+
+    async fn get_workflow_execution_history(
+        &self,
+        request: workflow::GetWorkflowExecutionHistoryRequest,
+        call: Call,
+    ) -> Result<WithHistory<workflow::GetWorkflowExecutionHistoryResponse>, Status> {
+        Ok(self.get_history(request, call).await?)
+    }
+
     rpcs! { workflow:
         register_namespace(RegisterNamespaceRequest) -> RegisterNamespaceResponse = register_namespace;
         describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse = describe_namespace;
@@ -52,8 +69,6 @@ impl WorkflowService for Service {
         start_workflow_execution(StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse = start_workflow;
         signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest)
             -> SignalWithStartWorkflowExecutionResponse = signal_with_start;
-        poll_workflow_task_queue(PollWorkflowTaskQueueRequest) -> PollWorkflowTaskQueueResponse
-            = poll_workflow_task(call);
         respond_workflow_task_completed(RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedResponse
             = workflow_task_completed(call);
         respond_workflow_task_failed(RespondWorkflowTaskFailedRequest) -> RespondWorkflowTaskFailedResponse
@@ -137,8 +152,6 @@ impl WorkflowService for Service {
         describe_batch_operation(DescribeBatchOperationRequest) -> DescribeBatchOperationResponse = describe_batch;
         list_batch_operations(ListBatchOperationsRequest) -> ListBatchOperationsResponse = list_batches;
         query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse = query_workflow(call);
-        get_workflow_execution_history(GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse
-            = get_history(call);
         get_workflow_execution_history_reverse(GetWorkflowExecutionHistoryReverseRequest)
             -> GetWorkflowExecutionHistoryReverseResponse = get_history_reverse;
         update_workflow_execution_options(UpdateWorkflowExecutionOptionsRequest)

@@ -222,5 +222,5 @@ fn next_task(
     } else {
         host.start_workflow_task(&queue, key, None, identity)?
     };
-    Ok(started.map(|(task, _)| task))
+    Ok(started.map(|(task, _)| task.whole()))
 }

@@ -6,14 +6,12 @@
 //! only as it then is. Both are in the same file and under the same transactions: what is committed here
 //! is as safe as what is filed.
 
+use super::{Error, Store};
+use crate::core::{RunKey, RunState};
 use prost::{
     Message as _,
     encoding::{WireType, encode_key, encode_varint, encoded_len_varint, int64, key_len, message},
 };
-use temporalio_protos::temporal::api::history::v1::HistoryEvent;
-
-use super::{Error, Store};
-use crate::core::{RunKey, RunState};
 
 /// The changes of one batch.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -29,8 +27,9 @@ pub(crate) struct Change {
     pub key: RunKey,
     #[prost(message, optional, tag = "2")]
     pub state: Option<RunState>,
-    #[prost(message, repeated, tag = "3")]
-    pub events: Vec<HistoryEvent>,
+    /// The events, as an encoded `History`.
+    #[prost(bytes = "vec", tag = "4")]
+    pub history: Vec<u8>,
 }
 
 /// The changes of the batch that is being made, encoded.
@@ -41,19 +40,19 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Adds a run: the encoding of a [`Change`] in [`Changes`], without first copying it into one.
-    pub(crate) fn add(&mut self, key: RunKey, state: &RunState, events: &[HistoryEvent]) {
+    pub(crate) fn add(&mut self, key: RunKey, state: &RunState, history: &[u8]) {
         let state_len = state.encoded_len();
         let state_len = key_len(2) + encoded_len_varint(state_len as u64) + state_len;
-        let events_len: usize = events.iter().map(|event| message::encoded_len(3, event)).sum();
-        let len = int64::encoded_len(1, &key) + state_len + events_len;
+        let history_len = key_len(4) + encoded_len_varint(history.len() as u64) + history.len();
+        let len = int64::encoded_len(1, &key) + state_len + history_len;
         self.bytes.reserve(len + 8);
         encode_key(1, WireType::LengthDelimited, &mut self.bytes);
         encode_varint(len as u64, &mut self.bytes);
         int64::encode(1, &key, &mut self.bytes);
         message::encode(2, state, &mut self.bytes);
-        for event in events {
-            message::encode(3, event, &mut self.bytes);
-        }
+        encode_key(4, WireType::LengthDelimited, &mut self.bytes);
+        encode_varint(history.len() as u64, &mut self.bytes);
+        self.bytes.extend_from_slice(history);
     }
 
     /// Bytes so far.
@@ -137,7 +136,6 @@ mod tests {
 
     use super::{Changes, Journal};
     use crate::core::RunState;
-    use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 
     #[test]
     fn what_is_added_is_what_is_read() {
@@ -146,20 +144,16 @@ mod tests {
             next_event_id: 300,
             ..Default::default()
         };
-        let event = |event_id| HistoryEvent {
-            event_id,
-            ..Default::default()
-        };
         let mut journal = Journal::default();
-        journal.add(7, &state("a"), &[event(1), event(2)]);
+        journal.add(7, &state("a"), &[1, 2, 3]);
         journal.add(i64::MAX, &state(&"b".repeat(500)), &[]);
         let read = Changes::decode(journal.bytes.as_slice())
             .expect("it decodes")
             .changes;
         assert_eq!(read.len(), 2);
         assert_eq!((read[0].key, read[0].state.clone()), (7, Some(state("a"))));
-        assert_eq!(read[0].events, [event(1), event(2)]);
-        assert_eq!((read[1].key, read[1].events.len()), (i64::MAX, 0));
+        assert_eq!(read[0].history, [1, 2, 3]);
+        assert_eq!((read[1].key, read[1].history.len()), (i64::MAX, 0));
         assert_eq!(read[1].state, Some(state(&"b".repeat(500))));
     }
 }

@@ -2,12 +2,11 @@
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 
 use super::{Error, Store};
 use crate::{
     clock::Nanos,
-    core::{Run, RunKey, RunState},
+    core::{Events, Run, RunKey, RunState},
 };
 
 /// A run, by the ids that clients know it by.
@@ -109,15 +108,16 @@ impl Store {
         })
     }
 
-    /// Appends events to a run's history. `events` are consecutive.
-    pub(crate) fn append_history(&mut self, key: RunKey, events: &[HistoryEvent]) -> Result<(), Error> {
-        let Some(first) = events.first() else {
+    /// Writes the events of a run's history that follow the first `filed`.
+    pub(crate) fn append_history(&mut self, key: RunKey, events: &Events, filed: usize) -> Result<(), Error> {
+        if events.len() <= filed {
             return Ok(());
-        };
+        }
+        let first_event = filed as i64 + 1;
         self.writing(|connection| {
             connection
                 .prepare_cached("INSERT INTO history (key, first_event, events) VALUES (?1, ?2, ?3)")?
-                .execute(params![key, first.event_id, encode_history(events)])?;
+                .execute(params![key, first_event, events.encoded(filed..events.len())])?;
             Ok(())
         })
     }
@@ -175,7 +175,7 @@ impl Store {
     /// with its state and the first events of its history, or with none where that is damaged.
     pub(crate) fn each_ready_run(
         &self,
-        mut each: impl FnMut(RunKey, Option<(RunState, Vec<HistoryEvent>)>),
+        mut each: impl FnMut(RunKey, Option<(RunState, Events)>),
     ) -> Result<(), Error> {
         self.reading(|connection| {
             let mut statement = connection.prepare(
@@ -189,8 +189,11 @@ impl Store {
                 let state = row.get_ref(1)?.as_blob().ok();
                 let events = row.get_ref(2)?.as_blob().ok();
                 let state = state.and_then(|state| RunState::decode(state).ok());
-                let history = events.and_then(|events| History::decode(events).ok());
-                each(row.get(0)?, state.zip(history.map(|history| history.events)));
+                let history = events.and_then(|encoded| {
+                    let mut events = Events::default();
+                    events.append_encoded(encoded).ok().map(|()| events)
+                });
+                each(row.get(0)?, state.zip(history));
             }
             Ok(())
         })
@@ -216,17 +219,16 @@ impl Store {
     }
 }
 
-fn load_history(connection: &Connection, key: RunKey) -> Result<Vec<HistoryEvent>, Error> {
+fn load_history(connection: &Connection, key: RunKey) -> Result<Events, Error> {
     let mut statement =
         connection.prepare_cached("SELECT events FROM history WHERE key = ?1 ORDER BY first_event")?;
     let mut rows = statement.query([key])?;
-    let mut events = Vec::new();
+    let mut events = Events::default();
     while let Some(row) = rows.next()? {
         let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-        let batch = History::decode(bytes).map_err(|_| Error::Damaged {
+        events.append_encoded(bytes).map_err(|_| Error::Damaged {
             what: format!("the history of run {key}"),
         })?;
-        events.extend(batch.events);
     }
     Ok(events)
 }
@@ -236,14 +238,4 @@ fn run_ref(row: &Row<'_>) -> rusqlite::Result<RunRef> {
         key: row.get(0)?,
         run_id: row.get(1)?,
     })
-}
-
-/// The encoded `History` of `events`, without first copying them into one.
-fn encode_history(events: &[HistoryEvent]) -> Vec<u8> {
-    let size = events.iter().map(|event| event.encoded_len() + 6).sum();
-    let mut bytes = Vec::with_capacity(size);
-    for event in events {
-        prost::encoding::message::encode(1, event, &mut bytes);
-    }
-    bytes
 }

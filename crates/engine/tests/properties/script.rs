@@ -228,7 +228,7 @@ fn command(command_type: CommandType, attributes: Attributes) -> Command {
 }
 
 /// Replays the history with the SDK; what it objects to, if anything.
-pub(crate) fn replay(events: &[HistoryEvent]) -> Result<(), String> {
+pub(crate) fn replay(events: Vec<HistoryEvent>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -240,9 +240,7 @@ pub(crate) fn replay(events: &[HistoryEvent]) -> Result<(), String> {
             .expect("a workflow")
             .build();
         let replayer = WorkflowReplayer::new(options).map_err(|error| error.to_string())?;
-        let history = WorkflowHistory::from(History {
-            events: events.to_vec(),
-        });
+        let history = WorkflowHistory::from(History { events });
         replayer
             .replay_workflow(history)
             .await

@@ -66,8 +66,8 @@ impl World {
         }
     }
 
-    pub(crate) fn history(&self) -> &[HistoryEvent] {
-        &self.run.history
+    pub(crate) fn history(&self) -> Vec<HistoryEvent> {
+        self.run.history.iter().collect()
     }
 
     pub(crate) fn event_types(&self) -> Vec<&'static str> {

@@ -166,8 +166,8 @@ impl Run {
 
     /// The outcome that the event of this id has.
     pub(super) fn update_outcome(&self, completed_event_id: i64) -> Option<Outcome> {
-        match &self.event(completed_event_id)?.attributes {
-            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a)) => a.outcome.clone(),
+        match self.event(completed_event_id)?.attributes {
+            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a)) => a.outcome,
             _ => None,
         }
     }

@@ -5,12 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use prost::Message as _;
 use temporalio_protos::temporal::api::{
-    history::v1::{HistoryEvent, history_event::Attributes},
+    history::v1::history_event::Attributes,
     protocol::v1::{Message, message::SequencingId},
     update::v1::Request,
 };
 
-use crate::rpc::RpcError;
+use crate::{core::events::Events, rpc::RpcError};
 
 /// Updates under way that one run takes, as the real server's default.
 const MAXIMUM_IN_FLIGHT: usize = 10;
@@ -56,8 +56,8 @@ struct Admitted {
 
 impl Updates {
     /// Catches up with the history. A task up to `last_started_event_id` has been completed.
-    pub(super) fn follow(&mut self, history: &[HistoryEvent], last_started_event_id: i64) {
-        for event in history.iter().skip(self.followed) {
+    pub(super) fn follow(&mut self, history: &Events, last_started_event_id: i64) {
+        for event in history.from(self.followed) {
             match &event.attributes {
                 Some(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(a)) => {
                     let meta = a.request.as_ref().and_then(|request| request.meta.as_ref());
