@@ -25,6 +25,13 @@ use crate::{Error, rpc::Call, service::Service};
 /// Bytes of one message: a little more than clients may send, so that they get the engine's own error.
 const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes that a client may send on one connection before they are read. HTTP/2 calls that send a small frame each use
+/// up a budget that h2 derives from this, and a connection over it is closed (`too_many_data_frames`): with the small
+/// window of HTTP/2's default, or an adaptive one, which begins with that, some hundred calls at once are too many.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// Bytes of one call, likewise.
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+
 /// Serves the engine's gRPC API on `listener` until `shutdown` resolves and the calls under way have
 /// been answered.
 ///
@@ -44,7 +51,8 @@ pub async fn serve(
         Ok::<_, std::io::Error>(connection)
     });
     Server::builder()
-        .http2_adaptive_window(Some(true))
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
         .add_service(Endpoint::<Workflow>::new(service))
         .add_service(Endpoint::<Operator>::new(service))
         .add_service(Endpoint::<Health>::new(service))

@@ -17,6 +17,7 @@ mod cli_activities;
 mod cli_json;
 mod cli_operations;
 mod closing;
+mod connections;
 mod continue_as_new;
 mod cron;
 mod deleting;
