@@ -24,7 +24,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     report::{Report, json, table},
-    scale::Waits,
+    scale::{
+        closed,
+        restart::{self, Waits},
+    },
     settings::{Mode, Settings},
     target::{Kind, serve},
 };
@@ -77,8 +80,9 @@ async fn measure(settings: &Settings) -> Result<()> {
         ] {
             report
                 .restarts
-                .push(scale::measure(waits, executions, settings).await?);
+                .push(restart::measure(waits, executions, settings).await?);
         }
+        report.closed = Some(closed::measure(settings.closed, settings).await?);
     }
     report.conclude();
     print!("{}", table::render(&report));

@@ -17,7 +17,7 @@ pub(crate) enum Mode {
     Starts,
     /// Start-up time, memory, bytes on disk
     Memory,
-    /// A restart after the engine was killed with very many open executions
+    /// Very many executions: restarts of a killed engine, timers that are due, lists of closed ones
     Scale,
     /// All of these but the last
     All,
@@ -77,6 +77,9 @@ pub(crate) struct Settings {
     /// Executions that wait for workers in the figure of restarts; ten times as many wait for timers
     #[arg(long, default_value_t = 100_000)]
     pub(crate) open: usize,
+    /// Closed executions in the figure of lists
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) closed: usize,
     /// Gives a measurement up after this many seconds
     #[arg(long, default_value_t = 180)]
     pub(crate) limit: u64,

@@ -12,7 +12,7 @@ use crate::{
     drive::{Sample, count},
     machine::Machine,
     process::Cpu,
-    scale::Restart,
+    scale::{closed::Closed, restart::Restart},
     settings::Settings,
     target::Kind,
 };
@@ -26,6 +26,7 @@ pub(crate) struct Report {
     pub(crate) starts: Vec<Rate>,
     pub(crate) footprint: Vec<Footprint>,
     pub(crate) restarts: Vec<Restart>,
+    pub(crate) closed: Option<Closed>,
 }
 
 /// How fast a server does a thing.
@@ -99,6 +100,7 @@ impl Report {
             starts: Vec::new(),
             footprint: Vec::new(),
             restarts: Vec::new(),
+            closed: None,
         })
     }
 

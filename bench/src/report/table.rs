@@ -2,7 +2,10 @@
 
 use super::{Footprint, Rate, Report};
 use crate::{
-    scale::{Restart, Waits},
+    scale::{
+        closed::Closed,
+        restart::{Restart, Waits},
+    },
     target::Kind,
 };
 
@@ -29,14 +32,46 @@ pub(crate) fn render(report: &Report) -> String {
         text += "\nRestarts of a killed engine\n";
         text += &restarts(&report.restarts);
     }
+    if let Some(closed) = &report.closed {
+        text += &format!(
+            "\n{} closed executions: {:.0} workflows/s, on the empty file {:.0}\n",
+            closed.executions, closed.per_second_full, closed.per_second_empty
+        );
+        text += &lists(closed);
+    }
     text
+}
+
+fn lists(closed: &Closed) -> String {
+    let mut rows = vec![
+        ["list", "pages", "mean ms", "most ms"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(closed.lists.iter().map(|listed| {
+        vec![
+            listed.list.to_owned(),
+            listed.pages.to_string(),
+            format!("{:.1}", listed.mean_ms),
+            format!("{:.1}", listed.most_ms),
+        ]
+    }));
+    align(&rows)
 }
 
 fn restarts(restarts: &[Restart]) -> String {
     let mut rows = vec![
-        ["executions", "wait for", "up in ms", "bytes each", "MiB"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "executions",
+            "wait for",
+            "up in ms",
+            "bytes each",
+            "MiB",
+            "late p50 ms",
+            "late p99 ms",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     rows.extend(restarts.iter().map(|restart| {
         let waits = match restart.waits {
@@ -49,6 +84,8 @@ fn restarts(restarts: &[Restart]) -> String {
             format!("{:.0}", restart.start_up_ms),
             format!("{:.0}", restart.bytes_per_execution),
             format!("{:.0}", restart.resident_mib),
+            number(restart.lateness.as_ref().map(|late| late.p50_ms), 1),
+            number(restart.lateness.as_ref().map(|late| late.p99_ms), 1),
         ]
     }));
     align(&rows)
