@@ -24,6 +24,7 @@ mod answer;
 pub mod clock;
 pub mod core;
 mod cron;
+mod deployment;
 mod engine;
 mod host;
 mod limits;

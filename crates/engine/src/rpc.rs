@@ -77,6 +77,9 @@ pub enum RpcError {
         /// Run that has the id now.
         run_id: String,
     },
+    /// Something of this name is there already.
+    #[error("{0}")]
+    AlreadyExists(String),
     /// The query reached the workflow and its handler failed, or there is no such query.
     #[error("{message}")]
     QueryFailed {
@@ -195,6 +198,7 @@ impl From<RpcError> for Status {
                     run_id,
                 },
             ),
+            RpcError::AlreadyExists(_) => Status::already_exists(message),
             RpcError::QueryFailed { failure, .. } => detailed(
                 Code::InvalidArgument,
                 message,

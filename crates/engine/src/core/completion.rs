@@ -50,8 +50,7 @@ pub struct Completion {
     pub version: WorkerVersion,
 }
 
-/// What a worker says of its version. It is kept in the history, and nothing is decided by it: this
-/// engine has no versioned task queues.
+/// What a worker says of its version.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerVersion {
     pub binary_checksum: String,
@@ -215,25 +214,30 @@ impl Run {
         let deployment = version.deployment.unwrap_or_default();
         let is_versioned = deployment.worker_versioning_mode() == WorkerVersioningMode::Versioned;
         #[allow(deprecated, reason = "older SDKs name their version by the deprecated fields")]
-        let completed_event_id = self.append(
-            now,
-            Attributes::WorkflowTaskCompletedEventAttributes(WorkflowTaskCompletedEventAttributes {
-                scheduled_event_id: started.scheduled_event_id,
-                started_event_id: started.started_event_id,
-                identity: std::mem::take(&mut completion.identity),
-                sdk_metadata: completion.sdk_metadata.take(),
-                metering_metadata: completion.metering_metadata.take(),
-                binary_checksum: version.binary_checksum,
-                worker_version: version.stamp,
-                versioning_behavior: version.behavior as i32,
-                worker_deployment_name: deployment.deployment_name.clone(),
-                deployment_version: is_versioned.then_some(WorkerDeploymentVersion {
-                    build_id: deployment.build_id,
-                    deployment_name: deployment.deployment_name,
-                }),
-                ..Default::default()
+        let completed = WorkflowTaskCompletedEventAttributes {
+            scheduled_event_id: started.scheduled_event_id,
+            started_event_id: started.started_event_id,
+            identity: std::mem::take(&mut completion.identity),
+            sdk_metadata: completion.sdk_metadata.take(),
+            metering_metadata: completion.metering_metadata.take(),
+            binary_checksum: version.binary_checksum,
+            worker_version: version.stamp,
+            versioning_behavior: version.behavior as i32,
+            worker_deployment_name: deployment.deployment_name.clone(),
+            deployment_version: is_versioned.then_some(WorkerDeploymentVersion {
+                build_id: deployment.build_id,
+                deployment_name: deployment.deployment_name,
             }),
-        );
+            ..Default::default()
+        };
+        let attributes_before = self.state.versioning_attributes();
+        let transition_ended = self.state.note_completed_by(&completed);
+        self.effects.attributes_changed |= self.state.versioning_attributes() != attributes_before;
+        let attributes = Attributes::WorkflowTaskCompletedEventAttributes(completed);
+        let completed_event_id = self.append(now, attributes);
+        if transition_ended {
+            self.offer_waiting_activities();
+        }
         self.state.last_started_event_id = started.started_event_id;
         self.state.transition_count += 1;
         completed_event_id

@@ -18,6 +18,7 @@
 //! | `limits` | the history becomes too large |
 //! | `message` | signal, cancel request, terminate |
 //! | `options` | priority and version are changed |
+//! | `versioning` | which version of the workers a run belongs to |
 //! | `wake` | timers, time-outs and back-offs that are due |
 //! | `reset` | another run goes on from a point of this one, made by `rebuild` from its history |
 //! | `close` | the run ends, a successor goes on |
@@ -47,6 +48,7 @@ mod standalone;
 mod start;
 mod state;
 mod update;
+mod versioning;
 mod wake;
 mod workflow_task;
 
@@ -75,4 +77,6 @@ pub use state::{
     StartedTask, Timer, WorkflowTask,
 };
 pub use update::{UpdateEnd, UpdateStage, UpdateStatus, Updates};
+pub use versioning::{Inherited, Transition, Version, Versioning};
+pub(crate) use versioning::{UNVERSIONED, checked_override, pinned_by};
 pub(crate) use workflow_task::normal_queue;

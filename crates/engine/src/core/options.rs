@@ -3,10 +3,10 @@
 use temporalio_protos::temporal::api::{
     common::v1::Priority,
     history::v1::{WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
-    workflow::v1::{VersioningOverride, WorkflowExecutionOptions, versioning_override::Override},
+    workflow::v1::{VersioningOverride, WorkflowExecutionOptions},
 };
 
-use super::{run::Run, state::ChangedOptions};
+use super::{run::Run, state::ChangedOptions, versioning::checked_override};
 use crate::{clock::Nanos, rpc::RpcError};
 
 /// The options that a change may name, as a field mask names them.
@@ -45,14 +45,7 @@ impl OptionsChange {
                 "priority.fairness_weight" => change.fairness_weight = Some(priority.fairness_weight),
                 "versioning_override" => {
                     let given = options.versioning_override.clone();
-                    if matches!(
-                        given.as_ref().and_then(|given| given.r#override.as_ref()),
-                        Some(Override::Pinned(_) | Override::OneTime(_))
-                    ) {
-                        return Err(RpcError::Unimplemented(
-                            "this engine does not implement pinning executions to versions".into(),
-                        ));
-                    }
+                    let given = given.map(checked_override).transpose()?;
                     change.versioning_override = Some(given);
                 }
                 unknown => {
@@ -112,7 +105,17 @@ impl Run {
         if after == before {
             return Ok(after);
         }
+        let attributes_before = self.state.versioning_attributes();
         self.state.options = Some(after.clone());
+        if after.versioning_override != before.versioning_override {
+            self.effects.attributes_changed |= self.state.versioning_attributes() != attributes_before;
+            // The next task goes to whom the new version says.
+            self.sticky = None;
+            if self.started_task.is_none() {
+                self.offer_workflow_task();
+            }
+            self.offer_waiting_activities();
+        }
         self.append_external(
             now,
             Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(

@@ -88,7 +88,7 @@ fn begun(identity: Identity, at: Nanos, started: &WorkflowExecutionStartedEventA
             workflow_id: started.workflow_id.clone(),
             run_id: identity.run_id.clone(),
         });
-    RunState {
+    let mut state = RunState {
         namespace_key: identity.namespace_key,
         workflow_id: started.workflow_id.clone(),
         run_id: identity.run_id,
@@ -121,7 +121,9 @@ fn begun(identity: Identity, at: Nanos, started: &WorkflowExecutionStartedEventA
         root: Some(root),
         transition_count: 1,
         ..Default::default()
-    }
+    };
+    state.begin_versioning(started);
+    state
 }
 
 impl Rebuilt {
@@ -150,6 +152,7 @@ impl Rebuilt {
             Some(A::WorkflowTaskStartedEventAttributes(_)) => self.started_event_id = id,
             Some(A::WorkflowTaskCompletedEventAttributes(a)) => {
                 state.last_started_event_id = a.started_event_id;
+                state.note_completed_by(a);
                 self.end_task();
             }
             Some(A::WorkflowTaskFailedEventAttributes(_) | A::WorkflowTaskTimedOutEventAttributes(_)) => {

@@ -18,6 +18,7 @@ use super::{
     message::Signal,
     run::{Run, RunKey},
     state::{Parent, RunState},
+    versioning::{Inherited, Version},
     workflow_task::normal_queue,
 };
 use crate::clock::{Nanos, SECOND, duration, duration_opt, timestamp_opt};
@@ -66,6 +67,12 @@ pub struct NewRun {
     pub first_update: Option<(String, Request)>,
     /// The engine's key of the schedule that starts it; 0: none does.
     pub scheduled_by: i64,
+    /// What it has of the run that starts it, and what its client says, of its version.
+    pub inherited: Option<Box<Inherited>>,
+    /// The version of the worker that starts it and wants the first workflow task.
+    pub eager_version: Option<Version>,
+    /// `ContinueAsNewVersioningBehavior`: how the command that continues as new wants it to begin.
+    pub first_behavior: i32,
     /// The execution whose child this is.
     pub parent: Option<Box<ParentOf>>,
 }
@@ -201,6 +208,12 @@ impl Run {
             eager_execution_accepted: new.eager,
             ..Default::default()
         };
+        if let Some(inherited) = new.inherited {
+            started.versioning_override = inherited.versioning_override;
+            started.inherited_pinned_version = inherited.pinned.as_ref().map(Version::message);
+            started.inherited_auto_upgrade_info = inherited.auto_upgrade;
+            run.state.begin_versioning(&started);
+        }
         if let Some(parent) = parent {
             started.parent_workflow_namespace = parent.namespace;
             started.parent_workflow_namespace_id = parent.namespace_id;

@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::{
     workflow::v1::VersioningOverride,
 };
 
+use super::versioning::Versioning;
 use crate::clock::Nanos;
 
 /// The mutable state of one run. Times are nanoseconds since the epoch, durations nanoseconds; 0 is "none".
@@ -127,6 +128,9 @@ pub struct RunState {
     /// The engine's key of the schedule that started the chain; 0: none did.
     #[prost(int64, tag = "60")]
     pub scheduled_by: i64,
+    /// What is known of the version of its workers; none: nothing.
+    #[prost(message, optional, tag = "100")]
+    pub versioning: Option<Versioning>,
     /// Request ids of starts that found this run and were attached to it.
     #[prost(string, repeated, tag = "45")]
     pub attached_request_ids: Vec<String>,
@@ -181,6 +185,8 @@ pub struct StartedTask {
     pub suggest_continue_as_new: bool,
     /// Why: `SuggestContinueAsNewReason`.
     pub suggest_reasons: Vec<i32>,
+    /// The run stays with its version although new runs would go to another one.
+    pub target_changed: bool,
     /// When the task times out.
     pub deadline: Nanos,
 }

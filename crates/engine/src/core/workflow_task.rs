@@ -183,6 +183,7 @@ impl Run {
             history_size: size,
             suggest_continue_as_new: !suggest_reasons.is_empty(),
             suggest_reasons,
+            target_changed: false,
             deadline: now.saturating_add(timeout),
         };
         self.state.workflow_task = Some(task);
@@ -491,6 +492,7 @@ fn task_started(started: &StartedTask) -> Attributes {
         suggest_continue_as_new: started.suggest_continue_as_new,
         suggest_continue_as_new_reasons: started.suggest_reasons.clone(),
         history_size_bytes: started.history_size,
+        target_worker_deployment_version_changed: started.target_changed,
         ..Default::default()
     })
 }

@@ -1,6 +1,6 @@
 //! Search attributes: what a namespace has, whether given ones fit, and the rows that lists are made from.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use prost::Message as _;
 use rusqlite::Connection;
@@ -168,8 +168,13 @@ fn open_status(run: &Run) -> WorkflowExecutionStatus {
 }
 
 fn indexed(run: &Run, registry: &Registry) -> IndexedAttributes {
-    match &run.state.search_attributes {
-        Some(attributes) => IndexedAttributes::accepted(attributes, registry),
-        None => IndexedAttributes::default(),
-    }
+    let state = &run.state;
+    let all = match state.is_versioned() {
+        true => Cow::Owned(state.all_search_attributes().unwrap_or_default()),
+        false => match &state.search_attributes {
+            Some(attributes) => Cow::Borrowed(attributes),
+            None => return IndexedAttributes::default(),
+        },
+    };
+    IndexedAttributes::accepted(&all, registry)
 }

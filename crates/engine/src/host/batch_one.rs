@@ -68,7 +68,7 @@ impl Host {
                 let paths = operation.update_mask.clone().unwrap_or_default().paths;
                 let options = operation.workflow_execution_options.clone().unwrap_or_default();
                 let change = OptionsChange::new(&paths, options, operation.identity.clone())?;
-                self.change(key, |run, now| run.change_options(now, change).map(drop))
+                self.change_options(key, change).map(drop)
             }
             Some(Operation::UnpauseActivitiesOperation(operation)) => {
                 use batch_operation_unpause_activities::Activity;

@@ -113,6 +113,10 @@ impl Cache {
         self.slots.get_mut(&key)
     }
 
+    pub(crate) fn get(&self, key: RunKey) -> Option<&Slot> {
+        self.slots.get(&key)
+    }
+
     pub(crate) fn contains(&self, key: RunKey) -> bool {
         self.slots.contains_key(&key)
     }

@@ -134,6 +134,7 @@ impl Host {
             if is_deleted {
                 if self.empty_namespace(namespace, budget)? {
                     self.namespaces.remove(namespace);
+                    self.deployments.remove_namespace(namespace);
                     self.store.delete_namespace(namespace)?;
                 } else {
                     has_more = true;

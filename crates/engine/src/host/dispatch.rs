@@ -34,51 +34,41 @@ impl Host {
                 queue,
                 scheduled_event_id,
                 attempt,
-            } => (
-                QueueId {
-                    namespace,
-                    kind: QueueKind::Activity,
-                    name: queue,
-                },
-                Waiting::Activity {
-                    key,
-                    scheduled_event_id,
-                    attempt,
-                },
-            ),
-            Task::Workflow { queue, scheduled_at } => {
-                let name = self.live_queue(key, namespace, queue)?;
+            } => {
+                let (version, _) = self.target(key, QueueKind::Activity, &queue)?;
                 (
-                    QueueId {
-                        namespace,
-                        kind: QueueKind::Workflow,
-                        name,
+                    QueueId::new(namespace, QueueKind::Activity, queue).of_version(version),
+                    Waiting::Activity {
+                        key,
+                        scheduled_event_id,
+                        attempt,
                     },
-                    Waiting::Workflow { key, scheduled_at },
                 )
+            }
+            Task::Workflow { queue, scheduled_at } => {
+                let id = self.live_queue(key, namespace, queue)?;
+                (id, Waiting::Workflow { key, scheduled_at })
             }
         };
         self.offer_with_priority(&id, priority, waiting)
     }
 
-    /// The queue for a workflow task: the sticky one only while its worker is there.
-    fn live_queue(&mut self, key: RunKey, namespace: u32, queue: Queue) -> Result<String, RpcError> {
-        match queue {
-            Queue::Normal(name) => Ok(name),
-            Queue::Sticky { queue: name, normal } => {
-                let now = self.now();
-                let id = QueueId {
-                    namespace,
-                    kind: QueueKind::Workflow,
-                    name,
-                };
-                if self.queues.is_alive(&id, now) {
-                    return Ok(id.name);
-                }
-                self.slot(key)?.run.sticky = None;
-                Ok(normal)
+    /// The queue for a workflow task: the sticky one only while its worker is there and of the right version.
+    fn live_queue(&mut self, key: RunKey, namespace: u32, queue: Queue) -> Result<QueueId, RpcError> {
+        let queue_of = |name| QueueId::new(namespace, QueueKind::Workflow, name);
+        let (normal, sticky) = match queue {
+            Queue::Normal(name) => (name, None),
+            Queue::Sticky { queue, normal } => (normal, Some(queue_of(queue))),
+        };
+        let (version, _) = self.target(key, QueueKind::Workflow, &normal)?;
+        if let Some(sticky) = sticky {
+            let now = self.now();
+            if self.queues.is_alive(&sticky, now) && self.run(key)?.state.version() == version {
+                return Ok(sticky);
             }
+            self.slot(key)?.run.sticky = None;
         }
+        Ok(queue_of(normal).of_version(version))
     }
 
     pub(super) fn offer_waiting(&mut self, id: &QueueId, task: Waiting) -> Result<(), RpcError> {
@@ -117,6 +107,9 @@ impl Host {
         let now = self.now();
         poller.since = now;
         let limit_changed = self.queues.note_poll(id, &poller, now);
+        if id.version.is_some() {
+            self.note_version(id)?;
+        }
         loop {
             let queue = self.queues.queue(id);
             if queue.backlog() == 0 {
@@ -196,7 +189,7 @@ impl Host {
                 key,
                 scheduled_event_id,
                 attempt,
-            } => self
+            } if self.is_for_version(id, key, scheduled_event_id, attempt)? => self
                 .start_activity(
                     key,
                     scheduled_event_id,
@@ -209,6 +202,7 @@ impl Host {
                     task: Box::new(task),
                     origin,
                 }),
+            Waiting::Activity { .. } => None,
             Waiting::Query { key, query } => self.hand_out_query(id, key, query)?,
         };
         let Some(mut delivery) = found else {
@@ -300,10 +294,13 @@ impl Host {
     ) -> Result<Option<(WorkflowTaskAnswer, Origin)>, RpcError> {
         let backlog = self.queues.queue(id).backlog();
         let now = self.now();
-        let slot = match self.slot(key) {
-            Ok(slot) => slot,
+        match self.slot(key) {
+            Ok(_) => {}
             Err(RpcError::NotFound(_)) => return Ok(None),
             Err(error) => return Err(error),
+        }
+        let Some(slot) = self.cache.get_mut(key) else {
+            return Ok(None);
         };
         let run = &mut slot.run;
         let scheduled_at = scheduled_at.or(run.state.workflow_task.as_ref().map(|task| task.scheduled_at));
@@ -314,13 +311,33 @@ impl Host {
             .sticky
             .as_ref()
             .is_some_and(|sticky| sticky.task_queue == id.name);
+        let (version, revision) =
+            self.deployments
+                .target(&run.state, QueueKind::Workflow, &run.state.task_queue);
+        let is_here = match is_sticky {
+            true => version == run.state.version(),
+            false => version.as_ref() == id.version.as_deref(),
+        };
+        if !is_here {
+            // Another version has become the right one while it waited.
+            run.sticky = None;
+            run.offer_workflow_task();
+            self.settle(key)?;
+            return Ok(None);
+        }
         if !is_sticky {
             run.sticky = None;
+            slot.is_dirty |= run.go_with(version, revision);
         }
         let partial = is_sticky && run.state.last_started_event_id != 0;
         let events_before = run.history.len();
         let request_id = uuid::Uuid::new_v4().to_string();
-        let started = run.start_workflow_task(now, identity, request_id)?;
+        let target_changed = self.deployments.has_moved_on(&run.state);
+        run.start_workflow_task(now, identity, request_id)?;
+        let Some(started) = &mut run.started_task else {
+            return Ok(None);
+        };
+        started.target_changed = target_changed;
         let origin = Origin::Workflow {
             key,
             started_event_id: started.started_event_id,
@@ -393,11 +410,7 @@ impl Host {
         if sticky.is_empty() {
             return Ok(());
         }
-        let id = QueueId {
-            namespace,
-            kind: QueueKind::Workflow,
-            name: sticky.to_owned(),
-        };
+        let id = QueueId::new(namespace, QueueKind::Workflow, sticky.to_owned());
         for task in self.queues.remove(&id) {
             match task {
                 Waiting::Workflow { key, .. } => self.change(key, |run, _| {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::{Nanos, SECOND},
-    core::RunKey,
+    core::{RunKey, Version},
     rpc::RpcError,
 };
 
@@ -40,12 +40,39 @@ const MORE_POLLS_EVERY: Nanos = SECOND / 10;
 /// How long a queue counts as held back by its rate limit.
 const THROTTLING_SHOWN: Nanos = 30 * SECOND;
 
-/// Which queue: they are apart by namespace and by what they hold.
+/// Which queue: they are apart by namespace, by what they hold, and by the version of the workers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct QueueId {
     pub(crate) namespace: u32,
     pub(crate) kind: QueueKind,
     pub(crate) name: String,
+    /// None: workers without a version, and the queue that clients mean by the name.
+    pub(crate) version: Option<Box<Version>>,
+}
+
+impl QueueId {
+    /// The queue of workers without a version.
+    pub(crate) fn new(namespace: u32, kind: QueueKind, name: String) -> Self {
+        Self {
+            namespace,
+            kind,
+            name,
+            version: None,
+        }
+    }
+
+    /// The same for workers of this version.
+    pub(crate) fn of_version(self, version: Option<Version>) -> Self {
+        Self {
+            version: version.map(Box::new),
+            ..self
+        }
+    }
+
+    /// Whether both are the same to clients.
+    fn is_part_of(&self, whole: &Self) -> bool {
+        self.namespace == whole.namespace && self.kind == whole.kind && self.name == whole.name
+    }
 }
 
 /// What a queue holds.
@@ -288,15 +315,33 @@ impl TaskQueues {
 
     pub(super) fn set_config(&mut self, id: &QueueId, config: TaskQueueConfig, now: Nanos) {
         self.configs.insert(id.clone(), config);
-        self.apply_limit(id, now);
+        let parts: Vec<QueueId> = self.parts(id).map(|(part, _)| part.clone()).collect();
+        for part in parts {
+            self.apply_limit(&part, now);
+        }
+    }
+
+    /// The queues of all versions that are this one to clients.
+    pub(crate) fn parts(&self, id: &QueueId) -> impl Iterator<Item = (&QueueId, &TaskQueue)> {
+        self.queues.iter().filter(|(part, _)| part.is_part_of(id))
+    }
+
+    /// Takes all tasks that wait in the queues of all versions.
+    pub(super) fn take_waiting(&mut self, id: &QueueId) -> Vec<Waiting> {
+        let parts = self.queues.iter_mut().filter(|(part, _)| part.is_part_of(id));
+        parts
+            .flat_map(|(_, queue)| std::mem::take(&mut queue.backlog).into_tasks())
+            .collect()
     }
 
     /// What a person has configured goes before what a worker asks for.
     fn apply_limit(&mut self, id: &QueueId, now: Nanos) {
-        let configured = self
-            .configs
-            .get(id)
-            .and_then(|config| config.queue_rate_limit.as_ref());
+        let config = match &id.version {
+            None => self.configs.get(id),
+            Some(_) if self.configs.is_empty() => None,
+            Some(_) => self.configs.get(&id.clone().of_version(None)),
+        };
+        let configured = config.and_then(|config| config.queue_rate_limit.as_ref());
         let configured = configured.and_then(|limit| limit.rate_limit);
         if let Some(queue) = self.queues.get_mut(id) {
             let limit = configured.map(|rate| f64::from(rate.requests_per_second));

@@ -146,6 +146,7 @@ impl Host {
             return Ok(());
         };
         new.run_id = uuid::Uuid::new_v4().to_string();
+        self.inherit_version(parent, &mut new)?;
         let policy = IdPolicy::resolve(reuse, WorkflowIdConflictPolicy::Unspecified)?;
         match self.start(new, policy) {
             Ok(started) => {

@@ -12,6 +12,7 @@
 //! | `cache` | runs in memory |
 //! | `cleaning` | what is deleted in the background |
 //! | `matching`, `backlog`, `rates` | task queues |
+//! | `deployments` | worker deployments, and which version a task goes to |
 //! | `messages` | messages from run to run |
 //! | `filing` | from the journal to the tables |
 //! | `dispatch` | tasks and polls meet |
@@ -35,6 +36,7 @@ pub(crate) mod batch_operations;
 mod cache;
 mod cleaning;
 pub(crate) mod delivery;
+pub(crate) mod deployments;
 mod dispatch;
 mod filing;
 pub(crate) mod matching;
@@ -62,6 +64,7 @@ use self::{
     batch_operations::BatchOperations,
     cache::{Cache, Slot},
     cleaning::Cleaning,
+    deployments::Deployments,
     filing::Unfiled,
     matching::TaskQueues,
     queries::Queries,
@@ -106,6 +109,7 @@ pub(crate) struct Host {
     touched: Vec<RunKey>,
     unfiled: Unfiled,
     schedules: Schedules,
+    pub(crate) deployments: Deployments,
     after_commit: Vec<AfterCommit>,
     /// The batch that is on its way to the disk: what is done once it is there.
     in_flight: Option<Vec<AfterCommit>>,
@@ -240,7 +244,8 @@ impl Host {
         if self.update_waiters.are_there_for(key) {
             self.tell_update_waiters(key, update_ends)?;
         }
-        if let Some(successor) = successor {
+        if let Some(mut successor) = successor {
+            self.inherit_version(key, &mut successor)?;
             self.create(*successor)?;
         }
         for task in tasks {

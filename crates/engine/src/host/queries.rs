@@ -170,14 +170,13 @@ impl Host {
         let namespace = run.state.namespace_key;
         let normal = run.state.task_queue.clone();
         let sticky = run.sticky.as_ref().map(|sticky| sticky.task_queue.clone());
-        let queue = |name| QueueId {
-            namespace,
-            kind: QueueKind::Workflow,
-            name,
-        };
+        let queue = |name| QueueId::new(namespace, QueueKind::Workflow, name);
         let id_of_queue = match sticky.map(queue) {
             Some(sticky) if self.queues.has_poller(&sticky) => sticky,
-            _ => queue(normal),
+            _ => {
+                let (version, _) = self.target(key, QueueKind::Workflow, &normal)?;
+                queue(normal).of_version(version)
+            }
         };
         self.offer_waiting(
             &id_of_queue,

@@ -10,6 +10,7 @@ use super::{
     batch_operations::BatchOperations,
     cache::Cache,
     cleaning::Cleaning,
+    deployments::Deployments,
     filing::Unfiled,
     matching::{QueueId, QueueKind, TaskQueues, Waiting},
     queries::Queries,
@@ -56,6 +57,7 @@ impl Host {
             touched: Vec::new(),
             unfiled: Unfiled::default(),
             schedules: Schedules::default(),
+            deployments: Deployments::default(),
             after_commit: Vec::new(),
             in_flight: None,
             is_broken: false,
@@ -77,14 +79,11 @@ impl Host {
         let now = self.now();
         for (namespace, queue_type, name, config) in self.store.task_queue_configs()? {
             if let Some(kind) = QueueKind::from_number(queue_type) {
-                let id = QueueId {
-                    namespace,
-                    kind,
-                    name,
-                };
-                self.queues.set_config(&id, config, now);
+                self.queues
+                    .set_config(&QueueId::new(namespace, kind, name), config, now);
             }
         }
+        self.deployments = Deployments::new(self.store.deployments()?);
         self.cleaning = Cleaning::new(!self.store.marked_deleted(1)?.is_empty());
         let mut open = self.store.open_batches()?;
         open.retain(|(namespace, _, _)| self.namespaces.goes_on(*namespace));
@@ -139,7 +138,7 @@ impl Host {
         let now = self.now();
         let mut one_by_one = Vec::new();
         let mut last = 0;
-        let queues = &mut self.queues;
+        let (queues, deployments) = (&mut self.queues, &self.deployments);
         let read = self.store.each_ready_run(|key, stored| {
             last = key;
             if unfiled.contains(&key) {
@@ -176,11 +175,8 @@ impl Host {
                         (QueueKind::Activity, queue, waiting)
                     }
                 };
-                let id = QueueId {
-                    namespace,
-                    kind,
-                    name,
-                };
+                let (version, _) = deployments.target(&run.state, kind, &name);
+                let id = QueueId::new(namespace, kind, name).of_version(version);
                 queues.queue(&id).added.note(now);
                 queues.wait_for_worker(&id, priority, now, waiting);
             }

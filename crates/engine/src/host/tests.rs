@@ -194,11 +194,7 @@ impl World {
     fn work(&mut self, run: usize, made: Option<Made>) {
         let Some(key) = self.key(run) else { return };
         let namespace = self.host.run(key).expect("the run").state.namespace_key;
-        let queue = QueueId {
-            namespace,
-            kind: QueueKind::Workflow,
-            name: "queue".to_owned(),
-        };
+        let queue = QueueId::new(namespace, QueueKind::Workflow, "queue".to_owned());
         let task = self
             .host
             .start_workflow_task(&queue, key, None, "worker")

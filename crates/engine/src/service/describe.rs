@@ -9,7 +9,6 @@ use temporalio_protos::temporal::api::{
     workflow::v1::{
         PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, RequestIdInfo,
         WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
-        WorkflowExecutionVersioningInfo,
     },
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
@@ -99,7 +98,7 @@ fn info(run: &Run) -> WorkflowExecutionInfo {
         history_length: state.next_event_id - 1,
         execution_time: Some(timestamp(state.execution_time)),
         memo: Some(state.memo.clone().unwrap_or_default()),
-        search_attributes: Some(state.search_attributes.clone().unwrap_or_default()),
+        search_attributes: Some(state.all_search_attributes().unwrap_or_default()),
         task_queue: state.task_queue.clone(),
         state_transition_count: state.transition_count,
         history_size_bytes: state.history_size,
@@ -113,12 +112,7 @@ fn info(run: &Run) -> WorkflowExecutionInfo {
         root_execution: state.root.clone(),
         first_run_id: state.first_run_id.clone(),
         auto_reset_points: Some(run.reset_points()),
-        versioning_info: options.versioning_override.map(|versioning_override| {
-            WorkflowExecutionVersioningInfo {
-                versioning_override: Some(versioning_override),
-                ..Default::default()
-            }
-        }),
+        versioning_info: state.versioning_info(),
         priority: options.priority,
         ..Default::default()
     }

@@ -132,8 +132,7 @@ impl UpdateWithStart {
     /// Starts a run that has the update from the beginning, or sends the update to the run that is there.
     fn send(mut self, host: &mut Host) -> Result<Sent, RpcError> {
         self.new.namespace_key = host.namespaces.key_of(&self.namespace)?;
-        host.check_attributes(self.new.namespace_key, self.new.search_attributes.as_ref())
-            .map_err(start_failed)?;
+        start::check_in_namespace(host, &self.new).map_err(start_failed)?;
         let existing = host
             .current(self.new.namespace_key, &self.new.workflow_id)
             .map_err(start_failed)?;

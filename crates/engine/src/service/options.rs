@@ -21,7 +21,7 @@ impl Service {
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
                 let key = host.find(namespace, &execution)?;
-                let after = host.change(key, |run, now| run.change_options(now, change))?;
+                let after = host.change_options(key, change)?;
                 Ok(UpdateWorkflowExecutionOptionsResponse {
                     workflow_execution_options: Some(WorkflowExecutionOptions {
                         versioning_override: after.versioning_override,

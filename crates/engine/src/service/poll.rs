@@ -2,6 +2,8 @@
 
 use temporalio_protos::temporal::api::{
     deployment::v1::WorkerDeploymentOptions,
+    enums::v1::TaskQueueKind,
+    taskqueue::v1::TaskQueue,
     workflowservice::v1::{
         PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
         ShutdownWorkerRequest, ShutdownWorkerResponse,
@@ -11,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{LONGEST_POLL, Service, limits, poll_time};
 use crate::{
+    core::Version,
     host::{
         Handle,
         delivery::WorkflowTaskAnswer,
@@ -45,6 +48,8 @@ struct Poll {
     worker_instance_key: String,
     rate: Option<f64>,
     deployment: Option<WorkerDeploymentOptions>,
+    /// It is for a queue of the worker's own.
+    is_sticky: bool,
 }
 
 impl Service {
@@ -53,7 +58,12 @@ impl Service {
         request: PollWorkflowTaskQueueRequest,
         call: Call,
     ) -> Result<WorkflowTaskAnswer, RpcError> {
+        let kind = request
+            .task_queue
+            .as_ref()
+            .map_or(TaskQueueKind::Normal, TaskQueue::kind);
         let poll = Poll {
+            is_sticky: kind == TaskQueueKind::Sticky,
             namespace: request.namespace,
             kind: QueueKind::Workflow,
             name: limits::task_queue(request.task_queue)?,
@@ -75,6 +85,7 @@ impl Service {
         call: Call,
     ) -> Result<PollActivityTaskQueueResponse, RpcError> {
         let poll = Poll {
+            is_sticky: false,
             namespace: request.namespace,
             kind: QueueKind::Activity,
             name: limits::task_queue(request.task_queue)?,
@@ -99,11 +110,12 @@ impl Service {
                 Ok(key) => key,
                 Err(error) => return drop(reply.send(Delivery::Refused(error))),
             };
-            let id = QueueId {
-                namespace,
-                kind: poll.kind,
-                name: poll.name,
+            let version = if poll.is_sticky {
+                None
+            } else {
+                Version::of_worker(poll.deployment.as_ref())
             };
+            let id = QueueId::new(namespace, poll.kind, poll.name).of_version(version);
             let poller = Poller {
                 identity: poll.identity,
                 worker_instance_key: poll.worker_instance_key,

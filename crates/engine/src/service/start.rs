@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::{
     common::v1::{Memo, Payloads, RetryPolicy, SearchAttributes, WorkflowType},
     enums::v1::WorkflowIdConflictPolicy,
     taskqueue::v1::TaskQueue,
-    workflow::v1::OnConflictOptions,
+    workflow::v1::{OnConflictOptions, VersioningOverride},
     workflowservice::v1::{
         SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse,
         StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
@@ -14,7 +14,9 @@ use temporalio_protos::temporal::api::{
 use super::{Service, limits};
 use crate::{
     clock::{Nanos, nanos},
-    core::{NewRun, Signal, check_retry_policy, retry_policy_with_defaults},
+    core::{
+        Inherited, NewRun, Signal, Version, check_retry_policy, checked_override, retry_policy_with_defaults,
+    },
     cron,
     host::{
         Host,
@@ -62,7 +64,6 @@ impl Service {
             (_, given) => given,
         };
         let policy = IdPolicy::resolve(reuse, conflict)?;
-        refuse_unknown(&[("versioning overrides", request.versioning_override.is_some())])?;
         let signal = Signal {
             name: request.signal_name,
             input: request.signal_input,
@@ -77,6 +78,7 @@ impl Service {
             user_metadata: request.user_metadata,
             priority: request.priority,
             first_signal: Some(signal.clone()),
+            inherited: with_override(request.versioning_override)?,
             links: request.links,
             ..Fields {
                 workflow_id: request.workflow_id,
@@ -113,7 +115,6 @@ pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, Id
     )?;
     refuse_unknown(&[
         ("completion callbacks", !request.completion_callbacks.is_empty()),
-        ("versioning overrides", request.versioning_override.is_some()),
         ("time skipping", request.time_skipping_config.is_some()),
     ])?;
     let on_conflict = request
@@ -133,6 +134,8 @@ pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, Id
         continued_failure: request.continued_failure,
         links: request.links,
         on_conflict,
+        inherited: with_override(request.versioning_override)?,
+        eager_version: Version::of_worker(request.eager_worker_deployment_options.as_ref()),
         ..Fields {
             workflow_id: request.workflow_id,
             workflow_type: request.workflow_type,
@@ -153,6 +156,23 @@ pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, Id
     Ok((new, policy))
 }
 
+/// What a client says of the version of a new run.
+fn with_override(given: Option<VersioningOverride>) -> Result<Option<Box<Inherited>>, RpcError> {
+    let Some(given) = given else { return Ok(None) };
+    Ok(Some(Box::new(Inherited {
+        versioning_override: Some(checked_override(given)?),
+        ..Default::default()
+    })))
+}
+
+/// Checks what of a new run the namespace must know.
+pub(super) fn check_in_namespace(host: &Host, new: &NewRun) -> Result<(), RpcError> {
+    host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+    let given = new.inherited.as_ref();
+    let given = given.and_then(|inherited| inherited.versioning_override.as_ref());
+    host.check_override(new.namespace_key, &new.task_queue, given)
+}
+
 fn start(
     host: &mut Host,
     namespace: &str,
@@ -160,14 +180,14 @@ fn start(
     policy: IdPolicy,
 ) -> Result<StartWorkflowExecutionResponse, RpcError> {
     new.namespace_key = host.namespaces.key_of(namespace)?;
-    host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+    check_in_namespace(host, &new)?;
     wait_for_cron(&mut new, host.now())?;
     let identity = new.identity.clone();
-    let queue = QueueId {
-        namespace: new.namespace_key,
-        kind: QueueKind::Workflow,
-        name: new.task_queue.clone(),
-    };
+    // The worker that starts it must be of the version that it is for.
+    let version = new.eager_version.take();
+    new.eager = new.eager && host.deployments.target_of_start(&new) == version;
+    let queue =
+        QueueId::new(new.namespace_key, QueueKind::Workflow, new.task_queue.clone()).of_version(version);
     let (run_id, eager) = (new.run_id.clone(), new.eager);
     let started = host.start(new, policy)?;
     let eager_workflow_task = if eager && started.is_new {
@@ -196,7 +216,7 @@ fn signal_with_start(
     signal: Signal,
 ) -> Result<SignalWithStartWorkflowExecutionResponse, RpcError> {
     new.namespace_key = host.namespaces.key_of(namespace)?;
-    host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+    check_in_namespace(host, &new)?;
     wait_for_cron(&mut new, host.now())?;
     let request_id = signal.request_id.clone();
     let started = host.start(new, policy)?;

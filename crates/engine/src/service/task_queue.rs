@@ -19,7 +19,9 @@ use temporalio_protos::temporal::api::{
 
 use super::{Service, limits};
 use crate::{
-    clock::{Nanos, duration, timestamp},
+    clock::{Nanos, duration, timestamp, timestamp_opt},
+    core::{UNVERSIONED, Version},
+    deployment::Routing,
     host::{
         Host,
         backlog::{DEFAULT_PRIORITY, LOWEST_PRIORITY},
@@ -30,8 +32,6 @@ use crate::{
 
 /// What a poller without a rate of its own is shown with, as the SDKs' default.
 const UNLIMITED: f64 = 100_000.0;
-/// What is shown as the version of workers that have none.
-const UNVERSIONED: &str = "__unversioned__";
 
 impl Service {
     pub(super) async fn describe_task_queue(
@@ -126,11 +126,7 @@ impl Service {
             .host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
-                let id = QueueId {
-                    namespace,
-                    kind: QueueKind::Activity,
-                    name: request.task_queue,
-                };
+                let id = QueueId::new(namespace, QueueKind::Activity, request.task_queue);
                 let mut config = host.queues.config(&id).cloned().unwrap_or_default();
                 if let Some(update) = request.update_queue_rate_limit {
                     let now = host.now();
@@ -158,11 +154,7 @@ fn queue_id(namespace: u32, name: &str, queue_type: TaskQueueType) -> Option<Que
         TaskQueueType::Activity => QueueKind::Activity,
         TaskQueueType::Unspecified | TaskQueueType::Nexus => return None,
     };
-    Some(QueueId {
-        namespace,
-        kind,
-        name: name.to_owned(),
-    })
+    Some(QueueId::new(namespace, kind, name.to_owned()))
 }
 
 #[allow(deprecated, reason = "older command lines read the status")]
@@ -175,17 +167,19 @@ fn described(
     now: Nanos,
 ) -> DescribeTaskQueueResponse {
     let id = queue_id(namespace, &name, queue_type);
+    let parts: Vec<&TaskQueue> = id
+        .iter()
+        .flat_map(|id| host.queues.parts(id))
+        .map(|(_, queue)| queue)
+        .collect();
     let queue = id.as_ref().and_then(|id| host.queues.get(id));
     let config = id.as_ref().and_then(|id| host.queues.config(id));
     let limit = queue
         .and_then(TaskQueue::limit)
         .or_else(|| configured_rate(config));
     let mut answer = DescribeTaskQueueResponse {
-        pollers: queue.map(|queue| pollers(queue, now)).unwrap_or_default(),
-        versioning_info: Some(TaskQueueVersioningInfo {
-            current_version: UNVERSIONED.to_owned(),
-            ..Default::default()
-        }),
+        pollers: pollers(&parts, now),
+        versioning_info: Some(versioning_info(host, namespace, &name, queue_type)),
         // Only a limit that holds: the engine has none of its own.
         effective_rate_limit: limit.map(|rate| EffectiveRateLimit {
             requests_per_second: rate as f32,
@@ -197,21 +191,15 @@ fn described(
         ..Default::default()
     };
     if request.report_stats {
-        answer.stats = Some(stats(queue, None, now));
-        let in_use = |priority: &i32| {
-            *priority == DEFAULT_PRIORITY || queue.is_some_and(|queue| queue.backlog.len_of(*priority) > 0)
-        };
-        answer.stats_by_priority_key = (1..=LOWEST_PRIORITY)
-            .filter(in_use)
-            .map(|priority| (priority, stats(queue, Some(priority), now)))
-            .collect();
+        answer.stats = Some(stats(&parts, None, now));
+        answer.stats_by_priority_key = by_priority(&parts, now);
     }
     if request.report_config {
         answer.config = config.cloned();
     }
     if request.include_task_queue_status {
         answer.task_queue_status = Some(TaskQueueStatus {
-            backlog_count_hint: count(queue.map_or(0, TaskQueue::backlog)),
+            backlog_count_hint: count(parts.iter().map(|queue| queue.backlog()).sum()),
             rate_per_second: limit.unwrap_or(UNLIMITED),
             ..Default::default()
         });
@@ -235,15 +223,19 @@ fn enhanced(
         .into_iter()
         .map(|queue_type| {
             let queue = queue_id(namespace, name, queue_type);
-            let queue = queue.as_ref().and_then(|id| host.queues.get(id));
+            let queue: Vec<&TaskQueue> = queue
+                .as_ref()
+                .and_then(|id| host.queues.get(id))
+                .into_iter()
+                .collect();
             let pollers = if request.report_pollers {
-                queue.map(|queue| pollers(queue, now)).unwrap_or_default()
+                pollers(&queue, now)
             } else {
                 Vec::new()
             };
             let info = TaskQueueTypeInfo {
                 pollers,
-                stats: request.report_stats.then(|| stats(queue, None, now)),
+                stats: request.report_stats.then(|| stats(&queue, None, now)),
             };
             (queue_type as i32, info)
         })
@@ -253,7 +245,7 @@ fn enhanced(
     } else {
         BuildIdTaskReachability::Unspecified
     };
-    // All workers are unversioned to this engine, and that version's name is the empty one.
+    // Asked so, it tells of the workers without a version, whose name is the empty one.
     let unversioned = TaskQueueVersionInfo {
         types_info,
         task_reachability: reachability as i32,
@@ -270,9 +262,10 @@ fn configured_rate(config: Option<&TaskQueueConfig>) -> Option<f64> {
 }
 
 #[allow(deprecated, reason = "the message has a deprecated field")]
-fn pollers(queue: &TaskQueue, now: Nanos) -> Vec<PollerInfo> {
-    let mut pollers: Vec<PollerInfo> = queue
-        .seen_pollers(now)
+fn pollers(queues: &[&TaskQueue], now: Nanos) -> Vec<PollerInfo> {
+    let mut pollers: Vec<PollerInfo> = queues
+        .iter()
+        .flat_map(|queue| queue.seen_pollers(now))
         .map(|(identity, seen)| PollerInfo {
             last_access_time: Some(timestamp(seen.at)),
             identity: identity.to_owned(),
@@ -285,31 +278,78 @@ fn pollers(queue: &TaskQueue, now: Nanos) -> Vec<PollerInfo> {
     pollers
 }
 
-/// The figures of a queue: of one priority key the backlog alone, as rates are counted for all.
-fn stats(queue: Option<&TaskQueue>, priority: Option<i32>, now: Nanos) -> TaskQueueStats {
-    let Some(queue) = queue else {
-        return TaskQueueStats {
-            approximate_backlog_age: Some(duration(0)),
-            ..Default::default()
-        };
+/// Where tasks of a queue go that are not pinned.
+#[allow(deprecated, reason = "older command lines read the deprecated fields")]
+fn versioning_info(
+    host: &Host,
+    namespace: u32,
+    name: &str,
+    queue_type: TaskQueueType,
+) -> TaskQueueVersioningInfo {
+    let routing = match queue_id(namespace, name, queue_type) {
+        Some(id) => host.deployments.routing(namespace, id.kind, name),
+        None => Routing::default(),
     };
-    let backlog = priority.map_or(queue.backlog.len(), |priority| queue.backlog.len_of(priority));
-    let age = queue
-        .backlog
-        .oldest(priority)
-        .map_or(0, |since| (now - since).max(0));
-    let of_all = priority.is_none_or(|priority| priority == DEFAULT_PRIORITY);
-    TaskQueueStats {
-        approximate_backlog_count: count(backlog),
-        approximate_backlog_age: Some(duration(age)),
-        tasks_add_rate: if of_all { queue.added.per_second(now) } else { 0.0 },
-        tasks_dispatch_rate: if of_all {
-            queue.dispatched.per_second(now)
-        } else {
-            0.0
-        },
-        rate_limiting_active: queue.was_throttled(now),
+    let named = |version: Option<&Version>| version.map_or_else(|| UNVERSIONED.to_owned(), Version::dotted);
+    let mut info = TaskQueueVersioningInfo {
+        current_version: named(routing.current.as_ref()),
+        current_deployment_version: routing.current.as_ref().map(Version::message),
+        update_time: timestamp_opt(routing.current_changed_at.max(routing.ramping_changed_at)),
+        ..Default::default()
+    };
+    if let Some((version, percentage)) = &routing.ramping {
+        info.ramping_version = named(version.as_ref());
+        info.ramping_deployment_version = version.as_ref().map(Version::message);
+        info.ramping_version_percentage = *percentage;
     }
+    info
+}
+
+/// The figures of the queue that workers of one version poll.
+pub(super) fn version_queue(
+    host: &Host,
+    namespace: u32,
+    name: &str,
+    kind: i32,
+    version: &Version,
+    now: Nanos,
+) -> (Option<TaskQueueStats>, HashMap<i32, TaskQueueStats>) {
+    let queue_type = TaskQueueType::try_from(kind).unwrap_or_default();
+    let id = queue_id(namespace, name, queue_type).map(|id| id.of_version(Some(version.clone())));
+    let queue = id.and_then(|id| host.queues.get(&id));
+    let queue = queue.as_slice();
+    (Some(stats(queue, None, now)), by_priority(queue, now))
+}
+
+/// The figures of each priority key that is in use.
+fn by_priority(queues: &[&TaskQueue], now: Nanos) -> HashMap<i32, TaskQueueStats> {
+    let in_use = |priority: &i32| {
+        *priority == DEFAULT_PRIORITY || queues.iter().any(|queue| queue.backlog.len_of(*priority) > 0)
+    };
+    (1..=LOWEST_PRIORITY)
+        .filter(in_use)
+        .map(|priority| (priority, stats(queues, Some(priority), now)))
+        .collect()
+}
+
+/// The figures of queues together: of one priority key the backlog alone, as rates are counted for all.
+fn stats(queues: &[&TaskQueue], priority: Option<i32>, now: Nanos) -> TaskQueueStats {
+    let of_all = priority.is_none_or(|priority| priority == DEFAULT_PRIORITY);
+    let mut total = TaskQueueStats::default();
+    let mut longest = 0;
+    for queue in queues {
+        let backlog = priority.map_or(queue.backlog.len(), |priority| queue.backlog.len_of(priority));
+        total.approximate_backlog_count += count(backlog);
+        let age = queue.backlog.oldest(priority).map_or(0, |since| now - since);
+        longest = age.max(longest);
+        if of_all {
+            total.tasks_add_rate += queue.added.per_second(now);
+            total.tasks_dispatch_rate += queue.dispatched.per_second(now);
+        }
+        total.rate_limiting_active |= queue.was_throttled(now);
+    }
+    total.approximate_backlog_age = Some(duration(longest));
+    total
 }
 
 fn count(number: usize) -> i64 {

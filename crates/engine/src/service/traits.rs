@@ -86,6 +86,48 @@ impl WorkflowService for Service {
             = list_partitions;
         update_task_queue_config(UpdateTaskQueueConfigRequest) -> UpdateTaskQueueConfigResponse
             = update_task_queue_config;
+        list_worker_deployments(ListWorkerDeploymentsRequest) -> ListWorkerDeploymentsResponse
+            = list_worker_deployments;
+        describe_worker_deployment(DescribeWorkerDeploymentRequest) -> DescribeWorkerDeploymentResponse
+            = describe_worker_deployment;
+        describe_worker_deployment_version(DescribeWorkerDeploymentVersionRequest)
+            -> DescribeWorkerDeploymentVersionResponse = describe_worker_deployment_version;
+        create_worker_deployment(CreateWorkerDeploymentRequest) -> CreateWorkerDeploymentResponse
+            = create_worker_deployment;
+        create_worker_deployment_version(CreateWorkerDeploymentVersionRequest)
+            -> CreateWorkerDeploymentVersionResponse = create_worker_deployment_version;
+        set_worker_deployment_current_version(SetWorkerDeploymentCurrentVersionRequest)
+            -> SetWorkerDeploymentCurrentVersionResponse = set_current_version;
+        set_worker_deployment_ramping_version(SetWorkerDeploymentRampingVersionRequest)
+            -> SetWorkerDeploymentRampingVersionResponse = set_ramping_version;
+        set_worker_deployment_manager(SetWorkerDeploymentManagerRequest) -> SetWorkerDeploymentManagerResponse
+            = set_deployment_manager;
+        update_worker_deployment_version_metadata(UpdateWorkerDeploymentVersionMetadataRequest)
+            -> UpdateWorkerDeploymentVersionMetadataResponse = update_version_metadata;
+        delete_worker_deployment(DeleteWorkerDeploymentRequest) -> DeleteWorkerDeploymentResponse
+            = delete_worker_deployment;
+        delete_worker_deployment_version(DeleteWorkerDeploymentVersionRequest)
+            -> DeleteWorkerDeploymentVersionResponse = delete_worker_deployment_version;
+        get_worker_build_id_compatibility(GetWorkerBuildIdCompatibilityRequest)
+            -> GetWorkerBuildIdCompatibilityResponse = build_id_compatibility;
+        update_worker_build_id_compatibility(UpdateWorkerBuildIdCompatibilityRequest)
+            -> UpdateWorkerBuildIdCompatibilityResponse = update_build_id_compatibility;
+        get_worker_versioning_rules(GetWorkerVersioningRulesRequest) -> GetWorkerVersioningRulesResponse
+            = versioning_rules;
+        update_worker_versioning_rules(UpdateWorkerVersioningRulesRequest) -> UpdateWorkerVersioningRulesResponse
+            = update_versioning_rules;
+        get_worker_task_reachability(GetWorkerTaskReachabilityRequest) -> GetWorkerTaskReachabilityResponse
+            = task_reachability;
+        describe_deployment(DescribeDeploymentRequest) -> DescribeDeploymentResponse = describe_deployment;
+        list_deployments(ListDeploymentsRequest) -> ListDeploymentsResponse = list_deployments;
+        get_deployment_reachability(GetDeploymentReachabilityRequest) -> GetDeploymentReachabilityResponse
+            = deployment_reachability;
+        get_current_deployment(GetCurrentDeploymentRequest) -> GetCurrentDeploymentResponse = current_deployment;
+        set_current_deployment(SetCurrentDeploymentRequest) -> SetCurrentDeploymentResponse
+            = set_current_deployment;
+        pause_workflow_execution(PauseWorkflowExecutionRequest) -> PauseWorkflowExecutionResponse = pause_workflow;
+        unpause_workflow_execution(UnpauseWorkflowExecutionRequest) -> UnpauseWorkflowExecutionResponse
+            = unpause_workflow;
         shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse = shut_down_worker;
         poll_activity_task_queue(PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse
             = poll_activity_task(call);

@@ -1,6 +1,8 @@
 //! How workers answer workflow tasks.
 
-use temporalio_protos::temporal::api::enums::v1::QueryResultType;
+use temporalio_protos::temporal::api::enums::v1::{
+    QueryResultType, VersioningBehavior, WorkerVersioningMode,
+};
 use temporalio_protos::temporal::api::workflowservice::v1::{
     PollWorkflowTaskQueueResponse, ResetStickyTaskQueueRequest, ResetStickyTaskQueueResponse,
     RespondQueryTaskCompletedRequest, RespondQueryTaskCompletedResponse, RespondWorkflowTaskCompletedRequest,
@@ -11,7 +13,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 use super::Service;
 use crate::{
     clock::nanos,
-    core::{Completion, Outcome, Run, StartedTask, Sticky, WorkerVersion},
+    core::{Completion, Outcome, Run, StartedTask, Sticky, Version, WorkerVersion},
     host::{
         Host,
         matching::{QueueId, QueueKind},
@@ -30,6 +32,7 @@ impl Service {
         call: Call,
     ) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
         let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        check_version(&request)?;
         if request.intermediate_page || request.page_number != 0 {
             return Err(RpcError::Unimplemented(
                 "this engine does not implement paged completions".into(),
@@ -109,6 +112,26 @@ impl Service {
     }
 }
 
+/// Checks what a worker says of its version.
+fn check_version(request: &RespondWorkflowTaskCompletedRequest) -> Result<(), RpcError> {
+    let options = request.deployment_options.as_ref();
+    let options =
+        options.filter(|options| options.worker_versioning_mode() == WorkerVersioningMode::Versioned);
+    match options {
+        Some(options) if options.deployment_name.is_empty() != options.build_id.is_empty() => {
+            Err(RpcError::InvalidArgument(
+                "Deployment name and build id must be set together.".into(),
+            ))
+        }
+        Some(options) if !options.build_id.is_empty() => Ok(()),
+        _ if request.versioning_behavior() == VersioningBehavior::Unspecified => Ok(()),
+        _ => Err(RpcError::InvalidArgument(
+            "versioning behavior cannot be specified without deployment options being set with versioned mode"
+                .into(),
+        )),
+    }
+}
+
 #[allow(deprecated, reason = "workers without deployments name their build so")]
 fn complete(
     host: &mut Host,
@@ -139,6 +162,7 @@ fn complete(
         deployment: request.deployment_options,
         behavior,
     };
+    let worker = Version::of_worker(version.deployment.as_ref());
     let is_heartbeat = request.force_create_new_workflow_task;
     let completion = Completion {
         started_event_id: token.started_event_id,
@@ -181,6 +205,10 @@ fn complete(
         let Some(queue) = activity.map(|activity| activity.task_queue.clone()) else {
             continue;
         };
+        if host.target(key, QueueKind::Activity, &queue)?.0 != worker {
+            // It is for workers of another version.
+            continue;
+        }
         let started = host.start_activity(key, scheduled_event_id, 1, &queue, &identity, in_process)?;
         response.activity_tasks.extend(started.map(|(task, _)| task));
     }
@@ -212,11 +240,7 @@ fn next_task(
     is_heartbeat: bool,
 ) -> Result<Option<PollWorkflowTaskQueueResponse>, RpcError> {
     let Some(sticky) = sticky else { return Ok(None) };
-    let queue = QueueId {
-        namespace,
-        kind: QueueKind::Workflow,
-        name: sticky.task_queue,
-    };
+    let queue = QueueId::new(namespace, QueueKind::Workflow, sticky.task_queue);
     let started = if is_heartbeat {
         host.start_task_after_heartbeat(&queue, key, identity)?
     } else {

@@ -7,6 +7,7 @@
 mod backup;
 mod batch_operation;
 mod delete;
+mod deployment;
 mod error;
 mod journal;
 mod lock;

@@ -55,7 +55,7 @@ impl Store {
         })
     }
 
-    /// Deletes a namespace, whose runs are gone, with its search attributes and batch operations.
+    /// Deletes a namespace, whose runs are gone, with what else is kept of it.
     pub(crate) fn delete_namespace(&mut self, key: u32) -> Result<(), Error> {
         self.begin()?;
         for sql in [
@@ -63,6 +63,7 @@ impl Store {
             "DELETE FROM search_attribute_type WHERE namespace_key = ?1",
             "DELETE FROM batch_operation WHERE namespace = ?1",
             "DELETE FROM task_queue_config WHERE namespace = ?1",
+            "DELETE FROM worker_deployment WHERE namespace = ?1",
         ] {
             self.connection().execute(sql, [key])?;
         }

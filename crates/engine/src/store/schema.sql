@@ -82,3 +82,11 @@ CREATE TABLE IF NOT EXISTS schedule (
     state     BLOB NOT NULL,
     UNIQUE (namespace, id)
 );
+
+-- Worker deployments (protobuf: DeploymentRecord).
+CREATE TABLE IF NOT EXISTS worker_deployment (
+    namespace INTEGER NOT NULL,
+    name      TEXT NOT NULL,
+    record    BLOB NOT NULL,
+    PRIMARY KEY (namespace, name)
+) WITHOUT ROWID;

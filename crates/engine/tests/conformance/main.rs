@@ -21,6 +21,7 @@ mod connections;
 mod continue_as_new;
 mod cron;
 mod deleting;
+mod deployments;
 mod differential;
 mod eager;
 mod embedded;

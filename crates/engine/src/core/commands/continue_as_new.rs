@@ -83,6 +83,7 @@ pub(super) fn apply(
         .retry_policy
         .map(|policy| retry::with_defaults(Some(policy)));
     next.cron_schedule = command.cron_schedule;
+    next.first_behavior = command.initial_versioning_behavior;
     next.last_completion_result = command.last_completion_result;
     next.continued_failure = command.failure;
 
