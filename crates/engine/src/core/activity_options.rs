@@ -7,6 +7,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{
+    options::Rank,
     retry,
     run::{Run, Task},
     state::Activity,
@@ -231,34 +232,23 @@ fn merge(into: &mut ActivityOptions, from: ActivityOptions, mask: &[String]) -> 
 }
 
 impl Run {
-    /// The priority key of a task; 0: none is given.
-    pub(crate) fn task_priority(&self, task: &Task) -> i32 {
-        let own = match task {
+    /// Where a task stands among those that wait.
+    pub(crate) fn task_rank(&self, task: &Task) -> Rank {
+        let priority = match task {
             Task::Activity {
                 scheduled_event_id, ..
             } => {
                 let activity = self.activity(*scheduled_event_id);
-                activity.and_then(|activity| activity.priority.as_ref())
+                activity.and_then(|activity| self.activity_priority(activity))
             }
-            Task::Workflow { .. } => None,
+            Task::Workflow { .. } => self.priority().cloned(),
         };
-        let own = own.map_or(0, |priority| priority.priority_key);
-        if own != 0 {
-            return own;
-        }
-        let started = self.started_attributes().ok();
-        started
-            .and_then(|started| started.priority.as_ref())
-            .map_or(0, |priority| priority.priority_key)
+        priority.map(Rank::new).unwrap_or_default()
     }
 
-    /// The priority of an activity's tasks: its own, else what the run was started with.
+    /// The priority of an activity's tasks: its own, else the run's.
     pub(crate) fn activity_priority(&self, activity: &Activity) -> Option<Priority> {
-        let run = self
-            .started_attributes()
-            .ok()
-            .and_then(|started| started.priority.as_ref());
-        let (own, run) = match (activity.priority.as_ref(), run) {
+        let (own, run) = match (activity.priority.as_ref(), self.priority()) {
             (Some(own), Some(run)) => (own, run),
             (own, run) => return own.or(run).cloned(),
         };

@@ -3,11 +3,16 @@
 use temporalio_protos::temporal::api::{
     common::v1::Priority,
     history::v1::{WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
-    workflow::v1::{VersioningOverride, WorkflowExecutionOptions},
+    workflow::v1::{
+        PostResetOperation, VersioningOverride, WorkflowExecutionOptions, post_reset_operation::Variant,
+    },
 };
 
 use super::{run::Run, state::ChangedOptions, versioning::checked_override};
 use crate::{clock::Nanos, rpc::RpcError};
+
+/// Bytes of a fairness key, as on the real server.
+const LONGEST_FAIRNESS_KEY: usize = 64;
 
 /// The options that a change may name, as a field mask names them.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,42 @@ pub struct OptionsChange {
     /// The override; none in it: there is none any more.
     pub versioning_override: Option<Option<VersioningOverride>>,
     pub identity: String,
+}
+
+/// Where a task stands among those that wait: by its priority key (0: none is given), and by its fairness key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rank {
+    pub priority: i32,
+    pub fairness_key: String,
+    pub fairness_weight: f32,
+}
+
+impl Rank {
+    pub(super) fn new(priority: Priority) -> Self {
+        Self {
+            priority: priority.priority_key,
+            fairness_key: priority.fairness_key,
+            fairness_weight: priority.fairness_weight,
+        }
+    }
+}
+
+/// Checks a priority.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_priority(given: Option<&Priority>) -> Result<(), RpcError> {
+    let Some(given) = given else { return Ok(()) };
+    let wrong = if given.priority_key < 0 {
+        "priority key can't be negative"
+    } else if given.fairness_key.len() > LONGEST_FAIRNESS_KEY {
+        "fairness key length exceeds limit"
+    } else if given.fairness_weight < 0.0 {
+        "must be greater than zero"
+    } else {
+        return Ok(());
+    };
+    Err(RpcError::InvalidArgument(wrong.into()))
 }
 
 impl OptionsChange {
@@ -36,6 +77,7 @@ impl OptionsChange {
             identity,
             ..Default::default()
         };
+        check_priority(options.priority.as_ref())?;
         let priority = options.priority.clone().unwrap_or_default();
         for path in paths {
             match path.as_str() {
@@ -59,16 +101,46 @@ impl OptionsChange {
     }
 }
 
+/// What is done to the new run before it goes on: its options can be changed. A signal is refused, as by the real server.
+pub(crate) fn changes_after_reset(
+    operations: Vec<PostResetOperation>,
+) -> Result<Vec<OptionsChange>, RpcError> {
+    let unsupported = |what: &str| {
+        Err(RpcError::InvalidArgument(format!(
+            "unsupported post reset operation: {what}"
+        )))
+    };
+    operations
+        .into_iter()
+        .map(|operation| match operation.variant {
+            Some(Variant::UpdateWorkflowOptions(update)) => OptionsChange::new(
+                &update.update_mask.unwrap_or_default().paths,
+                update.workflow_execution_options.unwrap_or_default(),
+                String::new(),
+            ),
+            Some(Variant::SignalWorkflow(_)) => unsupported("*workflow.PostResetOperation_SignalWorkflow_"),
+            None => unsupported("<nil>"),
+        })
+        .collect()
+}
+
 impl Run {
+    /// The priority as it was given with the start, or as it was changed since.
+    pub(super) fn priority(&self) -> Option<&Priority> {
+        match &self.state.options {
+            Some(changed) => changed.priority.as_ref(),
+            None => self.started_attributes().ok()?.priority.as_ref(),
+        }
+    }
+
     /// The options as they are now: what the start said, and what was changed since.
     pub fn options(&self) -> ChangedOptions {
         match &self.state.options {
             Some(changed) => changed.clone(),
             None => ChangedOptions {
                 priority: self
-                    .started_attributes()
-                    .ok()
-                    .and_then(|started| started.priority.clone())
+                    .priority()
+                    .cloned()
                     .filter(|priority| *priority != Priority::default()),
                 versioning_override: None,
             },

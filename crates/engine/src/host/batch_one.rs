@@ -12,12 +12,12 @@ use temporalio_protos::temporal::api::{
     workflowservice::v1::{StartBatchOperationRequest, start_batch_operation_request::Operation},
 };
 
-use super::Host;
+use super::{Host, batch_operations::is_of_activities};
 use crate::{
     clock::{Nanos, nanos},
     core::{
-        ActivityReset, ActivitySelection, ActivityUnpause, CancelRequest, OptionsChange, OptionsUpdate,
-        Reapply, Reset, ResetTarget, Run, RunKey, Signal,
+        ActivityReset, ActivitySelection, ActivityUnpause, CancelRequest, EndRequest, OptionsChange,
+        OptionsUpdate, Reapply, Reset, ResetTarget, Run, RunKey, Signal, changes_after_reset,
     },
     rpc::RpcError,
 };
@@ -29,6 +29,9 @@ impl Host {
         execution: &WorkflowExecution,
         request: &StartBatchOperationRequest,
     ) -> Result<(), RpcError> {
+        if is_of_activities(request.operation.as_ref()) {
+            return self.batch_activity(namespace, execution, request);
+        }
         let key = self.find(namespace, execution)?;
         // The same for the same run, so that it is signaled once.
         let request_id = || format!("{}/{}", request.job_id, execution.run_id);
@@ -127,6 +130,32 @@ impl Host {
         }
     }
 
+    /// What is done to a standalone activity. In `execution`, its id is where a workflow's would be.
+    fn batch_activity(
+        &mut self,
+        namespace: u32,
+        execution: &WorkflowExecution,
+        request: &StartBatchOperationRequest,
+    ) -> Result<(), RpcError> {
+        let key = self.find_activity(namespace, &execution.workflow_id, &execution.run_id)?;
+        let end = |identity: &str, reason: &str| EndRequest {
+            request_id: format!("{}/{}", request.job_id, execution.run_id),
+            identity: identity.to_owned(),
+            reason: reason.to_owned(),
+        };
+        match &request.operation {
+            Some(Operation::CancelActivitiesOperation(operation)) => {
+                let end = end(&operation.identity, &operation.reason);
+                self.change(key, |run, now| run.request_cancel_standalone(now, end))
+            }
+            Some(Operation::TerminateActivitiesOperation(operation)) => {
+                let end = end(&operation.identity, &operation.reason);
+                self.change(key, |run, now| run.terminate_standalone(now, end))
+            }
+            _ => self.delete_standalone(key),
+        }
+    }
+
     /// Does `each` to the selected activities of a run, up to the first that refuses.
     fn each_activity(
         &mut self,
@@ -170,7 +199,8 @@ impl Host {
             task_request_id: uuid::Uuid::new_v4().to_string(),
             reapply: Reapply::new(include, options.reset_reapply_exclude_types()),
         };
-        self.reset(namespace, execution, reset).map(drop)
+        let after = changes_after_reset(operation.post_reset_operations.clone())?;
+        self.reset(namespace, execution, reset, after).map(drop)
     }
 }
 

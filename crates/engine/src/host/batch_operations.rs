@@ -14,7 +14,7 @@ use crate::{
     clock::{Nanos, SECOND},
     rpc::RpcError,
     store::BatchRecord,
-    visibility::{self, Query},
+    visibility::{self, ActivityAttributes, AttributeTypes, Query, activity_namespace},
 };
 
 /// Executions a second where the request does not say, and at most.
@@ -224,17 +224,12 @@ impl Host {
         } else {
             let query = batch_query(&request.visibility_query, request.operation.as_ref());
             let registry = self.namespaces.registry(running.namespace);
-            let query = Query::parse(&query, &*registry)
-                .map_err(|error| RpcError::InvalidArgument(error.to_string()))?;
+            let (scope, query) =
+                batch_scope(running.namespace, &query, request.operation.as_ref(), &*registry)
+                    .map_err(|error| RpcError::InvalidArgument(error.to_string()))?;
             self.file_all().map_err(super::unwritable)?;
-            let page = visibility::list(
-                self.store.connection(),
-                i64::from(running.namespace),
-                &query,
-                count,
-                &record.place,
-            )
-            .map_err(|error| RpcError::Unavailable(error.to_string()))?;
+            let page = visibility::list(self.store.connection(), scope, &query, count, &record.place)
+                .map_err(|error| RpcError::Unavailable(error.to_string()))?;
             let found = page.executions.into_iter().map(|row| WorkflowExecution {
                 workflow_id: row.workflow_id,
                 run_id: row.run_id,
@@ -243,7 +238,10 @@ impl Host {
             record.place = page.next_page_token;
             (found.collect(), is_last)
         };
-        let deletes = matches!(request.operation, Some(Operation::DeletionOperation(_)));
+        let deletes = matches!(
+            request.operation,
+            Some(Operation::DeletionOperation(_) | Operation::DeleteActivitiesOperation(_))
+        );
         for execution in executions {
             match self.batch_one(running.namespace, &execution, &request) {
                 // Deleted a moment ago, and still in the list.
@@ -283,7 +281,41 @@ pub(crate) fn executions(
 /// The query for what an operation is done to: most are done to running executions alone.
 pub(crate) fn batch_query(query: &str, operation: Option<&Operation>) -> String {
     match operation {
-        Some(Operation::ResetOperation(_) | Operation::DeletionOperation(_)) | None => query.to_owned(),
+        Some(
+            Operation::ResetOperation(_)
+            | Operation::DeletionOperation(_)
+            | Operation::DeleteActivitiesOperation(_),
+        )
+        | None => query.to_owned(),
         Some(_) => format!("({query}) AND (ExecutionStatus = 'Running')"),
     }
+}
+
+/// Whether an operation is done to standalone activities.
+pub(crate) fn is_of_activities(operation: Option<&Operation>) -> bool {
+    matches!(
+        operation,
+        Some(
+            Operation::CancelActivitiesOperation(_)
+                | Operation::TerminateActivitiesOperation(_)
+                | Operation::DeleteActivitiesOperation(_)
+        )
+    )
+}
+
+/// Where the executions are listed that an operation is done to, and the query on them.
+///
+/// # Errors
+/// When the query is wrong.
+pub(crate) fn batch_scope(
+    namespace: u32,
+    query: &str,
+    operation: Option<&Operation>,
+    registry: &dyn AttributeTypes,
+) -> Result<(i64, Query), visibility::Error> {
+    if is_of_activities(operation) {
+        let query = Query::parse(query, &ActivityAttributes(registry))?;
+        return Ok((activity_namespace(namespace), query));
+    }
+    Ok((i64::from(namespace), Query::parse(query, registry)?))
 }

@@ -214,7 +214,7 @@ impl Host {
         self.deployments.put(namespace, record);
         for queue in queues {
             if let Some(kind) = QueueKind::from_number(queue.kind) {
-                self.offer_anew(&QueueId::new(namespace, kind, queue.name))?;
+                self.offer_anew(&QueueId::new(namespace, kind, queue.name), None)?;
             }
         }
         Ok(())
@@ -331,9 +331,9 @@ impl Host {
         })
     }
 
-    /// Offers what waits in the queues of all versions of this name anew.
-    fn offer_anew(&mut self, id: &QueueId) -> Result<(), RpcError> {
-        for task in self.queues.take_waiting(id) {
+    /// Offers what waits in the queues of all versions of this name anew: of this run, or (none) all.
+    fn offer_anew(&mut self, id: &QueueId, run: Option<RunKey>) -> Result<(), RpcError> {
+        for task in self.queues.take_waiting(id, run) {
             let offered = match task {
                 Waiting::Workflow { key, scheduled_at } => {
                     let queue = Queue::Normal(id.name.clone());
@@ -446,7 +446,34 @@ impl Host {
         let (namespace, queue) = (state.namespace_key, state.task_queue.clone());
         let given = change.versioning_override.as_ref().and_then(Option::as_ref);
         self.check_override(namespace, &queue, given)?;
-        self.change(key, |run, now| run.change_options(now, change))
+        let before = self.run(key)?.options().priority;
+        let after = self.change(key, |run, now| run.change_options(now, change))?;
+        if after.priority != before {
+            self.rank_anew(key)?;
+        }
+        Ok(after)
+    }
+
+    /// Gives the tasks of a run that wait for workers the places that its priority now says.
+    fn rank_anew(&mut self, key: RunKey) -> Result<(), RpcError> {
+        let state = &self.run(key)?.state;
+        let namespace = state.namespace_key;
+        let mut queues: Vec<_> = state
+            .activities
+            .iter()
+            .map(|activity| QueueId::new(namespace, QueueKind::Activity, activity.task_queue.clone()))
+            .collect();
+        queues.sort();
+        queues.dedup();
+        queues.push(QueueId::new(
+            namespace,
+            QueueKind::Workflow,
+            state.task_queue.clone(),
+        ));
+        for id in queues {
+            self.offer_anew(&id, Some(key))?;
+        }
+        Ok(())
     }
 
     /// Checks an override that a client gives a run of this task queue.

@@ -7,12 +7,11 @@ use temporalio_protos::temporal::api::{
 
 use super::{
     Host,
-    backlog::DEFAULT_PRIORITY,
     delivery::{self, WorkflowTaskAnswer},
     matching::{Delivery, Origin, Poller, QueueId, QueueKind, Waiting},
 };
 use crate::{
-    core::{Queue, Run, RunKey, StartedActivity, Task},
+    core::{Queue, Rank, Run, RunKey, StartedActivity, Task},
     rpc::RpcError,
 };
 
@@ -28,7 +27,7 @@ impl Host {
     pub(super) fn offer(&mut self, key: RunKey, task: Task) -> Result<(), RpcError> {
         let run = self.run(key)?;
         let namespace = run.state.namespace_key;
-        let priority = run.task_priority(&task);
+        let rank = run.task_rank(&task);
         let (id, waiting) = match task {
             Task::Activity {
                 queue,
@@ -50,7 +49,7 @@ impl Host {
                 (id, Waiting::Workflow { key, scheduled_at })
             }
         };
-        self.offer_with_priority(&id, priority, waiting)
+        self.offer_ranked(&id, rank, waiting)
     }
 
     /// The queue for a workflow task: the sticky one only while its worker is there and of the right version.
@@ -72,10 +71,10 @@ impl Host {
     }
 
     pub(super) fn offer_waiting(&mut self, id: &QueueId, task: Waiting) -> Result<(), RpcError> {
-        self.offer_with_priority(id, DEFAULT_PRIORITY, task)
+        self.offer_ranked(id, Rank::default(), task)
     }
 
-    fn offer_with_priority(&mut self, id: &QueueId, priority: i32, task: Waiting) -> Result<(), RpcError> {
+    fn offer_ranked(&mut self, id: &QueueId, rank: Rank, task: Waiting) -> Result<(), RpcError> {
         let now = self.now();
         let queue = self.queues.queue(id);
         queue.added.note(now);
@@ -93,7 +92,7 @@ impl Host {
                 return Ok(());
             }
         }
-        self.queues.wait_for_worker(id, priority, now, task);
+        self.queues.wait_for_worker(id, rank, now, task);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::{Nanos, SECOND},
-    core::{RunKey, Version},
+    core::{Rank, RunKey, Version},
     rpc::RpcError,
 };
 
@@ -115,6 +115,14 @@ pub(crate) enum Waiting {
         key: RunKey,
         query: DirectQuery,
     },
+}
+
+impl Waiting {
+    fn run(&self) -> RunKey {
+        match self {
+            Self::Workflow { key, .. } | Self::Activity { key, .. } | Self::Query { key, .. } => *key,
+        }
+    }
 }
 
 /// A query that goes to a worker by itself, not along with a workflow task.
@@ -326,12 +334,17 @@ impl TaskQueues {
         self.queues.iter().filter(|(part, _)| part.is_part_of(id))
     }
 
-    /// Takes all tasks that wait in the queues of all versions.
-    pub(super) fn take_waiting(&mut self, id: &QueueId) -> Vec<Waiting> {
+    /// Takes tasks that wait in the queues of all versions: of this run, or (none) all.
+    pub(super) fn take_waiting(&mut self, id: &QueueId, run: Option<RunKey>) -> Vec<Waiting> {
         let parts = self.queues.iter_mut().filter(|(part, _)| part.is_part_of(id));
-        parts
-            .flat_map(|(_, queue)| std::mem::take(&mut queue.backlog).into_tasks())
-            .collect()
+        let mut taken = Vec::new();
+        for (_, queue) in parts {
+            match run {
+                Some(run) => taken.extend(queue.backlog.take(|task| task.run() == run)),
+                None => taken.extend(std::mem::take(&mut queue.backlog).into_tasks()),
+            }
+        }
+        taken
     }
 
     /// What a person has configured goes before what a worker asks for.
@@ -407,8 +420,8 @@ impl TaskQueues {
         self.queue(id).pollers.push_front(poller);
     }
 
-    pub(super) fn wait_for_worker(&mut self, id: &QueueId, priority: i32, now: Nanos, task: Waiting) {
-        self.queue(id).backlog.push(priority, now, task);
+    pub(super) fn wait_for_worker(&mut self, id: &QueueId, rank: Rank, now: Nanos, task: Waiting) {
+        self.queue(id).backlog.push(rank, now, task);
     }
 
     /// Whether a sticky queue's worker can still be expected to come.
@@ -497,7 +510,7 @@ mod tests {
         };
         assert_eq!(suggested(&mut queue, START, START), None);
         assert_eq!(suggested(&mut queue, START, START + IDLE_POLL), Some(-1));
-        queue.backlog.push(0, START, task());
+        queue.backlog.push(Rank::default(), START, task());
         assert_eq!(suggested(&mut queue, START, START), None, "the task is new");
         let later = START + OLD_TASK;
         assert_eq!(suggested(&mut queue, later, later), Some(1));
@@ -522,7 +535,7 @@ mod tests {
             key: 1,
             scheduled_at: 0,
         };
-        queue.backlog.push(0, START, task);
+        queue.backlog.push(Rank::default(), START, task);
         assert_eq!(suggested(&mut queue, START + SECOND, START + SECOND), None);
         queue.set_limit(None, START);
         assert_eq!(queue.held_until(START), None);

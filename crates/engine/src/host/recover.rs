@@ -156,7 +156,7 @@ impl Host {
             }
             run.offer_again();
             for task in std::mem::take(&mut run.effects.tasks) {
-                let priority = run.task_priority(&task);
+                let rank = run.task_rank(&task);
                 let (kind, name, waiting) = match task {
                     Task::Workflow {
                         queue: Queue::Normal(name) | Queue::Sticky { normal: name, .. },
@@ -178,7 +178,7 @@ impl Host {
                 let (version, _) = deployments.target(&run.state, kind, &name);
                 let id = QueueId::new(namespace, kind, name).of_version(version);
                 queues.queue(&id).added.note(now);
-                queues.wait_for_worker(&id, priority, now, waiting);
+                queues.wait_for_worker(&id, rank, now, waiting);
             }
         });
         match read {

@@ -4,12 +4,12 @@ use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
 use super::Host;
 use crate::{
-    core::{Reset, Run, RunKey},
+    core::{OptionsChange, Reset, Run, RunKey},
     rpc::RpcError,
 };
 
 impl Host {
-    /// Resets an execution, and answers the new run's key. The same request again finds the same run.
+    /// Resets an execution, changes the new run's options, and answers the new run's key. The same request again finds the same run.
     ///
     /// # Errors
     /// When there is no such run, or it cannot be reset to that event; then nothing has changed.
@@ -18,6 +18,7 @@ impl Host {
         namespace: u32,
         execution: &WorkflowExecution,
         reset: Reset,
+        after: Vec<OptionsChange>,
     ) -> Result<RunKey, RpcError> {
         let base = self.find(namespace, execution)?;
         let latest = WorkflowExecution {
@@ -32,6 +33,10 @@ impl Host {
         let key = self.next_key;
         // Before anything is changed: this refuses what cannot be reset to.
         let mut run = self.run(base)?.reset(key, now, &reset)?;
+        for change in &after {
+            let given = change.versioning_override.as_ref().and_then(Option::as_ref);
+            self.check_override(namespace, &run.state.task_queue, given)?;
+        }
         self.next_key += 1;
         if self.run(current)?.is_running() {
             let reason = reset.reason.clone();
@@ -66,6 +71,9 @@ impl Host {
                 Err(RpcError::NotFound(_)) => break,
                 Err(error) => return Err(error),
             }
+        }
+        for change in after {
+            run.change_options(now, change)?;
         }
         self.take_children_over(&mut run)?;
         run.resume_reset(now);

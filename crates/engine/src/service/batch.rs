@@ -16,11 +16,11 @@ use temporalio_protos::temporal::api::{
 use super::{Service, limits};
 use crate::{
     clock::{timestamp, timestamp_opt},
-    host::batch_operations::{batch_query, executions},
+    core::changes_after_reset,
+    host::batch_operations::{batch_query, batch_scope, executions, is_of_activities},
     rpc::RpcError,
     store::{BatchPlace, BatchRecord},
-    token,
-    visibility::{self, Query},
+    token, visibility,
 };
 
 /// Operations in one page at most.
@@ -45,9 +45,8 @@ impl Service {
         if !request.visibility_query.is_empty() {
             let text = batch_query(&request.visibility_query, request.operation.as_ref());
             // A wrong query is no error of the request: the operation itself fails, as on the real server.
-            match Query::parse(&text, &*registry) {
-                Ok(query) => {
-                    let scope = i64::from(key);
+            match batch_scope(key, &text, request.operation.as_ref(), &*registry) {
+                Ok((scope, query)) => {
                     let counted = self.read(move |file| Ok(visibility::count(file, scope, &query)?));
                     total = counted.await?.total;
                 }
@@ -156,37 +155,35 @@ fn check(request: &StartBatchOperationRequest) -> Result<(), RpcError> {
             "visibility query, executions, and target executions are mutually exclusive".into(),
         ));
     }
-    let is_workflow = |target: &Execution| target.r#type() != ExecutionType::Activity;
-    if !request.target_executions.iter().all(is_workflow) {
-        return Err(not_there("batch operations on activities"));
+    let is_of_activities = is_of_activities(request.operation.as_ref());
+    let fits = |target: &Execution| (target.r#type() == ExecutionType::Activity) == is_of_activities;
+    if !request.target_executions.iter().all(fits) {
+        return Err(RpcError::InvalidArgument(
+            "the target executions are not of the kind that the operation is for".into(),
+        ));
     }
     match &request.operation {
         Some(Operation::SignalOperation(signal)) if signal.signal.is_empty() => {
             Err(RpcError::InvalidArgument("must provide signal name".into()))
         }
-        Some(Operation::ResetOperation(reset)) if !reset.post_reset_operations.is_empty() => {
-            Err(not_there("operations after a reset"))
+        Some(Operation::ResetOperation(reset)) => {
+            changes_after_reset(reset.post_reset_operations.clone()).map(drop)
         }
         Some(
             Operation::SignalOperation(_)
-            | Operation::ResetOperation(_)
             | Operation::TerminationOperation(_)
             | Operation::CancellationOperation(_)
             | Operation::DeletionOperation(_)
             | Operation::UpdateWorkflowOptionsOperation(_)
             | Operation::UnpauseActivitiesOperation(_)
             | Operation::ResetActivitiesOperation(_)
-            | Operation::UpdateActivityOptionsOperation(_),
-        ) => Ok(()),
-        other => Err(not_there(&format!(
-            "the batch operation {}",
-            operation_type(other.as_ref()).as_str_name()
-        ))),
+            | Operation::UpdateActivityOptionsOperation(_)
+            | Operation::CancelActivitiesOperation(_)
+            | Operation::TerminateActivitiesOperation(_)
+            | Operation::DeleteActivitiesOperation(_),
+        )
+        | None => Ok(()),
     }
-}
-
-fn not_there(what: &str) -> RpcError {
-    RpcError::Unimplemented(format!("this engine does not implement {what}"))
 }
 
 fn operation_type(operation: Option<&Operation>) -> BatchOperationType {
@@ -221,7 +218,9 @@ fn identity(operation: Option<&Operation>) -> String {
         Some(Operation::UnpauseActivitiesOperation(operation)) => &operation.identity,
         Some(Operation::ResetActivitiesOperation(operation)) => &operation.identity,
         Some(Operation::UpdateActivityOptionsOperation(operation)) => &operation.identity,
-        _ => return String::new(),
+        Some(Operation::CancelActivitiesOperation(operation)) => &operation.identity,
+        Some(Operation::TerminateActivitiesOperation(operation)) => &operation.identity,
+        Some(Operation::DeleteActivitiesOperation(_)) | None => return String::new(),
     };
     identity.clone()
 }
@@ -229,8 +228,12 @@ fn identity(operation: Option<&Operation>) -> String {
 fn described(record: BatchRecord) -> DescribeBatchOperationResponse {
     let request = record.request.unwrap_or_default();
     let named = executions(&request.executions, &request.target_executions);
+    let kind = match is_of_activities(request.operation.as_ref()) {
+        true => ExecutionType::Activity,
+        false => ExecutionType::Workflow,
+    };
     let named = named.into_iter().map(|execution| Execution {
-        r#type: ExecutionType::Workflow as i32,
+        r#type: kind as i32,
         business_id: execution.workflow_id,
         run_id: execution.run_id,
     });

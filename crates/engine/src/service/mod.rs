@@ -13,6 +13,7 @@ mod disabled;
 mod history;
 mod history_reverse;
 mod limits;
+mod links;
 mod lists;
 mod message;
 mod multi_operation;

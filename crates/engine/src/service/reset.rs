@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 
 use super::{Service, limits};
 use crate::{
-    core::{Reapply, Reset},
+    core::{Reapply, Reset, changes_after_reset},
     rpc::RpcError,
 };
 
@@ -17,11 +17,7 @@ impl Service {
         request: ResetWorkflowExecutionRequest,
     ) -> Result<ResetWorkflowExecutionResponse, RpcError> {
         limits::required_id("RequestId", &request.request_id)?;
-        if !request.post_reset_operations.is_empty() {
-            return Err(RpcError::Unimplemented(
-                "this engine does not implement operations after a reset".into(),
-            ));
-        }
+        let after = changes_after_reset(request.post_reset_operations)?;
         let include = request.reset_reapply_type();
         let reset = Reset {
             run_id: uuid::Uuid::new_v4().to_string(),
@@ -36,7 +32,7 @@ impl Service {
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&namespace)?;
-                let key = host.reset(namespace, &execution, reset)?;
+                let key = host.reset(namespace, &execution, reset, after)?;
                 let run_id = host.run(key)?.state.run_id.clone();
                 Ok(ResetWorkflowExecutionResponse { run_id })
             })

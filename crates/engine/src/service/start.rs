@@ -11,11 +11,12 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::{Service, limits, links};
 use crate::{
     clock::{Nanos, nanos},
     core::{
-        Inherited, NewRun, Signal, Version, check_retry_policy, checked_override, retry_policy_with_defaults,
+        Inherited, NewRun, Signal, Version, check_priority, check_retry_policy, checked_override,
+        retry_policy_with_defaults,
     },
     cron,
     host::{
@@ -64,6 +65,8 @@ impl Service {
             (_, given) => given,
         };
         let policy = IdPolicy::resolve(reuse, conflict)?;
+        links::check(&request.links)?;
+        check_priority(request.priority.as_ref())?;
         let signal = Signal {
             name: request.signal_name,
             input: request.signal_input,
@@ -113,10 +116,10 @@ pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, Id
         request.workflow_id_reuse_policy(),
         request.workflow_id_conflict_policy(),
     )?;
-    refuse_unknown(&[
-        ("completion callbacks", !request.completion_callbacks.is_empty()),
-        ("time skipping", request.time_skipping_config.is_some()),
-    ])?;
+    refuse_unknown(&[("time skipping", request.time_skipping_config.is_some())])?;
+    links::check_callbacks(&request.completion_callbacks)?;
+    links::check(&request.links)?;
+    check_priority(request.priority.as_ref())?;
     let on_conflict = request
         .on_conflict_options
         .filter(|options| *options != OnConflictOptions::default());
@@ -189,6 +192,7 @@ fn start(
     let queue =
         QueueId::new(new.namespace_key, QueueKind::Workflow, new.task_queue.clone()).of_version(version);
     let (run_id, eager) = (new.run_id.clone(), new.eager);
+    let request_id = new.request_id.clone();
     let started = host.start(new, policy)?;
     let eager_workflow_task = if eager && started.is_new {
         host.start_workflow_task(&queue, started.key, None, &identity)?
@@ -198,13 +202,14 @@ fn start(
     };
     let run = host.run(started.key)?;
     let is_first_answer = run.state.run_id == run_id;
+    let link = links::to_start(namespace, run, started.is_new, &request_id);
     Ok(StartWorkflowExecutionResponse {
         run_id: run.state.run_id.clone(),
         first_execution_run_id: run.state.first_run_id.clone(),
         started: started.is_new,
         status: run.state.status,
         eager_workflow_task: eager_workflow_task.filter(|_| is_first_answer),
-        link: None,
+        link,
     })
 }
 

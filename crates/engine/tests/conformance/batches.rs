@@ -8,7 +8,8 @@ use temporalio_client::tonic::{Code, Status};
 use temporalio_common::protos::temporal::api::{
     activity::v1::ActivityOptions,
     batch::v1::{
-        BatchOperationCancellation, BatchOperationDeletion, BatchOperationReset, BatchOperationSignal,
+        BatchOperationCancelActivities, BatchOperationCancellation, BatchOperationDeleteActivities,
+        BatchOperationDeletion, BatchOperationReset, BatchOperationSignal, BatchOperationTerminateActivities,
         BatchOperationTermination, BatchOperationUnpauseActivities, BatchOperationUpdateActivityOptions,
         BatchOperationUpdateWorkflowExecutionOptions, batch_operation_unpause_activities,
         batch_operation_update_activity_options,
@@ -95,6 +96,71 @@ async fn are_counted(bed: &Bed, query: &str, count: i64) {
 }
 
 both_engines! {
+    async fn standalone_activities_are_ended_and_deleted(bed: &Bed) {
+        use temporalio_common::protos::temporal::api::{
+            common::v1::ActivityType,
+            enums::v1::ActivityExecutionStatus as Status,
+            workflowservice::v1::{
+                CountActivityExecutionsRequest, DescribeActivityExecutionRequest, StartActivityExecutionRequest,
+            },
+        };
+        let start = |id: &str, name: &str| StartActivityExecutionRequest {
+            namespace: bed.namespace.clone(),
+            activity_id: id.to_owned(),
+            activity_type: Some(ActivityType { name: name.to_owned() }),
+            task_queue: Some(crate::bed::queue("nobody")),
+            start_to_close_timeout: Some(seconds(30)),
+            request_id: uuid::Uuid::new_v4().to_string(),
+            ..Default::default()
+        };
+        for (id, name) in [("a", "One"), ("b", "One"), ("c", "Two")] {
+            rpc!(bed, start_activity_execution, start(id, name)).expect("a start");
+        }
+        let counted = |query: &'static str, count: i64| async move {
+            bed.eventually(query, || async {
+                let request = CountActivityExecutionsRequest { namespace: bed.namespace.clone(), query: query.to_owned() };
+                let counted = rpc!(bed, count_activity_executions, request).expect("a count");
+                (counted.count == count).then_some(())
+            }).await;
+        };
+        counted("ExecutionStatus = 'Running'", 3).await;
+        let status = |id: &'static str| async move {
+            let request = DescribeActivityExecutionRequest {
+                namespace: bed.namespace.clone(),
+                activity_id: id.to_owned(),
+                ..Default::default()
+            };
+            let described = rpc!(bed, describe_activity_execution, request);
+            described.map(|described| described.info.expect("info").status())
+        };
+        let of = |name: &str, operation: Operation| StartBatchOperationRequest {
+            visibility_query: format!("ActivityType = '{name}'"),
+            ..request(bed, operation)
+        };
+        let described = done(bed, of("One", Operation::CancelActivitiesOperation(BatchOperationCancelActivities {
+            identity: "operator".to_owned(),
+            reason: "enough".to_owned(),
+        }))).await;
+        assert_eq!(described.operation_type(), BatchOperationType::CancelActivity);
+        assert_eq!((described.total_operation_count, described.complete_operation_count), (2, 2));
+        assert_eq!(described.identity, "operator");
+        for (id, expected) in [("a", Status::Canceled), ("b", Status::Canceled), ("c", Status::Running)] {
+            assert_eq!(status(id).await.expect("a description"), expected, "{id}");
+        }
+        done(bed, of("Two", Operation::TerminateActivitiesOperation(BatchOperationTerminateActivities {
+            identity: "operator".to_owned(),
+            reason: "enough".to_owned(),
+        }))).await;
+        assert_eq!(status("c").await.expect("a description"), Status::Terminated);
+        counted("ExecutionStatus = 'Running'", 0).await;
+        counted("ActivityType = 'One'", 2).await;
+        done(bed, of("One", Operation::DeleteActivitiesOperation(BatchOperationDeleteActivities {}))).await;
+        for id in ["a", "b"] {
+            assert_eq!(status(id).await.expect_err("deleted").code(), Code::NotFound);
+        }
+        assert_eq!(status("c").await.expect("a description"), Status::Terminated);
+    }
+
     async fn running_workflows_are_signaled(bed: &Bed) {
         started(bed, &["a", "b", "closed"]).await;
         let mut open = HashSet::from(["a", "b", "closed"]);

@@ -29,6 +29,7 @@ mod external;
 mod history;
 mod ids;
 mod limits;
+mod links;
 mod lists;
 mod messages;
 mod namespaces;

@@ -6,10 +6,10 @@ use temporalio_common::protos::temporal::api::{
     common::v1::Priority,
     history::v1::{WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
     workflow::v1::{VersioningOverride, WorkflowExecutionOptions, versioning_override::Override},
-    workflowservice::v1::UpdateWorkflowExecutionOptionsRequest,
+    workflowservice::v1::{StartWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest},
 };
 
-use crate::bed::{Bed, both_engines, commands, execution, rpc};
+use crate::bed::{Bed, both_engines, commands, execution, queue, rpc};
 
 async fn update(
     bed: &Bed,
@@ -55,6 +55,22 @@ async fn updates(bed: &Bed) -> Vec<WorkflowExecutionOptionsUpdatedEventAttribute
 }
 
 both_engines! {
+    async fn wrong_priorities_are_refused(bed: &Bed) {
+        let priority = |priority: Priority| StartWorkflowExecutionRequest { priority: Some(priority), ..bed.start_request("w") };
+        for (given, message) in [
+            (Priority { priority_key: -1, ..Default::default() }, "priority key can't be negative"),
+            (Priority { fairness_key: "x".repeat(65), ..Default::default() }, "fairness key length exceeds limit"),
+            (Priority { fairness_weight: -1.0, ..Default::default() }, "must be greater than zero"),
+        ] {
+            let refused = rpc!(bed, start_workflow_execution, priority(given)).expect_err("refused");
+            assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, message));
+        }
+        let all = Priority { priority_key: 5, fairness_key: "tenant".to_owned(), fairness_weight: 2.5 };
+        rpc!(bed, start_workflow_execution, priority(all.clone())).expect("a start");
+        let info = bed.describe("w").await.workflow_execution_info.expect("info");
+        assert_eq!(info.priority, Some(all));
+    }
+
     async fn the_priority_is_changed(bed: &Bed) {
         bed.start("w").await;
         let task = bed.task().await;
@@ -109,4 +125,77 @@ both_engines! {
         assert_eq!(refused.code(), Code::NotFound);
         assert!(updates(bed).await.is_empty());
     }
+}
+
+/// The workflow ids of the tasks that wait, in the order in which a worker gets them.
+async fn order(bed: &Bed, count: usize) -> Vec<String> {
+    let mut order = Vec::new();
+    for _ in 0..count {
+        let task = bed.task().await;
+        order.push(task.workflow_execution.expect("an execution").workflow_id);
+    }
+    order
+}
+
+/// On the real server tasks may be in several partitions, whose order is nobody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_priority_moves_the_tasks_that_wait() {
+    let bed = Bed::embedded().await;
+    for id in ["a", "b", "c", "d"] {
+        bed.start(id).await;
+    }
+    update(&bed, "c", "priority", priority(1, ""))
+        .await
+        .expect("an update");
+    update(&bed, "a", "priority.priority_key", priority(5, ""))
+        .await
+        .expect("an update");
+    let request = temporalio_common::protos::temporal::api::workflowservice::v1::DescribeTaskQueueRequest {
+        namespace: bed.namespace.clone(),
+        task_queue: Some(queue(&bed.queue)),
+        report_stats: true,
+        ..Default::default()
+    };
+    let stats = rpc!(bed, describe_task_queue, request)
+        .expect("a description")
+        .stats;
+    assert_eq!(
+        stats.expect("stats").approximate_backlog_count,
+        4,
+        "no task is there twice"
+    );
+    assert_eq!(order(&bed, 4).await, ["c", "b", "d", "a"]);
+}
+
+/// A real server shares a backlog out so if its operator switches that on.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_share_what_workers_take() {
+    let bed = Bed::embedded().await;
+    let start = |id: String, fairness_key: &str, fairness_weight: f32| StartWorkflowExecutionRequest {
+        priority: Some(Priority {
+            fairness_key: fairness_key.to_owned(),
+            fairness_weight,
+            ..Default::default()
+        }),
+        ..bed.start_request(&id)
+    };
+    for n in 0..9 {
+        rpc!(
+            bed,
+            start_workflow_execution,
+            start(format!("many-{n}"), "many", 0.0)
+        )
+        .expect("a start");
+    }
+    for n in 0..3 {
+        rpc!(
+            bed,
+            start_workflow_execution,
+            start(format!("few-{n}"), "few", 0.0)
+        )
+        .expect("a start");
+    }
+    let order = order(&bed, 6).await;
+    let few = order.iter().filter(|id| id.starts_with("few")).count();
+    assert_eq!(few, 3, "{order:?}");
 }

@@ -71,6 +71,55 @@ async fn task_of(bed: &Bed, run_id: &str) -> PollWorkflowTaskQueueResponse {
 }
 
 both_engines! {
+    async fn options_are_changed_with_the_reset(bed: &Bed) {
+        use prost_types::FieldMask;
+        use temporalio_common::protos::temporal::api::{
+            common::v1::Priority,
+            workflow::v1::{
+                PostResetOperation, WorkflowExecutionOptions,
+                post_reset_operation::{SignalWorkflow, UpdateWorkflowOptions, Variant},
+            },
+        };
+        bed.start("w").await;
+        let task = bed.task().await;
+        bed.complete(&task, vec![]).await;
+        bed.signal("w", "later").await;
+        let update = |path: &str, priority_key: i32| PostResetOperation {
+            variant: Some(Variant::UpdateWorkflowOptions(UpdateWorkflowOptions {
+                workflow_execution_options: Some(WorkflowExecutionOptions {
+                    priority: Some(Priority { priority_key, ..Default::default() }),
+                    ..Default::default()
+                }),
+                update_mask: Some(FieldMask { paths: vec![path.to_owned()] }),
+            })),
+        };
+        let with = |operations: Vec<PostResetOperation>| ResetWorkflowExecutionRequest {
+            post_reset_operations: operations,
+            ..request(bed, execution("w"), 4)
+        };
+        let before = bed.history("w").await;
+        let signal = PostResetOperation {
+            variant: Some(Variant::SignalWorkflow(SignalWorkflow { signal_name: "s".to_owned(), ..Default::default() })),
+        };
+        for (operation, message) in [
+            (signal, "unsupported post reset operation: *workflow.PostResetOperation_SignalWorkflow_"),
+            (PostResetOperation::default(), "unsupported post reset operation: <nil>"),
+        ] {
+            let refused = rpc!(bed, reset_workflow_execution, with(vec![operation])).expect_err("refused");
+            assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, message));
+        }
+        let refused = rpc!(bed, reset_workflow_execution, with(vec![update("foo", 1)])).expect_err("no such option");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert_eq!(bed.history("w").await, before, "nothing was reset");
+        rpc!(bed, reset_workflow_execution, with(vec![update("priority", 2), update("priority", 3)])).expect("a reset");
+        let events = bed.history("w").await;
+        assert_eq!(names(&events)[3..], [
+            "WorkflowTaskFailed", "later", "WorkflowExecutionOptionsUpdated", "WorkflowExecutionOptionsUpdated", "WorkflowTaskScheduled",
+        ]);
+        let info = bed.describe("w").await.workflow_execution_info.expect("info");
+        assert_eq!(info.priority.expect("a priority").priority_key, 3);
+    }
+
     async fn a_running_workflow_is_reset_to_its_first_task(bed: &Bed) {
         let first = bed.start("w").await;
         let task = bed.task().await;

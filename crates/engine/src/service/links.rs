@@ -1,0 +1,115 @@
+//! Links to where a request came from, and callbacks to where its end is reported.
+
+use temporalio_protos::temporal::api::{
+    common::v1::{
+        Callback, Link, callback,
+        link::{
+            Variant, WorkflowEvent,
+            workflow_event::{EventReference, Reference, RequestIdReference},
+        },
+    },
+    enums::v1::EventType,
+};
+
+use prost::Message as _;
+
+use crate::{core::Run, rpc::RpcError};
+
+/// Links of one request at most, as on the real server.
+const MOST_LINKS: usize = 10;
+/// Bytes of one link at most.
+const LARGEST_LINK: usize = 4_000;
+/// Characters of a callback's URL at most.
+const LONGEST_URL: usize = 1_000;
+
+fn invalid(message: impl Into<String>) -> RpcError {
+    RpcError::InvalidArgument(message.into())
+}
+
+/// Checks the links of a request.
+pub(super) fn check(links: &[Link]) -> Result<(), RpcError> {
+    if links.len() > MOST_LINKS {
+        return Err(invalid(format!(
+            "cannot attach more than {MOST_LINKS} links per request, got {}",
+            links.len()
+        )));
+    }
+    for link in links {
+        let size = link.encoded_len();
+        if size > LARGEST_LINK {
+            return Err(invalid(format!(
+                "link exceeds allowed size of {LARGEST_LINK}, got {size}"
+            )));
+        }
+        match &link.variant {
+            None => return Err(invalid("unsupported link variant")),
+            Some(Variant::WorkflowEvent(event)) => {
+                for (field, value) in [
+                    ("namespace", &event.namespace),
+                    ("workflow ID", &event.workflow_id),
+                    ("run ID", &event.run_id),
+                ] {
+                    if value.is_empty() {
+                        return Err(invalid(format!(
+                            "workflow event link must not have an empty {field} field"
+                        )));
+                    }
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses callbacks: an address that a callback may call is there only where a server's operator names it, and an engine
+/// without Nexus has none. The words are those of a server without any.
+pub(super) fn check_callbacks(callbacks: &[Callback]) -> Result<(), RpcError> {
+    let Some(callback) = callbacks.first() else {
+        return Ok(());
+    };
+    let Some(callback::Variant::Nexus(nexus)) = &callback.variant else {
+        return Err(RpcError::Unimplemented("unknown callback variant: <nil>".into()));
+    };
+    let url = &nexus.url;
+    if url.len() > LONGEST_URL {
+        return Err(invalid(format!(
+            "invalid url: url length longer than max length allowed of {LONGEST_URL}"
+        )));
+    }
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("http" | "https") => Err(invalid(format!(
+            "invalid url: url does not match any configured callback address: {url}"
+        ))),
+        Some("temporal") => Err(RpcError::Unimplemented(
+            "this engine does not implement completion callbacks".into(),
+        )),
+        _ => Err(invalid(format!("invalid url: unknown scheme: {url}"))),
+    }
+}
+
+/// The link to what a start came to: the run's first event, or the event that attached the request to it.
+pub(super) fn to_start(namespace: &str, run: &Run, is_new: bool, request_id: &str) -> Option<Link> {
+    let state = &run.state;
+    let reference = if is_new {
+        Reference::EventRef(EventReference {
+            event_id: 1,
+            event_type: EventType::WorkflowExecutionStarted as i32,
+        })
+    } else if state.attached_request_ids.iter().any(|known| known == request_id) {
+        Reference::RequestIdRef(RequestIdReference {
+            request_id: request_id.to_owned(),
+            event_type: EventType::WorkflowExecutionOptionsUpdated as i32,
+        })
+    } else {
+        return None;
+    };
+    Some(Link {
+        variant: Some(Variant::WorkflowEvent(WorkflowEvent {
+            namespace: namespace.to_owned(),
+            workflow_id: state.workflow_id.clone(),
+            run_id: state.run_id.clone(),
+            reference: Some(reference),
+        })),
+    })
+}
