@@ -101,8 +101,9 @@ impl Engine {
         let lock = Lock::take(&file)?;
         let store = Store::open(&file)?;
         let cluster_id: Arc<str> = store.cluster_id()?.into();
-        let thread = HostThread::start(store, clock, Arc::new(limits))?;
-        let service = Service::new(thread.handle().clone(), Readers::new(file), cluster_id);
+        let limits = Arc::new(limits);
+        let thread = HostThread::start(store, clock, limits.clone())?;
+        let service = Service::new(thread.handle().clone(), Readers::new(file), cluster_id, limits);
         Ok(Self {
             thread,
             handle: Handle { service },

@@ -52,8 +52,9 @@ impl SteppedEngine {
         store.set_pragma("cache_size", tuning.cache_pages)?;
         store.set_pragma("busy_timeout", 0)?;
         let cluster_id = store.cluster_id()?.into();
-        let host = SteppedHost::open(store, clock, Arc::new(limits))?;
-        let service = Service::new(host.handle().clone(), Readers::new(file), cluster_id);
+        let limits = Arc::new(limits);
+        let host = SteppedHost::open(store, clock, limits.clone())?;
+        let service = Service::new(host.handle().clone(), Readers::new(file), cluster_id, limits);
         Ok(Self {
             host,
             handle: Handle::new(service),

@@ -37,8 +37,9 @@ impl Host {
         namespace: u32,
     ) -> impl Fn(&SearchAttributes) -> Result<(), String> + use<> {
         let registry = self.namespaces.registry(namespace);
+        let limits = self.cache.limits();
         move |given: &SearchAttributes| {
-            IndexedAttributes::new(given, &*registry)
+            IndexedAttributes::new(given, &*registry, &limits)
                 .map(drop)
                 .map_err(|error| error.to_string())
         }

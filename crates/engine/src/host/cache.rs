@@ -109,6 +109,11 @@ impl Cache {
         }
     }
 
+    /// What runs may hold.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        self.limits.clone()
+    }
+
     pub(crate) fn get_mut(&mut self, key: RunKey) -> Option<&mut Slot> {
         self.slots.get_mut(&key)
     }

@@ -18,6 +18,9 @@ use crate::{
     rpc::RpcError,
 };
 
+/// Characters of a deployment's name.
+const LONGEST_NAME: usize = 1_000;
+
 /// All worker deployments, in memory as on disk.
 #[derive(Debug, Default)]
 pub(crate) struct Deployments {
@@ -526,7 +529,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), RpcError> {
     if name.is_empty() {
         return invalid("WorkerDeploymentName cannot be empty".into());
     }
-    if name.len() > crate::limits::Limits::ID {
+    if name.len() > LONGEST_NAME {
         return invalid("size of WorkerDeploymentName larger than the maximum allowed".into());
     }
     if name.starts_with("__") {

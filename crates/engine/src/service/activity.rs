@@ -15,7 +15,7 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     core::{HeartbeatAnswer, RunKey, STANDALONE_EVENT},
     host::Host,
@@ -120,7 +120,7 @@ impl Service {
                 ..
             } => last_heartbeat_details,
         };
-        limits::blob(payloads.as_ref())?;
+        self.limits.blob(payloads.as_ref())?;
         self.host
             .call(move |host| {
                 let Located {

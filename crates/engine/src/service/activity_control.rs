@@ -16,13 +16,14 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     clock::{Nanos, nanos},
     core::{
         ActivityPause, ActivityReset, ActivitySelection, ActivityUnpause, OptionsUpdate, Run,
         STANDALONE_EVENT, is_option,
     },
+    limits::Limits,
     rpc::RpcError,
 };
 
@@ -52,6 +53,7 @@ impl Target {
 
     /// One activity, by the ids of the newer forms.
     fn one(
+        limits: &Limits,
         namespace: String,
         workflow_id: String,
         run_id: String,
@@ -60,7 +62,7 @@ impl Target {
         if activity_id.is_empty() {
             return Err(RpcError::InvalidArgument("activity ID is required".into()));
         }
-        limits::id("ActivityId", &activity_id)?;
+        limits.id("ActivityId", &activity_id)?;
         Ok(Self {
             namespace,
             execution: WorkflowExecution { workflow_id, run_id },
@@ -198,6 +200,7 @@ impl Service {
         request: PauseActivityExecutionRequest,
     ) -> Result<PauseActivityExecutionResponse, RpcError> {
         let target = Target::one(
+            &self.limits,
             request.namespace,
             request.workflow_id,
             request.run_id,
@@ -234,6 +237,7 @@ impl Service {
         request: UnpauseActivityExecutionRequest,
     ) -> Result<UnpauseActivityExecutionResponse, RpcError> {
         let target = Target::one(
+            &self.limits,
             request.namespace,
             request.workflow_id,
             request.run_id,
@@ -271,6 +275,7 @@ impl Service {
         request: ResetActivityExecutionRequest,
     ) -> Result<ResetActivityExecutionResponse, RpcError> {
         let target = Target::one(
+            &self.limits,
             request.namespace,
             request.workflow_id,
             request.run_id,
@@ -317,6 +322,7 @@ impl Service {
             request.update_mask,
         )?;
         let target = Target::one(
+            &self.limits,
             request.namespace,
             request.workflow_id,
             request.run_id,

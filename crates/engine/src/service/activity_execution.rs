@@ -15,11 +15,12 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::sync::oneshot;
 
-use super::{Service, describe::activity_state, limits, poll_time};
+use super::{Service, describe::activity_state, poll_time};
 use crate::{
     clock::{duration, timestamp, timestamp_opt},
     core::{EndRequest, NewActivity, Run, RunKey, STANDALONE_EVENT, options_of},
     host::{Host, activity::ActivityIdPolicy},
+    limits::Limits,
     rpc::{Call, RpcError},
     token::{self, ActivityToken},
 };
@@ -47,7 +48,7 @@ impl Service {
         };
         let on_conflict = request.on_conflict_options.as_ref();
         let attach = on_conflict.is_some_and(|options| options.attach_request_id);
-        let (namespace, new) = new_activity(request)?;
+        let (namespace, new) = new_activity(&self.limits, request)?;
         self.host
             .call(move |host| {
                 let namespace_key = host.namespaces.key_of(&namespace)?;
@@ -216,7 +217,10 @@ impl Service {
 }
 
 /// The activity that a request asks for, without its namespace's key.
-fn new_activity(request: StartActivityExecutionRequest) -> Result<(String, NewActivity), RpcError> {
+fn new_activity(
+    limits: &Limits,
+    request: StartActivityExecutionRequest,
+) -> Result<(String, NewActivity), RpcError> {
     let activity_type = request.activity_type.unwrap_or_default().name;
     let task_queue = request.task_queue.unwrap_or_default();
     for (name, value) in [
@@ -227,9 +231,9 @@ fn new_activity(request: StartActivityExecutionRequest) -> Result<(String, NewAc
         if value.is_empty() {
             return Err(RpcError::InvalidArgument(format!("{name} is not set")));
         }
-        limits::id(name, value)?;
+        limits.id(name, value)?;
     }
-    limits::blob(request.input.as_ref())?;
+    limits.blob(request.input.as_ref())?;
     if !request.completion_callbacks.is_empty() {
         return Err(RpcError::Unimplemented(
             "this engine does not implement completion callbacks of activities".into(),

@@ -13,11 +13,12 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     clock::{timestamp, timestamp_opt},
     core::changes_after_reset,
     host::batch_operations::{batch_query, batch_scope, executions, is_of_activities},
+    limits::Limits,
     rpc::RpcError,
     store::{BatchPlace, BatchRecord},
     token, visibility,
@@ -31,7 +32,7 @@ impl Service {
         &self,
         request: StartBatchOperationRequest,
     ) -> Result<StartBatchOperationResponse, RpcError> {
-        check(&request)?;
+        check(&self.limits, &request)?;
         let namespace = request.namespace.clone();
         let (key, registry) = self
             .host
@@ -68,8 +69,8 @@ impl Service {
         &self,
         request: StopBatchOperationRequest,
     ) -> Result<StopBatchOperationResponse, RpcError> {
-        limits::required_id("JobId", &request.job_id)?;
-        limits::required_id("Reason", &request.reason)?;
+        self.limits.required_id("JobId", &request.job_id)?;
+        self.limits.required_id("Reason", &request.reason)?;
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
@@ -83,7 +84,7 @@ impl Service {
         &self,
         request: DescribeBatchOperationRequest,
     ) -> Result<DescribeBatchOperationResponse, RpcError> {
-        limits::required_id("JobId", &request.job_id)?;
+        self.limits.required_id("JobId", &request.job_id)?;
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
@@ -137,8 +138,8 @@ impl Service {
     }
 }
 
-fn check(request: &StartBatchOperationRequest) -> Result<(), RpcError> {
-    limits::required_id("JobId", &request.job_id)?;
+fn check(limits: &Limits, request: &StartBatchOperationRequest) -> Result<(), RpcError> {
+    limits.required_id("JobId", &request.job_id)?;
     let ways = [
         !request.visibility_query.is_empty(),
         !request.executions.is_empty(),

@@ -19,11 +19,12 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits, task_queue::version_queue};
+use super::{Service, task_queue::version_queue};
 use crate::{
     core::{UNVERSIONED, Version},
     deployment::{DeploymentRecord, Drained, SetRoute, summary, version_info},
     host::deployments::{check_name, no_deployment},
+    limits::Limits,
     rpc::RpcError,
     visibility,
 };
@@ -36,7 +37,11 @@ fn no_version() -> RpcError {
 }
 
 /// The version that a request names, in the new way or the old.
-fn required_version(given: Option<&WorkerDeploymentVersion>, dotted: &str) -> Result<Version, RpcError> {
+fn required_version(
+    limits: &Limits,
+    given: Option<&WorkerDeploymentVersion>,
+    dotted: &str,
+) -> Result<Version, RpcError> {
     let version = match given {
         Some(version) => Some(Version::new(version)),
         None => Version::from_dotted(dotted),
@@ -47,7 +52,7 @@ fn required_version(given: Option<&WorkerDeploymentVersion>, dotted: &str) -> Re
     if version.build_id.is_empty() {
         return Err(RpcError::InvalidArgument("BuildID cannot be empty".into()));
     }
-    limits::id("BuildID", &version.build_id)?;
+    limits.id("BuildID", &version.build_id)?;
     Ok(version)
 }
 
@@ -126,7 +131,11 @@ impl Service {
         &self,
         request: DescribeWorkerDeploymentVersionRequest,
     ) -> Result<DescribeWorkerDeploymentVersionResponse, RpcError> {
-        let version = required_version(request.deployment_version.as_ref(), &request.version)?;
+        let version = required_version(
+            &self.limits,
+            request.deployment_version.as_ref(),
+            &request.version,
+        )?;
         self.look_at_drainage(&request.namespace, &version.deployment)
             .await?;
         self.host
@@ -199,7 +208,7 @@ impl Service {
         &self,
         request: CreateWorkerDeploymentVersionRequest,
     ) -> Result<CreateWorkerDeploymentVersionResponse, RpcError> {
-        let version = required_version(request.deployment_version.as_ref(), "")?;
+        let version = required_version(&self.limits, request.deployment_version.as_ref(), "")?;
         super::start::refuse_unknown(&[("compute configurations", request.compute_config.is_some())])?;
         let request_id = match request.request_id.as_str() {
             "" => uuid::Uuid::new_v4().to_string(),
@@ -229,7 +238,7 @@ impl Service {
             ignore_missing_task_queues: request.ignore_missing_task_queues,
             allow_no_pollers: request.allow_no_pollers,
         };
-        limits::id("BuildID", &set.build_id)?;
+        self.limits.id("BuildID", &set.build_id)?;
         let namespace = request.namespace;
         let (before, conflict_token) = self
             .host
@@ -258,7 +267,7 @@ impl Service {
             ignore_missing_task_queues: request.ignore_missing_task_queues,
             allow_no_pollers: request.allow_no_pollers,
         };
-        limits::id("BuildID", &set.build_id)?;
+        self.limits.id("BuildID", &set.build_id)?;
         let (namespace, percentage) = (request.namespace, request.percentage);
         let (before, conflict_token) = self
             .host
@@ -289,7 +298,7 @@ impl Service {
             Some(NewManagerIdentity::Self_(true)) => request.identity.clone(),
             Some(NewManagerIdentity::Self_(false)) | None => String::new(),
         };
-        limits::id("ManagerIdentity", &manager)?;
+        self.limits.id("ManagerIdentity", &manager)?;
         let name = request.deployment_name;
         self.host
             .call(move |host| {
@@ -315,8 +324,12 @@ impl Service {
                 "At least one of remove_entries or upsert_entries must be provided".into(),
             ));
         }
-        let version = required_version(request.deployment_version.as_ref(), &request.version)?;
-        limits::message(&request, "Blob data")?;
+        let version = required_version(
+            &self.limits,
+            request.deployment_version.as_ref(),
+            &request.version,
+        )?;
+        self.limits.message(&request, "Blob data")?;
         let metadata = self
             .host
             .call(move |host| {
@@ -350,7 +363,11 @@ impl Service {
         &self,
         request: DeleteWorkerDeploymentVersionRequest,
     ) -> Result<DeleteWorkerDeploymentVersionResponse, RpcError> {
-        let version = required_version(request.deployment_version.as_ref(), &request.version)?;
+        let version = required_version(
+            &self.limits,
+            request.deployment_version.as_ref(),
+            &request.version,
+        )?;
         self.look_at_drainage(&request.namespace, &version.deployment)
             .await?;
         self.host

@@ -16,7 +16,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 
 use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
-use super::{Service, limits};
+use super::Service;
 use crate::rpc::RpcError;
 
 /// RPCs that are refused for one and the same reason.
@@ -84,7 +84,7 @@ impl Service {
         &self,
         request: UnpauseWorkflowExecutionRequest,
     ) -> Result<UnpauseWorkflowExecutionResponse, RpcError> {
-        limits::required_id("WorkflowId", &request.workflow_id)?;
+        self.limits.required_id("WorkflowId", &request.workflow_id)?;
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;

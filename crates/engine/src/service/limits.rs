@@ -1,4 +1,4 @@
-//! What a request may hold at most, as the real server's defaults.
+//! What a request may hold at most: the checks, in the real server's words.
 
 use prost::Message;
 use temporalio_protos::temporal::api::{
@@ -8,73 +8,74 @@ use temporalio_protos::temporal::api::{
 
 use crate::{limits::Limits, rpc::RpcError};
 
-/// Characters of an id or a name.
-pub(super) const ID: usize = Limits::ID;
-
-/// Checks an id or name that may be empty.
-pub(super) fn id(what: &str, id: &str) -> Result<(), RpcError> {
-    if id.len() > ID {
-        // Clients are used to these words: a workflow id has its own.
-        return Err(RpcError::InvalidArgument(match what {
-            "WorkflowId" => format!(
-                "{what} exceeds maximum allowed length ({}/{})",
-                id.len(),
-                Limits::ID
-            ),
-            _ => format!("{what} length exceeds limit."),
-        }));
+impl Limits {
+    /// Checks an id or name that may be empty.
+    pub(super) fn id(&self, what: &str, id: &str) -> Result<(), RpcError> {
+        if id.len() > self.id_length {
+            // Clients are used to these words: a workflow id has its own.
+            return Err(RpcError::InvalidArgument(match what {
+                "WorkflowId" => format!(
+                    "{what} exceeds maximum allowed length ({}/{})",
+                    id.len(),
+                    self.id_length
+                ),
+                _ => format!("{what} length exceeds limit."),
+            }));
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Checks an id or name that must be there.
-pub(super) fn required_id(what: &str, value: &str) -> Result<(), RpcError> {
-    if value.is_empty() {
-        return Err(RpcError::InvalidArgument(format!(
-            "{what} is not set on request."
-        )));
+    /// Checks an id or name that must be there.
+    pub(super) fn required_id(&self, what: &str, value: &str) -> Result<(), RpcError> {
+        if value.is_empty() {
+            return Err(RpcError::InvalidArgument(format!(
+                "{what} is not set on request."
+            )));
+        }
+        self.id(what, value)
     }
-    id(what, value)
+
+    /// Checks the payloads of one field.
+    pub(super) fn blob(&self, payloads: Option<&Payloads>) -> Result<(), RpcError> {
+        let size = payloads.map_or(0, Message::encoded_len);
+        check(size, self.blob_size, self.blob_warning, "Blob data")
+    }
+
+    /// Checks a memo.
+    pub(super) fn memo(&self, memo: Option<&Memo>) -> Result<(), RpcError> {
+        let size = memo.map_or(0, Message::encoded_len);
+        check(size, self.memo_size, self.memo_warning, "Memo")
+    }
+
+    /// Checks a part of a request that is kept whole.
+    pub(super) fn message(&self, message: &impl Message, what: &str) -> Result<(), RpcError> {
+        check(message.encoded_len(), self.blob_size, self.blob_warning, what)
+    }
+
+    /// The name of a required workflow type.
+    pub(super) fn workflow_type(&self, given: Option<WorkflowType>) -> Result<String, RpcError> {
+        let name = given.unwrap_or_default().name;
+        self.required_id("WorkflowType", &name)?;
+        Ok(name)
+    }
+
+    /// The name of a required task queue.
+    pub(super) fn task_queue(&self, given: Option<TaskQueue>) -> Result<String, RpcError> {
+        let name = given.unwrap_or_default().name;
+        if name.is_empty() {
+            return Err(RpcError::InvalidArgument("missing task queue name".into()));
+        }
+        self.id("TaskQueue", &name)?;
+        Ok(name)
+    }
 }
 
-/// Checks the payloads of one field.
-pub(super) fn blob(payloads: Option<&Payloads>) -> Result<(), RpcError> {
-    size(payloads.map_or(0, Message::encoded_len), "Blob data")
-}
-
-/// Checks a memo.
-pub(super) fn memo(memo: Option<&Memo>) -> Result<(), RpcError> {
-    size(memo.map_or(0, Message::encoded_len), "Memo")
-}
-
-/// Checks a part of a request that is kept whole.
-pub(super) fn message(message: &impl Message, what: &str) -> Result<(), RpcError> {
-    size(message.encoded_len(), what)
-}
-
-fn size(bytes: usize, what: &str) -> Result<(), RpcError> {
-    if bytes > Limits::BLOB {
+fn check(bytes: usize, most: usize, warning: usize, what: &str) -> Result<(), RpcError> {
+    if bytes > most {
         return Err(RpcError::InvalidArgument(format!("{what} size exceeds limit.")));
     }
-    if bytes > Limits::BLOB_WARNING {
+    if bytes > warning {
         tracing::warn!(bytes, "{what} is large: histories and messages are made for less");
     }
     Ok(())
-}
-
-/// The name of a required workflow type.
-pub(super) fn workflow_type(given: Option<WorkflowType>) -> Result<String, RpcError> {
-    let name = given.unwrap_or_default().name;
-    required_id("WorkflowType", &name)?;
-    Ok(name)
-}
-
-/// The name of a required task queue.
-pub(super) fn task_queue(given: Option<TaskQueue>) -> Result<String, RpcError> {
-    let name = given.unwrap_or_default().name;
-    if name.is_empty() {
-        return Err(RpcError::InvalidArgument("missing task queue name".into()));
-    }
-    id("TaskQueue", &name)?;
-    Ok(name)
 }

@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     core::{CancelRequest, RunKey, Signal},
     host::Host,
@@ -21,8 +21,8 @@ impl Service {
         &self,
         request: SignalWorkflowExecutionRequest,
     ) -> Result<SignalWorkflowExecutionResponse, RpcError> {
-        limits::required_id("SignalName", &request.signal_name)?;
-        limits::blob(request.input.as_ref())?;
+        self.limits.required_id("SignalName", &request.signal_name)?;
+        self.limits.blob(request.input.as_ref())?;
         let signal = Signal {
             name: request.signal_name,
             input: request.input,

@@ -38,7 +38,7 @@ mod workflow_task;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{host::Handle, rpc::Call, store::Readers};
+use crate::{host::Handle, limits::Limits, rpc::Call, store::Readers};
 
 /// The longest that a long poll waits.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
@@ -51,14 +51,17 @@ pub(crate) struct Service {
     host: Handle,
     readers: Readers,
     cluster_id: Arc<str>,
+    /// What requests may hold.
+    limits: Arc<Limits>,
 }
 
 impl Service {
-    pub(crate) fn new(host: Handle, readers: Readers, cluster_id: Arc<str>) -> Self {
+    pub(crate) fn new(host: Handle, readers: Readers, cluster_id: Arc<str>, limits: Arc<Limits>) -> Self {
         Self {
             host,
             readers,
             cluster_id,
+            limits,
         }
     }
 }

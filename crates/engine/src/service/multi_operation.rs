@@ -19,6 +19,7 @@ use super::{
 use crate::{
     core::{NewRun, RunKey},
     host::{Host, start::IdPolicy, updates::Watched},
+    limits::Limits,
     rpc::{Call, RpcError},
 };
 
@@ -46,7 +47,7 @@ impl Service {
         let deadline = Deadline::of(&call);
         let namespace = request.namespace.clone();
         let (start, update) = operations(request)?;
-        let operation = UpdateWithStart::check(namespace, start, update)?;
+        let operation = UpdateWithStart::check(&self.limits, namespace, start, update)?;
         let mut may_try_again = true;
         loop {
             let sent = operation.clone();
@@ -105,12 +106,13 @@ fn operations(
 
 impl UpdateWithStart {
     fn check(
+        limits: &Limits,
         namespace: String,
         start: StartWorkflowExecutionRequest,
         update: UpdateWorkflowExecutionRequest,
     ) -> Result<Self, RpcError> {
-        let start = check_start(&namespace, start);
-        let update = check_update(&namespace, update);
+        let start = check_start(limits, &namespace, start);
+        let update = check_update(limits, &namespace, update);
         match (start, update) {
             (Ok((new, policy)), Ok(update)) if new.workflow_id == update.execution.workflow_id => Ok(Self {
                 namespace,
@@ -195,6 +197,7 @@ fn started_response(
 }
 
 fn check_start(
+    limits: &Limits,
     namespace: &str,
     start: StartWorkflowExecutionRequest,
 ) -> Result<(NewRun, IdPolicy), RpcError> {
@@ -208,10 +211,14 @@ fn check_start(
     if start.workflow_start_delay.is_some() {
         return Err(invalid("WorkflowStartDelay is not supported."));
     }
-    start::read(start)
+    start::read(limits, start)
 }
 
-fn check_update(namespace: &str, update: UpdateWorkflowExecutionRequest) -> Result<Update, RpcError> {
+fn check_update(
+    limits: &Limits,
+    namespace: &str,
+    update: UpdateWorkflowExecutionRequest,
+) -> Result<Update, RpcError> {
     check_namespace(namespace, &update.namespace)?;
     if !update.first_execution_run_id.is_empty() {
         return Err(invalid("FirstExecutionRunId is not allowed."));
@@ -223,7 +230,7 @@ fn check_update(namespace: &str, update: UpdateWorkflowExecutionRequest) -> Resu
     {
         return Err(invalid("RunId is not allowed."));
     }
-    Update::read(update)
+    Update::read(limits, update)
 }
 
 fn check_namespace(namespace: &str, given: &str) -> Result<(), RpcError> {

@@ -13,7 +13,7 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     clock::{Nanos, SECOND, duration, nanos},
     host::Namespace,
@@ -33,15 +33,16 @@ impl Service {
         &self,
         request: DescribeNamespaceRequest,
     ) -> Result<DescribeNamespaceResponse, RpcError> {
+        let limits = self.limits.clone();
         self.host
             .call(move |host| {
                 if request.namespace.is_empty() && !request.id.is_empty() {
                     let found = host.namespaces.with_id(&request.id);
                     return found
-                        .map(described)
+                        .map(|found| described(found, &limits))
                         .ok_or(RpcError::NamespaceNotFound(request.id));
                 }
-                Ok(described(host.namespaces.named(&request.namespace)?))
+                Ok(described(host.namespaces.named(&request.namespace)?, &limits))
             })
             .await
     }
@@ -50,7 +51,7 @@ impl Service {
         &self,
         request: RegisterNamespaceRequest,
     ) -> Result<RegisterNamespaceResponse, RpcError> {
-        limits::required_id("Namespace", &request.namespace)?;
+        self.limits.required_id("Namespace", &request.namespace)?;
         let record = NamespaceRecord {
             name: request.namespace,
             description: request.description,
@@ -69,6 +70,7 @@ impl Service {
         &self,
         request: ListNamespacesRequest,
     ) -> Result<ListNamespacesResponse, RpcError> {
+        let limits = self.limits.clone();
         let limit = match usize::try_from(request.page_size) {
             Ok(given) if given > 0 => given,
             _ => PAGE,
@@ -92,7 +94,7 @@ impl Service {
                     _ => Vec::new(),
                 };
                 Ok(ListNamespacesResponse {
-                    namespaces: found.into_iter().map(described).collect(),
+                    namespaces: found.into_iter().map(|found| described(found, &limits)).collect(),
                     next_page_token,
                 })
             })
@@ -103,6 +105,7 @@ impl Service {
         &self,
         request: UpdateNamespaceRequest,
     ) -> Result<UpdateNamespaceResponse, RpcError> {
+        let limits = self.limits.clone();
         if request.promote_namespace {
             return Err(RpcError::InvalidArgument(format!(
                 "global namespace is not enabled on this cluster, cannot update global namespace or promote local namespace: {}",
@@ -140,7 +143,7 @@ impl Service {
                         record.state = state as i32;
                     }
                 })?;
-                let described = described(changed);
+                let described = described(changed, &limits);
                 Ok(UpdateNamespaceResponse {
                     namespace_info: described.namespace_info,
                     config: described.config,
@@ -209,7 +212,7 @@ fn retention(given: Option<&prost_types::Duration>) -> Result<Nanos, RpcError> {
     }
 }
 
-fn described(namespace: &Namespace) -> DescribeNamespaceResponse {
+fn described(namespace: &Namespace, limits: &Limits) -> DescribeNamespaceResponse {
     let record = &namespace.record;
     DescribeNamespaceResponse {
         namespace_info: Some(NamespaceInfo {
@@ -236,8 +239,8 @@ fn described(namespace: &Namespace) -> DescribeNamespaceResponse {
                 ..Default::default()
             }),
             limits: Some(namespace_info::Limits {
-                blob_size_limit_error: Limits::BLOB as i64,
-                memo_size_limit_error: Limits::BLOB as i64,
+                blob_size_limit_error: limits.blob_size as i64,
+                memo_size_limit_error: limits.memo_size as i64,
                 ..Default::default()
             }),
             supports_schedules: true,

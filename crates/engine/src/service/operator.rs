@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::operatorservice::v1::{
     ListSearchAttributesResponse, RemoveSearchAttributesRequest, RemoveSearchAttributesResponse,
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     rpc::RpcError,
     visibility::{AttributeType, predefined_attributes, system_attributes},
@@ -20,7 +20,7 @@ impl Service {
     ) -> Result<AddSearchAttributesResponse, RpcError> {
         let mut add = Vec::new();
         for (name, number) in request.search_attributes {
-            limits::required_id("SearchAttribute", &name)?;
+            self.limits.required_id("SearchAttribute", &name)?;
             let attribute_type = AttributeType::from_number(number).ok_or_else(|| {
                 RpcError::InvalidArgument(format!(
                     "Unable to parse search attribute type {number} of {name}."

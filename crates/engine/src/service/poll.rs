@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::sync::oneshot;
 
-use super::{LONGEST_POLL, Service, limits, poll_time};
+use super::{LONGEST_POLL, Service, poll_time};
 use crate::{
     core::Version,
     host::{
@@ -66,7 +66,7 @@ impl Service {
             is_sticky: kind == TaskQueueKind::Sticky,
             namespace: request.namespace,
             kind: QueueKind::Workflow,
-            name: limits::task_queue(request.task_queue)?,
+            name: self.limits.task_queue(request.task_queue)?,
             identity: request.identity,
             worker_instance_key: request.worker_instance_key,
             rate: None,
@@ -88,7 +88,7 @@ impl Service {
             is_sticky: false,
             namespace: request.namespace,
             kind: QueueKind::Activity,
-            name: limits::task_queue(request.task_queue)?,
+            name: self.limits.task_queue(request.task_queue)?,
             identity: request.identity,
             worker_instance_key: request.worker_instance_key,
             rate: request

@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::sync::oneshot;
 
-use super::{Service, limits, poll_time};
+use super::{Service, poll_time};
 use crate::{
     host::{Handle, queries::Answer},
     rpc::{Call, RpcError},
@@ -42,8 +42,8 @@ impl Service {
     ) -> Result<QueryWorkflowResponse, RpcError> {
         let reject = request.query_reject_condition();
         let query = request.query.unwrap_or_default();
-        limits::required_id("QueryType", &query.query_type)?;
-        limits::blob(query.query_args.as_ref())?;
+        self.limits.required_id("QueryType", &query.query_type)?;
+        self.limits.blob(query.query_args.as_ref())?;
         let execution = request.execution.unwrap_or_default();
         let (reply, answer) = oneshot::channel();
         let asked = self

@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
     ResetWorkflowExecutionRequest, ResetWorkflowExecutionResponse,
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     core::{Reapply, Reset, changes_after_reset},
     rpc::RpcError,
@@ -16,7 +16,7 @@ impl Service {
         &self,
         request: ResetWorkflowExecutionRequest,
     ) -> Result<ResetWorkflowExecutionResponse, RpcError> {
-        limits::required_id("RequestId", &request.request_id)?;
+        self.limits.required_id("RequestId", &request.request_id)?;
         let after = changes_after_reset(request.post_reset_operations)?;
         let include = request.reset_reapply_type();
         let reset = Reset {

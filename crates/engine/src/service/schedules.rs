@@ -10,11 +10,12 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     clock::nanos,
     core::check_retry_policy,
     host::Host,
+    limits::Limits,
     rpc::RpcError,
     schedule::{Replacement, ScheduleRecord, Scheduler, Spec, WORKFLOW_ID_PREFIX, canonical::canonical},
 };
@@ -30,12 +31,14 @@ impl Service {
         request: CreateScheduleRequest,
     ) -> Result<CreateScheduleResponse, RpcError> {
         let id = request.schedule_id;
-        schedule_id(&id)?;
-        limits::required_id("RequestId", &request.request_id)?;
-        limits::memo(request.memo.as_ref())?;
-        let (schedule, spec) = checked(request.schedule)?;
+        schedule_id(&self.limits, &id)?;
+        self.limits.required_id("RequestId", &request.request_id)?;
+        self.limits.memo(request.memo.as_ref())?;
+        let (schedule, spec) = checked(&self.limits, request.schedule)?;
         let patch = request.initial_patch;
-        patch.as_ref().map_or(Ok(()), check_patch)?;
+        patch
+            .as_ref()
+            .map_or(Ok(()), |patch| check_patch(&self.limits, patch))?;
         let search_attributes = request.search_attributes;
         let record = ScheduleRecord {
             id: id.clone(),
@@ -71,9 +74,9 @@ impl Service {
         &self,
         request: UpdateScheduleRequest,
     ) -> Result<UpdateScheduleResponse, RpcError> {
-        limits::id("RequestId", &request.request_id)?;
-        limits::memo(request.memo.as_ref())?;
-        let (schedule, spec) = checked(request.schedule)?;
+        self.limits.id("RequestId", &request.request_id)?;
+        self.limits.memo(request.memo.as_ref())?;
+        let (schedule, spec) = checked(&self.limits, request.schedule)?;
         let new = Replacement {
             schedule,
             spec,
@@ -103,9 +106,9 @@ impl Service {
         &self,
         request: PatchScheduleRequest,
     ) -> Result<PatchScheduleResponse, RpcError> {
-        limits::id("RequestId", &request.request_id)?;
+        self.limits.id("RequestId", &request.request_id)?;
         let patch = request.patch.unwrap_or_default();
-        check_patch(&patch)?;
+        check_patch(&self.limits, &patch)?;
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
@@ -138,25 +141,25 @@ fn invalid(message: impl Into<String>) -> RpcError {
     RpcError::InvalidArgument(message.into())
 }
 
-fn schedule_id(id: &str) -> Result<(), RpcError> {
+fn schedule_id(limits: &Limits, id: &str) -> Result<(), RpcError> {
     if id.is_empty() {
         return Err(invalid("ScheduleId is not set on request."));
     }
     // As long as the id of the execution that it is on the real server.
-    limits::id("ScheduleId", &format!("{WORKFLOW_ID_PREFIX}{id}"))
+    limits.id("ScheduleId", &format!("{WORKFLOW_ID_PREFIX}{id}"))
 }
 
 /// The schedule in its canonical form, its parts checked, and its spec compiled.
-fn checked(schedule: Option<Schedule>) -> Result<(Schedule, Spec), RpcError> {
+fn checked(limits: &Limits, schedule: Option<Schedule>) -> Result<(Schedule, Spec), RpcError> {
     let mut schedule = schedule.unwrap_or_default();
-    limits::message(&schedule, "Schedule")?;
+    limits.message(&schedule, "Schedule")?;
     let invalid_spec = |error| invalid(format!("Invalid schedule spec: {error}"));
     let spec = canonical(&schedule.spec.take().unwrap_or_default()).map_err(invalid_spec)?;
     let compiled = Spec::compile(&spec).map_err(invalid_spec)?;
     schedule.spec = Some(spec);
     let action = schedule.action.as_mut().and_then(|action| action.action.as_mut());
     if let Some(Action::StartWorkflow(workflow)) = action {
-        check_workflow(workflow)?;
+        check_workflow(limits, workflow)?;
     }
     if let Some(state) = &schedule.state {
         check_notes(&state.notes)?;
@@ -164,12 +167,12 @@ fn checked(schedule: Option<Schedule>) -> Result<(Schedule, Spec), RpcError> {
     Ok((schedule, compiled))
 }
 
-fn check_workflow(workflow: &mut NewWorkflowExecutionInfo) -> Result<(), RpcError> {
-    limits::id("WorkflowId", &format!("{}{NOMINAL_TIME}", workflow.workflow_id))?;
-    limits::workflow_type(workflow.workflow_type.clone())?;
-    limits::task_queue(workflow.task_queue.clone())?;
-    limits::blob(workflow.input.as_ref())?;
-    limits::memo(workflow.memo.as_ref())?;
+fn check_workflow(limits: &Limits, workflow: &mut NewWorkflowExecutionInfo) -> Result<(), RpcError> {
+    limits.id("WorkflowId", &format!("{}{NOMINAL_TIME}", workflow.workflow_id))?;
+    limits.workflow_type(workflow.workflow_type.clone())?;
+    limits.task_queue(workflow.task_queue.clone())?;
+    limits.blob(workflow.input.as_ref())?;
+    limits.memo(workflow.memo.as_ref())?;
     for (name, timeout) in [
         ("WorkflowExecutionTimeout", &workflow.workflow_execution_timeout),
         ("WorkflowRunTimeout", &workflow.workflow_run_timeout),
@@ -216,8 +219,8 @@ fn check_action_attributes(host: &Host, namespace: u32, schedule: Option<&Schedu
     }
 }
 
-fn check_patch(patch: &SchedulePatch) -> Result<(), RpcError> {
-    limits::message(patch, "Patch")?;
+fn check_patch(limits: &Limits, patch: &SchedulePatch) -> Result<(), RpcError> {
+    limits.message(patch, "Patch")?;
     check_notes(&patch.pause)?;
     check_notes(&patch.unpause)?;
     for range in &patch.backfill_request {

@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits, links};
+use super::{Service, links};
 use crate::{
     clock::{Nanos, nanos},
     core::{
@@ -24,6 +24,7 @@ use crate::{
         matching::{QueueId, QueueKind},
         start::IdPolicy,
     },
+    limits::Limits,
     rpc::RpcError,
 };
 
@@ -34,7 +35,7 @@ impl Service {
     ) -> Result<StartWorkflowExecutionResponse, RpcError> {
         let namespace = request.namespace.clone();
         let asks_for_task = request.request_eager_execution;
-        let (new, policy) = read(request)?;
+        let (new, policy) = read(&self.limits, request)?;
         // A task that is due later cannot be handed out now.
         let eager = asks_for_task && new.first_task_delay == 0;
         let new = NewRun { eager, ..new };
@@ -47,8 +48,8 @@ impl Service {
         &self,
         request: SignalWithStartWorkflowExecutionRequest,
     ) -> Result<SignalWithStartWorkflowExecutionResponse, RpcError> {
-        limits::required_id("SignalName", &request.signal_name)?;
-        limits::blob(request.signal_input.as_ref())?;
+        self.limits.required_id("SignalName", &request.signal_name)?;
+        self.limits.blob(request.signal_input.as_ref())?;
         let (reuse, conflict) = (
             request.workflow_id_reuse_policy(),
             request.workflow_id_conflict_policy(),
@@ -98,7 +99,7 @@ impl Service {
                 start_delay: request.workflow_start_delay,
                 request_id: request.request_id,
             }
-            .check()?
+            .check(&self.limits)?
         };
         let namespace = request.namespace;
         self.host
@@ -111,7 +112,10 @@ impl Service {
 ///
 /// # Errors
 /// When the request breaks a rule, or asks for what this engine does not have.
-pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, IdPolicy), RpcError> {
+pub(super) fn read(
+    limits: &Limits,
+    request: StartWorkflowExecutionRequest,
+) -> Result<(NewRun, IdPolicy), RpcError> {
     let policy = IdPolicy::resolve(
         request.workflow_id_reuse_policy(),
         request.workflow_id_conflict_policy(),
@@ -154,7 +158,7 @@ pub(super) fn read(request: StartWorkflowExecutionRequest) -> Result<(NewRun, Id
             start_delay: request.workflow_start_delay,
             request_id: request.request_id,
         }
-        .check()?
+        .check(limits)?
     };
     Ok((new, policy))
 }
@@ -269,11 +273,11 @@ struct Fields {
 }
 
 impl Fields {
-    fn check(self) -> Result<NewRun, RpcError> {
-        limits::required_id("WorkflowId", &self.workflow_id)?;
-        limits::id("RequestId", &self.request_id)?;
-        limits::blob(self.input.as_ref())?;
-        limits::memo(self.memo.as_ref())?;
+    fn check(self, limits: &Limits) -> Result<NewRun, RpcError> {
+        limits.required_id("WorkflowId", &self.workflow_id)?;
+        limits.id("RequestId", &self.request_id)?;
+        limits.blob(self.input.as_ref())?;
+        limits.memo(self.memo.as_ref())?;
         if let Some(policy) = &self.retry_policy {
             check_retry_policy(policy).map_err(RpcError::InvalidArgument)?;
         }
@@ -288,8 +292,8 @@ impl Fields {
             first_task_delay,
             workflow_id: self.workflow_id,
             run_id: uuid::Uuid::new_v4().to_string(),
-            workflow_type: limits::workflow_type(self.workflow_type)?,
-            task_queue: limits::task_queue(self.task_queue)?,
+            workflow_type: limits.workflow_type(self.workflow_type)?,
+            task_queue: limits.task_queue(self.task_queue)?,
             input: self.input,
             memo: self.memo,
             search_attributes: self.search_attributes,

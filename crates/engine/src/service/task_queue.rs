@@ -17,7 +17,7 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::{Service, limits};
+use super::Service;
 use crate::{
     clock::{Nanos, duration, timestamp, timestamp_opt},
     core::{UNVERSIONED, Version},
@@ -42,7 +42,7 @@ impl Service {
             .task_queue
             .as_ref()
             .map_or(TaskQueueKind::Unspecified, |queue| queue.kind());
-        let name = limits::task_queue(request.task_queue.clone())?;
+        let name = self.limits.task_queue(request.task_queue.clone())?;
         #[allow(deprecated, reason = "the command line asks in this mode")]
         let is_enhanced = request.api_mode() == DescribeTaskQueueMode::Enhanced;
         if is_enhanced && kind == TaskQueueKind::Sticky {
@@ -70,7 +70,7 @@ impl Service {
         &self,
         request: ListTaskQueuePartitionsRequest,
     ) -> Result<ListTaskQueuePartitionsResponse, RpcError> {
-        let name = limits::task_queue(request.task_queue)?;
+        let name = self.limits.task_queue(request.task_queue)?;
         let namespace = request.namespace;
         self.host
             .call(move |host| host.namespaces.key_of(&namespace).map(drop))
@@ -94,7 +94,7 @@ impl Service {
         if request.task_queue.is_empty() {
             return invalid("missing task queue name");
         }
-        limits::id("TaskQueue", &request.task_queue)?;
+        self.limits.id("TaskQueue", &request.task_queue)?;
         let limits_queue = request.update_queue_rate_limit.is_some();
         match request.task_queue_type() {
             TaskQueueType::Activity => {}

@@ -12,13 +12,14 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::time::Instant;
 
-use super::{Service, limits, message, start};
+use super::{Service, message, start};
 use crate::{
     core::{UpdateStage, UpdateStatus},
     host::{
         Handle,
         updates::{Progress, Watched},
     },
+    limits::Limits,
     rpc::{Call, RpcError},
 };
 
@@ -83,14 +84,14 @@ impl Update {
     ///
     /// # Errors
     /// When something is missing in it.
-    pub(super) fn read(request: UpdateWorkflowExecutionRequest) -> Result<Self, RpcError> {
+    pub(super) fn read(limits: &Limits, request: UpdateWorkflowExecutionRequest) -> Result<Self, RpcError> {
         let stage = wanted_stage(request.wait_policy);
         let execution = request.workflow_execution.unwrap_or_default();
-        limits::required_id("WorkflowId", &execution.workflow_id)?;
+        limits.required_id("WorkflowId", &execution.workflow_id)?;
         let missing = |what: &str| RpcError::InvalidArgument(format!("Update {what} is not set on request."));
         let mut request = request.request.ok_or_else(|| missing("meta"))?;
         let meta = request.meta.as_mut().ok_or_else(|| missing("meta"))?;
-        if meta.update_id.len() > limits::ID {
+        if meta.update_id.len() > limits.id_length {
             return Err(RpcError::InvalidArgument("UpdateId length exceeds limit.".into()));
         }
         if meta.update_id.is_empty() {
@@ -105,7 +106,7 @@ impl Update {
             "completion callbacks of updates",
             !request.completion_callbacks.is_empty(),
         )])?;
-        limits::blob(input.args.as_ref())?;
+        limits.blob(input.args.as_ref())?;
         if stage == UpdateStage::Admitted {
             // As the real server: what is only admitted may be lost, and nobody would be waiting to notice.
             return Err(RpcError::PermissionDenied(
@@ -149,7 +150,7 @@ impl Service {
         let first_run_id = request.first_execution_run_id.clone();
         let update = Update {
             first_run_id,
-            ..Update::read(request)?
+            ..Update::read(&self.limits, request)?
         };
         self.update_until(&namespace, &update, Deadline::of(&call)).await
     }

@@ -10,13 +10,7 @@ use super::attribute::{AttributeId, AttributeType, AttributeTypes};
 use super::builtin::{DIVISION, is_system, predefined};
 use super::time::parse_datetime;
 use super::value::AttributeValue;
-
-/// The most attributes an execution may have.
-const MAX_ATTRIBUTES: usize = 100;
-/// The largest value, in bytes of payload data.
-const MAX_VALUE_SIZE: usize = 2 * 1024;
-/// The largest size of all attributes, in bytes of the encoded message.
-const MAX_TOTAL_SIZE: usize = 40 * 1024;
+use crate::limits::Limits;
 
 /// Search attributes that cannot be taken; INVALID_ARGUMENT, in the words of the real server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +29,14 @@ pub enum AttributeError {
         value: String,
     },
     /// Too many attributes.
-    #[error("number of search attributes {0} exceeds limit {MAX_ATTRIBUTES}")]
-    TooMany(usize),
+    #[error("number of search attributes {0} exceeds limit {1}")]
+    TooMany(usize, usize),
     /// A value that is too large.
-    #[error("search attribute {name} value size {size} exceeds size limit {MAX_VALUE_SIZE}")]
-    ValueSize { name: String, size: usize },
+    #[error("search attribute {name} value size {size} exceeds size limit {most}")]
+    ValueSize { name: String, size: usize, most: usize },
     /// Too much in all.
-    #[error("total size of search attributes {0} exceeds size limit {MAX_TOTAL_SIZE}")]
-    TotalSize(usize),
+    #[error("total size of search attributes {0} exceeds size limit {1}")]
+    TotalSize(usize, usize),
 }
 
 /// An execution's search attributes, checked and ready to be filed.
@@ -55,10 +49,14 @@ pub struct IndexedAttributes {
 impl IndexedAttributes {
     /// Checks attributes as a client gave them against their registered types and the limits. Null values are left
     /// out: they mean that the attribute is not set.
-    pub fn new(given: &SearchAttributes, types: &dyn AttributeTypes) -> Result<Self, AttributeError> {
+    pub fn new(
+        given: &SearchAttributes,
+        types: &dyn AttributeTypes,
+        limits: &Limits,
+    ) -> Result<Self, AttributeError> {
         let fields = &given.indexed_fields;
-        if fields.len() > MAX_ATTRIBUTES {
-            return Err(AttributeError::TooMany(fields.len()));
+        if fields.len() > limits.search_attributes {
+            return Err(AttributeError::TooMany(fields.len(), limits.search_attributes));
         }
         // By name, so that of several mistakes always the same one is named.
         let mut names: Vec<&String> = fields.keys().collect();
@@ -68,15 +66,19 @@ impl IndexedAttributes {
             let id = id_of(name, types)?;
             let Some(payload) = fields.get(name) else { continue };
             checked.add(name, id, payload)?;
-            if payload.data.len() > MAX_VALUE_SIZE {
+            let most = limits.search_attribute_size;
+            if payload.data.len() > most {
                 return Err(AttributeError::ValueSize {
                     name: name.clone(),
                     size: payload.data.len(),
+                    most,
                 });
             }
         }
         match checked.message.encoded_len() {
-            size if size > MAX_TOTAL_SIZE => Err(AttributeError::TotalSize(size)),
+            size if size > limits.search_attributes_size => {
+                Err(AttributeError::TotalSize(size, limits.search_attributes_size))
+            }
             _ => Ok(checked),
         }
     }

@@ -4,9 +4,11 @@ use segno_engine::Limits;
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     command::v1::{Command, command::Attributes},
-    common::v1::{Memo, Payload, Payloads},
+    common::v1::{Memo, Payload, Payloads, SearchAttributes},
     enums::v1::{EventType, SuggestContinueAsNewReason, WorkflowTaskFailedCause},
-    workflowservice::v1::PollWorkflowTaskQueueResponse,
+    workflowservice::v1::{
+        DescribeNamespaceRequest, PollWorkflowTaskQueueResponse, StartWorkflowExecutionRequest,
+    },
 };
 
 use crate::bed::{Bed, attributes, both_engines, commands, rpc};
@@ -66,7 +68,62 @@ async fn refused(bed: &Bed, workflow_id: &str, commands: Vec<Command>) -> Workfl
     attributes!(events, WorkflowTaskFailedEventAttributes).cause()
 }
 
+/// A list of one keyword of so many bytes.
+fn keyword(bytes: usize) -> Payload {
+    Payload {
+        metadata: [
+            ("encoding".to_owned(), b"json/plain".to_vec()),
+            ("type".to_owned(), b"KeywordList".to_vec()),
+        ]
+        .into(),
+        data: format!("[\"{}\"]", "x".repeat(bytes)).into_bytes(),
+        ..Default::default()
+    }
+}
+
+fn with_attributes(bed: &Bed, values: &[(&str, Payload)]) -> StartWorkflowExecutionRequest {
+    let fields = values
+        .iter()
+        .cloned()
+        .map(|(name, value)| (name.to_owned(), value));
+    StartWorkflowExecutionRequest {
+        search_attributes: Some(SearchAttributes {
+            indexed_fields: fields.collect(),
+        }),
+        ..bed.start_request("w")
+    }
+}
+
+/// Starts it, which must be refused with this message.
+async fn start_refused(bed: &Bed, request: StartWorkflowExecutionRequest, message: &str) {
+    let refused = rpc!(bed, start_workflow_execution, request).expect_err("too much");
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::InvalidArgument, message)
+    );
+}
+
 both_engines! {
+    async fn search_attributes_that_are_too_large_are_refused(bed: &Bed) {
+        let request = with_attributes(bed, &[("TemporalChangeVersion", keyword(3_000))]);
+        start_refused(bed, request, "search attribute TemporalChangeVersion value size 3004 exceeds size limit 2048").await;
+        let request = with_attributes(bed, &[("TemporalChangeVersion", keyword(2_000))]);
+        rpc!(bed, start_workflow_execution, request).expect("a start");
+    }
+
+    async fn clients_are_told_the_limits_of_payloads(bed: &Bed) {
+        let request = DescribeNamespaceRequest { namespace: bed.namespace.clone(), ..Default::default() };
+        let info = rpc!(bed, describe_namespace, request).expect("a description").namespace_info.expect("info");
+        let limits = info.limits.expect("limits");
+        assert_eq!((limits.blob_size_limit_error, limits.memo_size_limit_error), (2 * MIB as i64, 2 * MIB as i64));
+    }
+
+    async fn a_memo_may_be_larger_than_what_is_warned_of(bed: &Bed) {
+        let mut request = bed.start_request("w");
+        request.memo = Some(Memo { fields: [("m".to_owned(), large(3_000))].into() });
+        rpc!(bed, start_workflow_execution, request).expect("a start");
+    }
+
     async fn what_is_too_large_is_refused(bed: &Bed) {
         let mut input = bed.start_request("w");
         input.input = Some(Payloads { payloads: vec![large(2 * MIB + 1)] });
@@ -246,5 +303,107 @@ async fn a_run_takes_only_so_many_signals() {
     assert_eq!(
         failed.cause(),
         SignalExternalWorkflowExecutionFailedCause::SignalCountLimitExceeded
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_request_may_hold_is_configured() {
+    let bed = Bed::embedded_with(Limits {
+        blob_size: 1_000,
+        memo_size: 500,
+        id_length: 20,
+        search_attributes: 1,
+        search_attribute_size: 50,
+        search_attributes_size: 60,
+        ..Limits::default()
+    })
+    .await;
+    let mut request = bed.start_request("w");
+    request.input = Some(Payloads {
+        payloads: vec![large(1_000)],
+    });
+    start_refused(&bed, request, "Blob data size exceeds limit.").await;
+    let mut request = bed.start_request("w");
+    request.memo = Some(Memo {
+        fields: [("m".to_owned(), large(500))].into(),
+    });
+    start_refused(&bed, request, "Memo size exceeds limit.").await;
+    let mut request = bed.start_request("an id of more than twenty");
+    request.request_id = "r".to_owned();
+    let message = "WorkflowId exceeds maximum allowed length (25/20)";
+    start_refused(&bed, request, message).await;
+    let short = |mut request: StartWorkflowExecutionRequest| {
+        request.request_id = "r".to_owned();
+        request
+    };
+    let request = short(with_attributes(
+        &bed,
+        &[("BuildIds", keyword(1)), ("BinaryChecksums", keyword(1))],
+    ));
+    start_refused(&bed, request, "number of search attributes 2 exceeds limit 1").await;
+    let request = short(with_attributes(&bed, &[("BuildIds", keyword(50))]));
+    let message = "search attribute BuildIds value size 54 exceeds size limit 50";
+    start_refused(&bed, request, message).await;
+    let request = short(with_attributes(&bed, &[("BuildIds", keyword(30))]));
+    let refused = rpc!(bed, start_workflow_execution, request).expect_err("too much");
+    assert!(
+        refused.message().ends_with("exceeds size limit 60"),
+        "{}",
+        refused.message()
+    );
+    let request = DescribeNamespaceRequest {
+        namespace: bed.namespace.clone(),
+        ..Default::default()
+    };
+    let described = rpc!(bed, describe_namespace, request).expect("a description");
+    let limits = described
+        .namespace_info
+        .and_then(|info| info.limits)
+        .expect("limits");
+    assert_eq!(
+        (limits.blob_size_limit_error, limits.memo_size_limit_error),
+        (1_000, 500)
+    );
+    // What a command holds ends the run.
+    rpc!(bed, start_workflow_execution, short(bed.start_request("w"))).expect("a start");
+    let task = bed.task().await;
+    let completed = bed.try_complete(&task, vec![marker_of(1_000)]).await;
+    completed.expect_err("too large");
+    let types = bed.event_types("w").await;
+    assert_eq!(types.last(), Some(&"WorkflowExecutionTerminated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_many_updates_a_run_takes_is_configured() {
+    use crate::update_messages::{acceptance, completion, message_of, response, update};
+    use temporalio_common::protos::temporal::api::enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage;
+    let bed = Bed::embedded_with(Limits {
+        updates: 1,
+        ..Limits::default()
+    })
+    .await;
+    bed.start("w").await;
+    let task = bed.task().await;
+    bed.complete(&task, vec![]).await;
+    let worker = async {
+        let task = bed.task().await;
+        let message = message_of(&task);
+        let answers = vec![acceptance(&message), response(&message, "done")];
+        let completed = rpc!(
+            bed,
+            respond_workflow_task_completed,
+            completion(&bed, &task, vec![], answers)
+        );
+        completed.expect("a completion");
+    };
+    let (first, ()) = tokio::join!(update(&bed, "w", "one", Stage::Completed), worker);
+    first.expect("an outcome");
+    let refused = update(&bed, "w", "two", Stage::Completed)
+        .await
+        .expect_err("one too many");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert_eq!(
+        refused.message(),
+        "limit on number of total updates has been reached (1)"
     );
 }

@@ -17,7 +17,6 @@ use crate::{
         workflow_task::normal_queue,
     },
     cron,
-    limits::Limits,
 };
 
 #[allow(
@@ -38,12 +37,13 @@ pub(super) fn start(
     ensure(!workflow_type.is_empty(), bad, || {
         format!("WorkflowType is not set on StartChildWorkflowExecutionCommand. WorkflowId={id}")
     })?;
+    let longest = context.run.limits.id_length;
     for (what, value) in [("WorkflowId", &id), ("WorkflowType", &workflow_type)] {
-        ensure(value.len() <= Limits::ID, bad, || {
+        ensure(value.len() <= longest, bad, || {
             format!(
                 "{what} on StartChildWorkflowExecutionCommand exceeds length limit. Length={} Limit={}",
                 value.len(),
-                Limits::ID
+                longest
             )
         })?;
     }

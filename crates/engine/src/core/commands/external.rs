@@ -14,7 +14,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{CommandError, Context, check_count, ensure, size_of};
-use crate::{core::run::Message, limits::Limits};
+use crate::core::run::Message;
 
 #[allow(
     deprecated,
@@ -33,7 +33,7 @@ pub(super) fn signal(
         });
     };
     context.check_namespace(&command.namespace, bad)?;
-    check_target(&target, COMMAND, bad)?;
+    check_target(context, &target, COMMAND, bad)?;
     ensure(!command.signal_name.is_empty(), bad, || {
         format!(
             "SignalName is not set on {COMMAND}. WorkflowId={}",
@@ -86,7 +86,7 @@ pub(super) fn request_cancel(
         run_id: command.run_id,
     };
     context.check_namespace(&command.namespace, bad)?;
-    check_target(&target, COMMAND, bad)?;
+    check_target(context, &target, COMMAND, bad)?;
     let completed = context.completed_event_id;
     let state = &context.run.state;
     let is_started_with_it = state
@@ -126,16 +126,22 @@ pub(super) fn request_cancel(
     Ok(())
 }
 
-fn check_target(target: &WorkflowExecution, command: &str, cause: Cause) -> Result<(), CommandError> {
+fn check_target(
+    context: &Context<'_>,
+    target: &WorkflowExecution,
+    command: &str,
+    cause: Cause,
+) -> Result<(), CommandError> {
     let id = &target.workflow_id;
     ensure(!id.is_empty(), cause, || {
         format!("WorkflowId is not set on {command}. RunId={}", target.run_id)
     })?;
-    ensure(id.len() <= Limits::ID, cause, || {
+    let longest = context.run.limits.id_length;
+    ensure(id.len() <= longest, cause, || {
         format!(
             "WorkflowId on {command} exceeds length limit. Length={} Limit={}",
             id.len(),
-            Limits::ID
+            longest
         )
     })?;
     let is_run_id = target.run_id.is_empty() || uuid::Uuid::try_parse(&target.run_id).is_ok();

@@ -19,7 +19,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{completion::camel_case, run::Run};
-use crate::{clock::Nanos, limits::Limits};
+use crate::clock::Nanos;
 
 /// Says what is wrong with search attributes, if anything.
 pub type AttributeCheck<'a> = &'a dyn Fn(&SearchAttributes) -> Result<(), String>;
@@ -215,7 +215,7 @@ impl Context<'_> {
         size: usize,
         cause: WorkflowTaskFailedCause,
     ) -> Result<(), CommandError> {
-        self.is_fatal = size > Limits::BLOB;
+        self.is_fatal = size > self.run.limits.blob_size;
         ensure(!self.is_fatal, cause, || format!("{what} exceeds size limit."))
     }
 

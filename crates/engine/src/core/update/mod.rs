@@ -77,7 +77,10 @@ pub enum UpdateEnd {
 impl Run {
     /// What is known of the run's updates, up to date with the history.
     pub fn updates(&mut self) -> &mut Updates {
-        let updates = self.updates.get_or_insert_default();
+        let limits = &self.limits;
+        let updates = self
+            .updates
+            .get_or_insert_with(|| Box::new(Updates::new(limits.clone())));
         updates.follow(&self.history, self.state.last_started_event_id);
         updates
     }

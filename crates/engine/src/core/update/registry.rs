@@ -10,17 +10,14 @@ use temporalio_protos::temporal::api::{
     update::v1::Request,
 };
 
-use crate::{core::events::Events, rpc::RpcError};
-
-/// Updates under way that one run takes, as the real server's default.
-const MAXIMUM_IN_FLIGHT: usize = 10;
-/// Updates that one run takes in its life, as the real server's default.
-const MAXIMUM_TOTAL: usize = 2_000;
+use crate::{core::events::Events, limits::Limits, rpc::RpcError};
 
 /// The updates of one run. In memory alone: it follows the history, and what it knows beyond that
 /// is lost with the process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Updates {
+    /// How many the run takes.
+    limits: Arc<Limits>,
     /// How many events of the history it has followed.
     followed: usize,
     recorded: HashMap<String, Recorded>,
@@ -55,6 +52,17 @@ struct Admitted {
 }
 
 impl Updates {
+    /// Nothing is known yet.
+    pub(super) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            followed: 0,
+            recorded: HashMap::new(),
+            completed: 0,
+            admitted: Vec::new(),
+        }
+    }
+
     /// Catches up with the history. A task up to `last_started_event_id` has been completed.
     pub(super) fn follow(&mut self, history: &Events, last_started_event_id: i64) {
         for event in history.from(self.followed) {
@@ -111,9 +119,10 @@ impl Updates {
     /// When the run has as many as it may have.
     pub(in crate::core) fn admit(&mut self, id: &str, request: Request) -> Result<(), RpcError> {
         let in_flight = self.admitted.len() + self.recorded.len() - self.completed;
-        if in_flight >= MAXIMUM_IN_FLIGHT {
+        if in_flight >= self.limits.updates_in_flight {
             return Err(RpcError::ConcurrentLimit(format!(
-                "limit on number of concurrent in-flight updates has been reached ({MAXIMUM_IN_FLIGHT})"
+                "limit on number of concurrent in-flight updates has been reached ({})",
+                self.limits.updates_in_flight
             )));
         }
         self.take_in(id, request)
@@ -122,9 +131,10 @@ impl Updates {
     /// Takes in an update that a worker answers and nothing is known of: it was lost with a process,
     /// and the worker's answer has all there was of it.
     pub(super) fn take_in(&mut self, id: &str, request: Request) -> Result<(), RpcError> {
-        if self.admitted.len() + self.recorded.len() >= MAXIMUM_TOTAL {
+        if self.admitted.len() + self.recorded.len() >= self.limits.updates {
             return Err(RpcError::FailedPrecondition(format!(
-                "limit on number of total updates has been reached ({MAXIMUM_TOTAL})"
+                "limit on number of total updates has been reached ({})",
+                self.limits.updates
             )));
         }
         self.admitted.push(Admitted {

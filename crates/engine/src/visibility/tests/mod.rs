@@ -56,7 +56,7 @@ fn given(json: serde_json::Value) -> SearchAttributes {
 }
 
 fn attributes(registry: &Registry, json: serde_json::Value) -> IndexedAttributes {
-    IndexedAttributes::new(&given(json), registry).unwrap()
+    IndexedAttributes::new(&given(json), registry, &crate::limits::Limits::default()).unwrap()
 }
 
 /// An execution `w<key>` of type `Type` on queue `queue`, started at `key` seconds.

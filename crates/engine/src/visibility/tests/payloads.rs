@@ -39,7 +39,8 @@ fn wrong_attributes_are_refused_in_the_real_servers_words() {
             "search attribute KwField value size 2102 exceeds size limit 2048".to_owned(),
         ),
     ] {
-        let error = IndexedAttributes::new(&given(given_json), &registry).unwrap_err();
+        let error = IndexedAttributes::new(&given(given_json), &registry, &crate::limits::Limits::default())
+            .unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
