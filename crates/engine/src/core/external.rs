@@ -49,6 +49,13 @@ impl Run {
         }
     }
 
+    /// What became of something that was sent is in the history, and the workflow goes on with it.
+    fn told(&mut self, now: Nanos, event: Attributes) {
+        self.append_external(now, event);
+        self.state.transition_count += 1;
+        self.schedule_workflow_task(now);
+    }
+
     fn signal_initiated(
         &self,
         initiated_event_id: i64,
@@ -102,8 +109,6 @@ impl Run {
         };
         self.state.outgoing_signals.retain(|id| *id != initiated_event_id);
         #[allow(deprecated, reason = "clients still read it")]
-        let control = initiated.control;
-        #[allow(deprecated, reason = "clients still read it")]
         let event = match outcome {
             Ok(()) => Attributes::ExternalWorkflowExecutionSignaledEventAttributes(
                 ExternalWorkflowExecutionSignaledEventAttributes {
@@ -111,7 +116,7 @@ impl Run {
                     namespace: namespace.to_owned(),
                     namespace_id: initiated.namespace_id,
                     workflow_execution: initiated.workflow_execution,
-                    control,
+                    control: initiated.control,
                 },
             ),
             Err(cause) => Attributes::SignalExternalWorkflowExecutionFailedEventAttributes(
@@ -122,13 +127,11 @@ impl Run {
                     namespace_id: initiated.namespace_id,
                     workflow_execution: initiated.workflow_execution,
                     initiated_event_id,
-                    control,
+                    control: initiated.control,
                 },
             ),
         };
-        self.append_external(now, event);
-        self.state.transition_count += 1;
-        self.schedule_workflow_task(now);
+        self.told(now, event);
     }
 
     /// The cancel request that this event initiated; none where it need not be delivered any more.
@@ -183,8 +186,6 @@ impl Run {
                 },
             ),
         };
-        self.append_external(now, event);
-        self.state.transition_count += 1;
-        self.schedule_workflow_task(now);
+        self.told(now, event);
     }
 }

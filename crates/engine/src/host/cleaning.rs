@@ -135,6 +135,8 @@ impl Host {
                 if self.empty_namespace(namespace, budget)? {
                     self.namespaces.remove(namespace);
                     self.deployments.remove_namespace(namespace);
+                    self.queues.remove_namespace(namespace);
+                    self.workers.remove_namespace(namespace);
                     self.store.delete_namespace(namespace)?;
                 } else {
                     has_more = true;

@@ -249,3 +249,153 @@ fn a_deleted_current_run_leaves_no_older_one_current() {
     world.settle();
     assert_eq!(world.rows(), 0);
 }
+
+/// The key of a namespace is given out again once it is empty: nothing may be left that the next one would find.
+#[test]
+fn nothing_of_a_deleted_namespace_is_left() {
+    use temporalio_protos::temporal::api::{
+        activity::v1::ActivityOptions, taskqueue::v1::TaskQueueConfig,
+        workflowservice::v1::StartBatchOperationRequest,
+    };
+
+    use super::{
+        activity::ActivityIdPolicy,
+        matching::{QueueId, QueueKind},
+    };
+    use crate::{
+        core::NewActivity,
+        deployment::DeploymentRecord,
+        store::{BatchRecord, NamespaceRecord},
+        visibility::AttributeType,
+    };
+
+    let tables = |world: &World| -> Vec<(String, i64)> {
+        let connection = world.host.store.connection();
+        let mut names = connection
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+            .expect("a statement");
+        let names: Vec<String> = names
+            .query_map([], |row| row.get(0))
+            .expect("names")
+            .collect::<Result<_, _>>()
+            .expect("names");
+        names
+            .into_iter()
+            .filter(|name| name != "meta")
+            .map(|name| {
+                let count = world.number(&format!("SELECT count(*) FROM {name}"));
+                (name, count)
+            })
+            .collect()
+    };
+    let mut world = World::new();
+    world.settle();
+    let before = tables(&world);
+    let record = NamespaceRecord {
+        name: "other".to_owned(),
+        retention: 3 * DAY_NANOS,
+        ..Default::default()
+    };
+    world.host.register_namespace(record).expect("a namespace");
+    let key = world.host.namespaces.key_of("other").expect("the namespace");
+    let attribute = [("Own".to_owned(), AttributeType::Keyword)];
+    world
+        .host
+        .alter_attributes(key, &attribute, &[])
+        .expect("an attribute");
+    for n in 0..3 {
+        let new = NewRun {
+            namespace_key: key,
+            workflow_id: format!("w{n}"),
+            run_id: uuid::Uuid::new_v4().to_string(),
+            workflow_type: "Test".to_owned(),
+            task_queue: "queue".to_owned(),
+            ..Default::default()
+        };
+        let run = world.host.create(new).expect("a run");
+        if n == 0 {
+            world.terminate(run);
+        }
+    }
+    let activity = NewActivity {
+        namespace_key: key,
+        activity_id: "a".to_owned(),
+        run_id: uuid::Uuid::new_v4().to_string(),
+        request_id: "r".to_owned(),
+        activity_type: "Act".to_owned(),
+        options: ActivityOptions {
+            task_queue: Some(crate::core::normal_queue("queue")),
+            ..Default::default()
+        },
+        input: None,
+        header: None,
+        search_attributes: None,
+        user_metadata: None,
+        links: Vec::new(),
+    };
+    let policy = ActivityIdPolicy {
+        reuse: Default::default(),
+        conflict: Default::default(),
+    };
+    world
+        .host
+        .start_standalone(activity, policy, false)
+        .expect("an activity");
+    let queue = QueueId::new(key, QueueKind::Activity, "queue".to_owned());
+    world
+        .host
+        .configure_queue(&queue, TaskQueueConfig::default())
+        .expect("a configuration");
+    let batch = BatchRecord {
+        request: Some(StartBatchOperationRequest {
+            job_id: "job".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    world
+        .host
+        .start_batch_operation(key, batch, true)
+        .expect("a batch operation");
+    let deployment = DeploymentRecord::new("shop", String::new(), 1);
+    world.host.put_deployment(key, deployment).expect("a deployment");
+    world.turn();
+    world.host.file_all().expect("filed");
+    world.turn();
+    let full = tables(&world);
+    for table in [
+        "run",
+        "history",
+        "execution",
+        "batch_operation",
+        "task_queue_config",
+        "worker_deployment",
+    ] {
+        let count = |counts: &[(String, i64)]| {
+            counts
+                .iter()
+                .find(|(name, _)| name == table)
+                .map(|(_, count)| *count)
+        };
+        assert!(count(&full) > count(&before), "{table}: {full:?}");
+    }
+    world.host.delete_namespace("other").expect("it is deleted");
+    world.clock.advance(DAY);
+    world.settle();
+    assert_eq!(tables(&world), before);
+    assert!(world.host.queues.config(&queue).is_none() && world.host.queues.get(&queue).is_none());
+    assert!(world.host.deployments.get(key, "shop").is_none());
+}
+
+#[test]
+fn what_waits_to_be_filed_is_counted_after_a_restart() {
+    let mut world = World::new();
+    world.start();
+    world.host.end_batch();
+    let number = world.number("SELECT sum(length(changes)) FROM journal");
+    assert!(number > 2_000, "it is in the journal");
+    let (folder, clock) = (world.folder, world.clock);
+    drop(world.host);
+    let host = open(folder.path(), &clock);
+    assert!(host.unfiled_bytes() > 2_000);
+}

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
+use prost::Message as _;
+
 use super::{Host, Namespaces, attributes, cache::Slot};
 use crate::{
     core::{Events, Run, RunKey, RunState},
@@ -154,6 +156,7 @@ impl Host {
     pub(super) fn replay_journal(&mut self) -> Result<(), Error> {
         let mut slots: BTreeMap<RunKey, Option<Slot>> = BTreeMap::new();
         for change in self.store.journal()? {
+            self.unfiled.bytes += change.encoded_len();
             let slot = match slots.entry(change.key) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => match stored_slot(&self.store, change.key) {
@@ -198,6 +201,12 @@ impl Host {
             self.cache.note_use(key);
         }
         Ok(())
+    }
+
+    /// How large the changes are that wait to be filed.
+    #[cfg(test)]
+    pub(super) fn unfiled_bytes(&self) -> usize {
+        self.unfiled.bytes
     }
 
     /// The runs in memory whose rows are older than they are or missing.

@@ -467,6 +467,13 @@ impl TaskQueues {
             .unwrap_or_default()
     }
 
+    /// Forgets the queues of a namespace that is gone: another one may get its key.
+    pub(super) fn remove_namespace(&mut self, namespace: u32) {
+        self.queues.retain(|id, _| id.namespace != namespace);
+        self.configs.retain(|id, _| id.namespace != namespace);
+        self.held.retain(|(_, id)| id.namespace != namespace);
+    }
+
     /// Forgets queues that nobody uses: sticky ones are named anew by each worker.
     pub(crate) fn forget_unused(&mut self, now: Nanos) {
         self.queues.retain(|_, queue| {

@@ -215,6 +215,34 @@ fn open(folder: &TempDir, clock: &ManualClock) -> Host {
     Host::open(store, Arc::new(clock.clone()), Limits::usual()).expect("a host")
 }
 
+#[test]
+fn an_action_whose_batch_fails_is_taken_once() {
+    let mut world = World::new();
+    world.apply(Op::Create {
+        id: 0,
+        every: 10,
+        overlap: 1,
+    });
+    world.end_batch();
+    let key = world.find(0).expect("the schedule");
+    let taken = |world: &mut World| world.host.schedule(key).expect("it is there").record.counts.taken;
+    world.apply(Op::Pass { seconds: 10 });
+    assert_eq!(taken(&mut world), 1);
+    let run = world.host.next_key - 1;
+    assert!(world.host.run(run).is_ok(), "its run has begun");
+    // The disk refuses the batch: memory is what the file says again.
+    world.host.store.fail(None);
+    world.end_batch();
+    assert_eq!(taken(&mut world), 0);
+    assert!(world.host.run(run).is_err(), "it was never there");
+    // The time is still due.
+    world.apply(Op::Pass { seconds: 1 });
+    world.end_batch();
+    assert_eq!(taken(&mut world), 1);
+    world.apply(Op::Reopen);
+    assert_eq!(taken(&mut world), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 

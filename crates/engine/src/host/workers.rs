@@ -47,6 +47,11 @@ impl Workers {
         self.workers.remove(&(namespace, worker_instance_key.to_owned()));
     }
 
+    /// Forgets a namespace that is gone.
+    pub(super) fn remove_namespace(&mut self, namespace: u32) {
+        self.workers.retain(|(of, _), _| *of != namespace);
+    }
+
     pub(crate) fn get(
         &self,
         namespace: u32,

@@ -27,6 +27,42 @@ use crate::{
     rpc::RpcError,
 };
 
+/// The one activity that a request of the newer forms is about.
+macro_rules! one {
+    ($service:ident, $request:ident) => {
+        Target::one(
+            &$service.limits,
+            $request.namespace,
+            $request.workflow_id,
+            $request.run_id,
+            $request.activity_id,
+        )?
+    };
+}
+
+/// How a request of either form resets.
+macro_rules! reset {
+    ($request:ident) => {
+        ActivityReset {
+            reset_heartbeat: $request.reset_heartbeat,
+            keep_paused: $request.keep_paused,
+            restore_options: $request.restore_original_options,
+            ..Default::default()
+        }
+    };
+}
+
+/// Which options a request of either form changes.
+macro_rules! options {
+    ($request:ident) => {
+        OptionsUpdate::new(
+            $request.restore_original,
+            $request.activity_options,
+            $request.update_mask,
+        )?
+    };
+}
+
 /// The activities a request is about.
 struct Target {
     namespace: String,
@@ -199,13 +235,7 @@ impl Service {
         &self,
         request: PauseActivityExecutionRequest,
     ) -> Result<PauseActivityExecutionResponse, RpcError> {
-        let target = Target::one(
-            &self.limits,
-            request.namespace,
-            request.workflow_id,
-            request.run_id,
-            request.activity_id,
-        )?;
+        let target = one!(self, request);
         self.pause(target, request.identity, request.reason, request.request_id)
             .await?;
         Ok(PauseActivityExecutionResponse {})
@@ -236,13 +266,7 @@ impl Service {
         &self,
         request: UnpauseActivityExecutionRequest,
     ) -> Result<UnpauseActivityExecutionResponse, RpcError> {
-        let target = Target::one(
-            &self.limits,
-            request.namespace,
-            request.workflow_id,
-            request.run_id,
-            request.activity_id,
-        )?;
+        let target = one!(self, request);
         let how = ActivityUnpause::default();
         let jitter = nanos(request.jitter.as_ref());
         self.unpause(target, how, jitter, request.request_id).await?;
@@ -260,13 +284,8 @@ impl Service {
             Activity::MatchAll(_) => ActivitySelection::All,
         });
         let target = Target::new(request.namespace, request.execution, selection)?;
-        let how = ActivityReset {
-            reset_heartbeat: request.reset_heartbeat,
-            keep_paused: request.keep_paused,
-            restore_options: request.restore_original_options,
-            ..Default::default()
-        };
-        self.reset(target, how, nanos(request.jitter.as_ref())).await?;
+        self.reset(target, reset!(request), nanos(request.jitter.as_ref()))
+            .await?;
         Ok(ResetActivityResponse {})
     }
 
@@ -274,20 +293,9 @@ impl Service {
         &self,
         request: ResetActivityExecutionRequest,
     ) -> Result<ResetActivityExecutionResponse, RpcError> {
-        let target = Target::one(
-            &self.limits,
-            request.namespace,
-            request.workflow_id,
-            request.run_id,
-            request.activity_id,
-        )?;
-        let how = ActivityReset {
-            reset_heartbeat: request.reset_heartbeat,
-            keep_paused: request.keep_paused,
-            restore_options: request.restore_original_options,
-            ..Default::default()
-        };
-        self.reset(target, how, nanos(request.jitter.as_ref())).await?;
+        let target = one!(self, request);
+        self.reset(target, reset!(request), nanos(request.jitter.as_ref()))
+            .await?;
         Ok(ResetActivityExecutionResponse {})
     }
 
@@ -296,11 +304,7 @@ impl Service {
         request: UpdateActivityOptionsRequest,
     ) -> Result<UpdateActivityOptionsResponse, RpcError> {
         use update_activity_options_request::Activity;
-        let update = OptionsUpdate::new(
-            request.restore_original,
-            request.activity_options,
-            request.update_mask,
-        )?;
+        let update = options!(request);
         let selection = request.activity.map(|activity| match activity {
             Activity::Id(id) => ActivitySelection::Id(id),
             Activity::Type(name) => ActivitySelection::Type(name),
@@ -316,18 +320,8 @@ impl Service {
         &self,
         request: UpdateActivityExecutionOptionsRequest,
     ) -> Result<UpdateActivityExecutionOptionsResponse, RpcError> {
-        let update = OptionsUpdate::new(
-            request.restore_original,
-            request.activity_options,
-            request.update_mask,
-        )?;
-        let target = Target::one(
-            &self.limits,
-            request.namespace,
-            request.workflow_id,
-            request.run_id,
-            request.activity_id,
-        )?;
+        let update = options!(request);
+        let target = one!(self, request);
         Ok(UpdateActivityExecutionOptionsResponse {
             activity_options: self.update_options(target, update).await?,
         })

@@ -11,11 +11,15 @@ use temporalio_protos::temporal::api::{
 
 use prost::Message as _;
 
-use super::{Service, activity_execution::status_of, visibility::PAGE};
+use super::{
+    Service,
+    activity_execution::status_of,
+    visibility::{counted, page_size},
+};
 use crate::{
     clock::{duration, timestamp},
     rpc::RpcError,
-    visibility::{self, ActivityAttributes, ExecutionRow, Query, activity_namespace, group_value},
+    visibility::{self, ActivityAttributes, ExecutionRow, Query, activity_namespace},
 };
 
 impl Service {
@@ -24,11 +28,7 @@ impl Service {
         request: ListActivityExecutionsRequest,
     ) -> Result<ListActivityExecutionsResponse, RpcError> {
         let (namespace, query) = self.activity_query(request.namespace, &request.query).await?;
-        let size = usize::try_from(request.page_size)
-            .ok()
-            .filter(|size| *size > 0)
-            .unwrap_or(PAGE)
-            .min(PAGE);
+        let size = page_size(request.page_size);
         let token = request.next_page_token;
         let page = self
             .read(move |connection| Ok(visibility::list(connection, namespace, &query, size, &token)?))
@@ -50,16 +50,11 @@ impl Service {
         let count = self
             .read(move |connection| Ok(visibility::count(connection, namespace, &query)?))
             .await?;
-        let groups = count.groups.into_iter();
-        Ok(CountActivityExecutionsResponse {
-            count: count.total,
-            groups: groups
-                .map(|(value, count)| AggregationGroup {
-                    group_values: vec![group_value(&value)],
-                    count,
-                })
-                .collect(),
-        })
+        let (count, groups) = counted(count, |group_values, count| AggregationGroup {
+            group_values,
+            count,
+        });
+        Ok(CountActivityExecutionsResponse { count, groups })
     }
 
     /// Where the namespace's activities are listed, and the query on them.

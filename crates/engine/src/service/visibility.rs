@@ -1,19 +1,38 @@
 //! Lists and counts of executions. They read beside the writer, from what is committed.
 
-use temporalio_protos::temporal::api::workflowservice::v1::{
-    CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse, ListWorkflowExecutionsRequest,
-    ListWorkflowExecutionsResponse, count_workflow_executions_response::AggregationGroup,
+use temporalio_protos::temporal::api::{
+    common::v1::Payload,
+    workflowservice::v1::{
+        CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse, ListWorkflowExecutionsRequest,
+        ListWorkflowExecutionsResponse, count_workflow_executions_response::AggregationGroup,
+    },
 };
 
 use super::Service;
 use crate::{
     rpc::RpcError,
     store,
-    visibility::{self, Query, group_value},
+    visibility::{self, Count, Query, group_value},
 };
 
 /// Executions in a page where the request does not say.
-pub(super) const PAGE: usize = 1_000;
+const PAGE: usize = 1_000;
+
+/// How many executions a page has, by what a request says.
+pub(super) fn page_size(given: i32) -> usize {
+    usize::try_from(given)
+        .ok()
+        .filter(|size| *size > 0)
+        .unwrap_or(PAGE)
+        .min(PAGE)
+}
+
+/// What a count is of: all, and each group by its value, in whatever message there is for it.
+pub(super) fn counted<G>(count: Count, group: impl Fn(Vec<Payload>, i64) -> G) -> (i64, Vec<G>) {
+    let groups = count.groups.iter();
+    let groups = groups.map(|(value, count)| group(vec![group_value(value)], *count));
+    (count.total, groups.collect())
+}
 
 /// Why a list fails; tells SQLite's failures from the caller's.
 pub(super) struct Failure(RpcError);
@@ -43,11 +62,7 @@ impl Service {
         request: ListWorkflowExecutionsRequest,
     ) -> Result<ListWorkflowExecutionsResponse, RpcError> {
         let (namespace, query) = self.query(request.namespace, &request.query).await?;
-        let size = usize::try_from(request.page_size)
-            .ok()
-            .filter(|size| *size > 0)
-            .unwrap_or(PAGE)
-            .min(PAGE);
+        let size = page_size(request.page_size);
         let token = request.next_page_token;
         let page = self
             .read(move |connection| Ok(visibility::list(connection, namespace, &query, size, &token)?))
@@ -73,16 +88,11 @@ impl Service {
         let count = self
             .read(move |connection| Ok(visibility::count(connection, namespace, &query)?))
             .await?;
-        let groups = count.groups.into_iter();
-        Ok(CountWorkflowExecutionsResponse {
-            count: count.total,
-            groups: groups
-                .map(|(value, count)| AggregationGroup {
-                    group_values: vec![group_value(&value)],
-                    count,
-                })
-                .collect(),
-        })
+        let (count, groups) = counted(count, |group_values, count| AggregationGroup {
+            group_values,
+            count,
+        });
+        Ok(CountWorkflowExecutionsResponse { count, groups })
     }
 
     /// The namespace's key and the query, checked against the namespace's attributes.

@@ -7,7 +7,7 @@ use temporalio_client::{Client, tonic::Status};
 use temporalio_common::protos::temporal::api::{
     command::v1::{Command, command::Attributes},
     common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType},
-    enums::v1::{CommandType, EventType, TaskQueueKind},
+    enums::v1::{CommandType, EventType, TaskQueueKind, WorkflowTaskFailedCause},
     history::v1::HistoryEvent,
     query::v1::WorkflowQuery,
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
@@ -194,6 +194,35 @@ impl Bed {
             schedule_to_start_timeout: Some(seconds(2)),
         });
         rpc!(self, respond_workflow_task_completed, request).expect("a completion");
+    }
+
+    /// A completion of this task that asks for the next one along with the answer, and for the run's tasks on a queue
+    /// of the worker's own.
+    pub(crate) fn wanting_next(
+        &self,
+        completion: RespondWorkflowTaskCompletedRequest,
+    ) -> RespondWorkflowTaskCompletedRequest {
+        RespondWorkflowTaskCompletedRequest {
+            return_new_workflow_task: true,
+            sticky_attributes: Some(StickyExecutionAttributes {
+                worker_task_queue: Some(sticky_queue("own", &self.queue)),
+                schedule_to_start_timeout: Some(seconds(5)),
+            }),
+            ..completion
+        }
+    }
+
+    /// Fails this task, as a worker does whose workflow code is broken.
+    pub(crate) async fn fail_task(&self, task: PollWorkflowTaskQueueResponse) {
+        let request = RespondWorkflowTaskFailedRequest {
+            namespace: self.namespace.clone(),
+            task_token: task.task_token,
+            cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure as i32,
+            failure: Some(commands::failure("broken", false)),
+            identity: "worker".to_owned(),
+            ..Default::default()
+        };
+        rpc!(self, respond_workflow_task_failed, request).expect("a failure");
     }
 
     /// The next activity task of the test's queue.

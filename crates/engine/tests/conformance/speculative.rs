@@ -2,12 +2,10 @@
 
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
-    enums::v1::{QueryResultType, UpdateWorkflowExecutionLifecycleStage as Stage, WorkflowTaskFailedCause},
+    enums::v1::{QueryResultType, UpdateWorkflowExecutionLifecycleStage as Stage},
     query::v1::WorkflowQueryResult,
-    taskqueue::v1::StickyExecutionAttributes,
     workflowservice::v1::{
-        GetWorkflowExecutionHistoryRequest, PollWorkflowTaskQueueResponse,
-        RespondWorkflowTaskCompletedRequest, RespondWorkflowTaskFailedRequest,
+        GetWorkflowExecutionHistoryRequest, RespondWorkflowTaskCompletedRequest,
         TerminateWorkflowExecutionRequest, respond_workflow_task_completed_request::Capabilities,
     },
 };
@@ -53,36 +51,11 @@ async fn admitted(bed: &Bed, id: &str) {
     .await;
 }
 
-/// A completion that asks for the next task, from a worker with a queue of its own.
-fn wants_next(
-    mut request: RespondWorkflowTaskCompletedRequest,
-    bed: &Bed,
-) -> RespondWorkflowTaskCompletedRequest {
-    request.return_new_workflow_task = true;
-    request.sticky_attributes = Some(StickyExecutionAttributes {
-        worker_task_queue: Some(sticky_queue("own", &bed.queue)),
-        schedule_to_start_timeout: Some(seconds(5)),
-    });
-    request
-}
-
 fn discards_events(mut request: RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedRequest {
     request.capabilities = Some(Capabilities {
         discard_speculative_workflow_task_with_events: true,
     });
     request
-}
-
-async fn fail(bed: &Bed, task: PollWorkflowTaskQueueResponse) {
-    let request = RespondWorkflowTaskFailedRequest {
-        namespace: bed.namespace.clone(),
-        task_token: task.task_token,
-        cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure as i32,
-        failure: Some(commands::failure("broken", false)),
-        identity: "worker".to_owned(),
-        ..Default::default()
-    };
-    rpc!(bed, respond_workflow_task_failed, request).expect("a failure");
 }
 
 both_engines! {
@@ -150,7 +123,7 @@ both_engines! {
     async fn a_failed_one_is_written_and_its_update_goes_again(bed: &Bed) {
         idle(bed, "w").await;
         let works = async {
-            fail(bed, bed.task().await).await;
+            bed.fail_task(bed.task().await).await;
             let task = bed.task().await;
             assert_eq!(task.attempt, 2);
             let message = message_of(&task);
@@ -319,7 +292,7 @@ both_engines! {
                 assert_eq!(events.len(), 4, "the marker comes each time");
                 let message = message_of(&task);
                 let rejected = unplaced(bed, &task, vec![rejection(&message, "no")]);
-                complete(bed, discards_events(wants_next(rejected, bed))).await.reset_history_event_id
+                complete(bed, discards_events(bed.wanting_next(rejected))).await.reset_history_event_id
             };
             let (updated, reset) = tokio::join!(update(bed, "w", "u", Stage::Accepted), works);
             updated.expect("an answer");
@@ -354,7 +327,7 @@ both_engines! {
             let works = async {
                 admitted(bed, "second").await;
                 let rejected = unplaced(bed, &task, vec![rejection(&message, "no")]);
-                let answer = complete(bed, wants_next(rejected, bed)).await;
+                let answer = complete(bed, bed.wanting_next(rejected)).await;
                 assert_eq!(answer.reset_history_event_id, 3);
                 let next = answer.workflow_task.expect("the next task");
                 let ids: Vec<_> =
@@ -408,7 +381,7 @@ both_engines! {
         let works = async {
             let task = bed.task().await;
             let message = message_of(&task);
-            let mut heartbeat = wants_next(bed.completion(&task, vec![]), bed);
+            let mut heartbeat = bed.wanting_next(bed.completion(&task, vec![]));
             heartbeat.force_create_new_workflow_task = true;
             let answer = complete(bed, heartbeat).await;
             assert_eq!(answer.reset_history_event_id, 0);

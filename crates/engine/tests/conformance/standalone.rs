@@ -653,3 +653,29 @@ async fn activities_go_on_after_a_restart() {
     );
     assert_eq!(list(&bed, "").await, ["done", "later", "lost", "waits"]);
 }
+
+/// What a client holds of a deleted activity is nobody else's, also after the engine has started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_deleted_activity_fits_no_later_one() {
+    let bed = Bed::embedded().await;
+    start(&bed, "a").await;
+    let old = bed.activity_task().await;
+    let request = DeleteActivityExecutionRequest {
+        namespace: bed.namespace.clone(),
+        activity_id: "a".to_owned(),
+        ..Default::default()
+    };
+    rpc!(bed, delete_activity_execution, request).expect("it is deleted");
+    let bed = crate::restart::restarted(bed).await;
+    start(&bed, "b").await;
+    let new = bed.activity_task().await;
+    let complete = |token: Vec<u8>| RespondActivityTaskCompletedRequest {
+        namespace: bed.namespace.clone(),
+        task_token: token,
+        ..Default::default()
+    };
+    let refused =
+        rpc!(bed, respond_activity_task_completed, complete(old.task_token)).expect_err("it is gone");
+    assert_eq!(refused.code(), Code::NotFound);
+    rpc!(bed, respond_activity_task_completed, complete(new.task_token)).expect("a result");
+}

@@ -3,7 +3,6 @@
 use temporalio_common::protos::temporal::api::{
     enums::v1::{EventType, WorkflowTaskFailedCause},
     history::v1::history_event::Attributes,
-    workflowservice::v1::RespondWorkflowTaskFailedRequest,
 };
 
 use crate::bed::{Bed, both_engines, commands, rpc, seconds};
@@ -87,15 +86,7 @@ both_engines! {
             assert_eq!(task.attempt, attempt);
             let events = &task.history.as_ref().expect("a history").events;
             assert_eq!(events.last().map(|e| e.event_id), Some(task.started_event_id));
-            let request = RespondWorkflowTaskFailedRequest {
-                namespace: bed.namespace.clone(),
-                task_token: task.task_token,
-                cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure as i32,
-                failure: Some(commands::failure("broken", false)),
-                identity: "worker".to_owned(),
-                ..Default::default()
-            };
-            rpc!(bed, respond_workflow_task_failed, request).expect("a failure");
+            bed.fail_task(task).await;
         }
         let task = bed.task().await;
         assert_eq!(task.attempt, 4);
@@ -166,12 +157,7 @@ both_engines! {
         bed.start("w").await;
         let task = bed.task().await;
         bed.signal("w", "more").await;
-        let mut request = bed.completion(&task, vec![]);
-        request.return_new_workflow_task = true;
-        request.sticky_attributes = Some(temporalio_common::protos::temporal::api::taskqueue::v1::StickyExecutionAttributes {
-            worker_task_queue: Some(crate::bed::sticky_queue("own", &bed.queue)),
-            schedule_to_start_timeout: Some(seconds(5)),
-        });
+        let request = bed.wanting_next(bed.completion(&task, vec![]));
         let answer = rpc!(bed, respond_workflow_task_completed, request).expect("a completion");
         let next = answer.workflow_task.expect("the next task comes along");
         assert_eq!(next.previous_started_event_id, 3);
