@@ -406,7 +406,8 @@ impl DeploymentRecord {
         Ok(true)
     }
 
-    /// Takes note of whether a version that gets nothing new still has open runs pinned to it.
+    /// Takes note of whether a version that gets nothing new still has open runs pinned to it. Answers whether it is
+    /// drained with that.
     pub(crate) fn note_drainage(&mut self, build_id: &str, found: Drained, now: Nanos) -> bool {
         let drainage = self
             .version_mut(build_id)
@@ -419,6 +420,6 @@ impl DeploymentRecord {
             drainage.is_drained = true;
             drainage.changed_at = now;
         }
-        true
+        !found.has_open_runs
     }
 }

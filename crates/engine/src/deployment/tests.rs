@@ -93,7 +93,7 @@ fn a_version_that_becomes_current_no_longer_ramps() {
     assert_eq!(before, version("a", "1"));
     assert!(a.ramping.is_none());
     assert_eq!(a.draining(), [version("a", "1").unwrap()]);
-    assert!(a.note_drainage("1", Drained { has_open_runs: true }, NOW + 3));
+    assert!(!a.note_drainage("1", Drained { has_open_runs: true }, NOW + 3));
     assert_eq!(a.draining().len(), 1);
     assert!(a.note_drainage("1", Drained { has_open_runs: false }, NOW + 4));
     assert!(a.draining().is_empty());

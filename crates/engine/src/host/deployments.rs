@@ -323,15 +323,22 @@ impl Host {
         name: &str,
         found: &[(String, Drained)],
     ) -> Result<(), RpcError> {
-        if found.is_empty() || self.deployments.get(namespace, name).is_none() {
+        let now = self.now();
+        let Some(record) = self.deployments.all.get_mut(&(namespace, name.to_owned())) else {
             return Ok(());
+        };
+        let mut has_changed = false;
+        for (build_id, drained) in found {
+            has_changed |= record.note_drainage(build_id, *drained, now);
         }
-        self.change_deployment(namespace, name, |deployment, now| {
-            for (build_id, drained) in found {
-                deployment.note_drainage(build_id, *drained, now);
-            }
-            Ok(())
-        })
+        // When it was looked at last is in memory alone.
+        if has_changed {
+            let record = record.clone();
+            self.store
+                .put_deployment(namespace, &record)
+                .map_err(super::unwritable)?;
+        }
+        Ok(())
     }
 
     /// Offers what waits in the queues of all versions of this name anew: of this run, or (none) all.
