@@ -17,7 +17,7 @@ impl Service {
         request: ResetWorkflowExecutionRequest,
     ) -> Result<ResetWorkflowExecutionResponse, RpcError> {
         self.limits.required_id("RequestId", &request.request_id)?;
-        let after = changes_after_reset(request.post_reset_operations)?;
+        let after = changes_after_reset(request.post_reset_operations.clone())?;
         let include = request.reset_reapply_type();
         let reset = Reset {
             run_id: uuid::Uuid::new_v4().to_string(),
