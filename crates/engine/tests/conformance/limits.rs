@@ -311,7 +311,7 @@ async fn what_a_request_may_hold_is_configured() {
     let bed = Bed::embedded_with(Limits {
         blob_size: 1_000,
         memo_size: 500,
-        id_length: 20,
+        id_length: 40,
         search_attributes: 1,
         search_attribute_size: 50,
         search_attributes_size: 60,
@@ -328,23 +328,15 @@ async fn what_a_request_may_hold_is_configured() {
         fields: [("m".to_owned(), large(500))].into(),
     });
     start_refused(&bed, request, "Memo size exceeds limit.").await;
-    let mut request = bed.start_request("an id of more than twenty");
-    request.request_id = "r".to_owned();
-    let message = "WorkflowId exceeds maximum allowed length (25/20)";
+    let request = bed.start_request(&"x".repeat(41));
+    let message = "WorkflowId exceeds maximum allowed length (41/40)";
     start_refused(&bed, request, message).await;
-    let short = |mut request: StartWorkflowExecutionRequest| {
-        request.request_id = "r".to_owned();
-        request
-    };
-    let request = short(with_attributes(
-        &bed,
-        &[("BuildIds", keyword(1)), ("BinaryChecksums", keyword(1))],
-    ));
+    let request = with_attributes(&bed, &[("BuildIds", keyword(1)), ("BinaryChecksums", keyword(1))]);
     start_refused(&bed, request, "number of search attributes 2 exceeds limit 1").await;
-    let request = short(with_attributes(&bed, &[("BuildIds", keyword(50))]));
+    let request = with_attributes(&bed, &[("BuildIds", keyword(50))]);
     let message = "search attribute BuildIds value size 54 exceeds size limit 50";
     start_refused(&bed, request, message).await;
-    let request = short(with_attributes(&bed, &[("BuildIds", keyword(30))]));
+    let request = with_attributes(&bed, &[("BuildIds", keyword(30))]);
     let refused = rpc!(bed, start_workflow_execution, request).expect_err("too much");
     assert!(
         refused.message().ends_with("exceeds size limit 60"),
@@ -365,7 +357,7 @@ async fn what_a_request_may_hold_is_configured() {
         (1_000, 500)
     );
     // What a command holds ends the run.
-    rpc!(bed, start_workflow_execution, short(bed.start_request("w"))).expect("a start");
+    rpc!(bed, start_workflow_execution, bed.start_request("w")).expect("a start");
     let task = bed.task().await;
     let completed = bed.try_complete(&task, vec![marker_of(1_000)]).await;
     completed.expect_err("too large");
