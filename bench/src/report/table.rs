@@ -38,6 +38,16 @@ pub(crate) fn render(report: &Report) -> String {
             closed.executions, closed.per_second_full, closed.per_second_empty
         );
         text += &lists(closed);
+        let deletion = &closed.deletion;
+        text += &format!(
+            "{} of them deleted in {:.0} s; a start meanwhile took {:.1} ms, at most {:.1}; the file had {} MiB, then {}\n",
+            deletion.executions,
+            deletion.seconds,
+            deletion.mean_ms,
+            deletion.most_ms,
+            deletion.bytes_before >> 20,
+            deletion.bytes_after >> 20,
+        );
     }
     text
 }

@@ -14,6 +14,7 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{
     calls::{NAMESPACE, start, terminate},
+    deleting::{self, Deletion},
     each,
 };
 use crate::{
@@ -64,6 +65,8 @@ pub(crate) struct Closed {
     /// One-activity workflows per second on the empty file, and on the full one.
     pub(crate) per_second_empty: f64,
     pub(crate) per_second_full: f64,
+    /// Those of one type are deleted.
+    pub(crate) deletion: Deletion,
 }
 
 /// Fills a file with closed executions, and measures on it.
@@ -101,12 +104,14 @@ pub(crate) async fn measure(executions: usize, settings: &Settings) -> Result<Cl
         lists.push(listed(&client, list, query).await?);
     }
     let per_second_full = rate(&client, "full", settings).await?;
+    let deletion = deleting::measure(&target, &client, "WorkflowType = 'Scale3'", settings.limit()).await?;
     target.stop().await;
     Ok(Closed {
         executions,
         lists,
         per_second_empty,
         per_second_full,
+        deletion,
     })
 }
 

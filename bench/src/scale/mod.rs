@@ -2,6 +2,7 @@
 
 mod calls;
 pub(crate) mod closed;
+pub(crate) mod deleting;
 pub(crate) mod due;
 pub(crate) mod restart;
 
