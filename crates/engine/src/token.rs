@@ -50,11 +50,18 @@ pub(crate) struct HistoryToken {
 
 /// Reads a token that a client sent back.
 pub(crate) fn parse<T: Message + Default>(token: &[u8], what: &str) -> Result<T, RpcError> {
-    let bad = || RpcError::InvalidArgument(format!("the {what} is not one of this server's"));
+    let invalid = |message: String| Err(RpcError::InvalidArgument(message));
+    let is_task = what == "TaskToken";
     if token.is_empty() {
-        return Err(RpcError::InvalidArgument(format!(
-            "{what} is not set on request."
-        )));
+        return invalid(match is_task {
+            true => "Task token not set on request.".into(),
+            false => format!("{what} is not set on request."),
+        });
     }
-    T::decode(token).map_err(|_| bad())
+    T::decode(token).or_else(|_| {
+        invalid(match is_task {
+            true => "Error deserializing task token.".into(),
+            false => format!("Invalid {what}."),
+        })
+    })
 }

@@ -147,7 +147,6 @@ impl Run {
             links: first.links,
             first_task_delay: self.next_run_delay(now, delay),
             priority: started.priority.clone(),
-            user_metadata: first.user_metadata,
             last_completion_result: started.last_completion_result.clone(),
             parent: state.parent.as_ref().map(|parent| {
                 Box::new(ParentOf {

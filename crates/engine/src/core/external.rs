@@ -92,6 +92,7 @@ impl Run {
                 identity: ENGINE_IDENTITY.into(),
                 request_id: String::new(),
                 sender: Some(self.as_sender()),
+                links: Vec::new(),
             },
         })
     }
@@ -148,6 +149,7 @@ impl Run {
                 identity: ENGINE_IDENTITY.into(),
                 request_id: String::new(),
                 sender: Some((self.as_sender(), initiated_event_id)),
+                links: Vec::new(),
             },
         })
     }

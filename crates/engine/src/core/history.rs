@@ -52,6 +52,14 @@ impl Run {
         });
     }
 
+    /// Appends an event that links to where it came from.
+    pub(super) fn append_linked(&mut self, now: Nanos, attributes: Attributes, links: Vec<Link>) {
+        self.push(HistoryEvent {
+            links,
+            ..event(now, attributes)
+        });
+    }
+
     /// Appends an event from outside, or buffers it while a worker has the workflow task.
     pub(super) fn append_external(&mut self, now: Nanos, attributes: Attributes) {
         self.append_external_with(now, attributes, Vec::new());

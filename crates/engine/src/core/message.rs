@@ -24,6 +24,8 @@ pub struct Signal {
     pub request_id: String,
     /// The execution that sent it, if one did.
     pub sender: Option<WorkflowExecution>,
+    /// Where it comes from, for people.
+    pub links: Vec<Link>,
 }
 
 /// A request to cancel.
@@ -34,6 +36,8 @@ pub struct CancelRequest {
     pub request_id: String,
     /// The execution that asks, if one does, and its event that initiated the request.
     pub sender: Option<(WorkflowExecution, i64)>,
+    /// Where it comes from, for people.
+    pub links: Vec<Link>,
 }
 
 impl Run {
@@ -68,7 +72,7 @@ impl Run {
 
     /// Records what a start attaches that found this run instead of making one: its request id, which
     /// then is known as the run's own is, and its links. The workflow is not woken for it.
-    pub fn attach(&mut self, now: Nanos, request_id: String, links: Vec<Link>, identity: String) {
+    pub fn attach(&mut self, now: Nanos, request_id: String, links: Vec<Link>) {
         let is_known = !request_id.is_empty() && self.state.attached_request_ids.contains(&request_id);
         if !self.is_running() || is_known {
             return;
@@ -78,7 +82,6 @@ impl Run {
         }
         let updated = WorkflowExecutionOptionsUpdatedEventAttributes {
             attached_request_id: request_id,
-            identity,
             ..Default::default()
         };
         let event = Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated);
@@ -91,7 +94,7 @@ impl Run {
         if !signal.request_id.is_empty() {
             self.state.request_ids.push(signal.request_id.clone());
         }
-        self.append_external(
+        self.append_external_with(
             now,
             Attributes::WorkflowExecutionSignaledEventAttributes(WorkflowExecutionSignaledEventAttributes {
                 signal_name: signal.name,
@@ -102,6 +105,7 @@ impl Run {
                 external_workflow_execution: signal.sender,
                 ..Default::default()
             }),
+            signal.links,
         );
     }
 
@@ -117,7 +121,7 @@ impl Run {
             Some((execution, initiated)) => (Some(execution), initiated),
             None => (None, 0),
         };
-        self.append_external(
+        self.append_external_with(
             now,
             Attributes::WorkflowExecutionCancelRequestedEventAttributes(
                 WorkflowExecutionCancelRequestedEventAttributes {
@@ -127,8 +131,11 @@ impl Run {
                     external_workflow_execution,
                 },
             ),
+            request.links,
         );
         self.state.transition_count += 1;
+        // A run that waits for its start, its retry or its schedule is not kept waiting for its end.
+        self.state.first_task_at = 0;
         self.schedule_workflow_task(now);
     }
 
@@ -143,18 +150,33 @@ impl Run {
         details: Option<Payloads>,
         identity: String,
     ) -> Result<(), RpcError> {
+        self.terminate_with(now, reason, details, identity, Vec::new())
+    }
+
+    /// The same with links to where it comes from.
+    ///
+    /// # Errors
+    /// When the run is closed already.
+    pub fn terminate_with(
+        &mut self,
+        now: Nanos,
+        reason: String,
+        details: Option<Payloads>,
+        identity: String,
+        links: Vec<Link>,
+    ) -> Result<(), RpcError> {
         self.check_running()?;
         self.force_fail_workflow_task(now);
         self.flush_buffered();
-        self.append(
+        let terminated = WorkflowExecutionTerminatedEventAttributes {
+            reason,
+            details,
+            identity,
+        };
+        self.append_linked(
             now,
-            Attributes::WorkflowExecutionTerminatedEventAttributes(
-                WorkflowExecutionTerminatedEventAttributes {
-                    reason,
-                    details,
-                    identity,
-                },
-            ),
+            Attributes::WorkflowExecutionTerminatedEventAttributes(terminated),
+            links,
         );
         self.close(now, WorkflowExecutionStatus::Terminated);
         Ok(())

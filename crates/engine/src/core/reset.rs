@@ -5,6 +5,7 @@
 //! updates that came later are applied to it again, also those of runs that continued the old one as new.
 
 use temporalio_protos::temporal::api::{
+    common::v1::Link,
     enums::v1::{
         EventType, ResetReapplyExcludeType, ResetReapplyType, UpdateAdmittedEventOrigin,
         WorkflowTaskFailedCause,
@@ -239,7 +240,7 @@ impl Run {
             let initiated = match attributes {
                 A::WorkflowExecutionSignaledEventAttributes(signaled) => {
                     if reapply.signals {
-                        self.reapply_signal(now, signaled);
+                        self.reapply_signal(now, signaled, &event.links);
                     }
                     continue;
                 }
@@ -282,7 +283,12 @@ impl Run {
         }
     }
 
-    fn reapply_signal(&mut self, now: Nanos, signaled: &WorkflowExecutionSignaledEventAttributes) {
+    fn reapply_signal(
+        &mut self,
+        now: Nanos,
+        signaled: &WorkflowExecutionSignaledEventAttributes,
+        links: &[Link],
+    ) {
         self.record_signal(
             now,
             Signal {
@@ -292,6 +298,7 @@ impl Run {
                 identity: signaled.identity.clone(),
                 request_id: signaled.request_id.clone(),
                 sender: signaled.external_workflow_execution.clone(),
+                links: links.to_vec(),
             },
         );
     }

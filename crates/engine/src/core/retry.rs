@@ -44,13 +44,13 @@ pub(crate) fn check(policy: &RetryPolicy) -> Result<(), String> {
     let initial = nanos(policy.initial_interval.as_ref());
     let maximum = nanos(policy.maximum_interval.as_ref());
     if initial < 0 {
-        return Err("InitialInterval cannot be negative on retry policy.".into());
+        return Err("invalid InitialInterval set on retry policy: negative duration".into());
     }
     if policy.backoff_coefficient != 0.0 && policy.backoff_coefficient < 1.0 {
         return Err("BackoffCoefficient cannot be less than 1 on retry policy.".into());
     }
     if maximum < 0 {
-        return Err("MaximumInterval cannot be negative on retry policy.".into());
+        return Err("invalid MaximumInterval set on retry policy: negative duration".into());
     }
     if maximum > 0 && maximum < initial {
         return Err("MaximumInterval cannot be less than InitialInterval on retry policy.".into());

@@ -16,6 +16,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{
+    external::ENGINE_IDENTITY,
     history,
     run::{Queue, Run, Task},
     state::{StartedTask, WorkflowTask},
@@ -294,11 +295,16 @@ impl Run {
         identity: &str,
     ) -> Result<(), RpcError> {
         let original = self.original_scheduled_at(now);
+        let is_it = |task: &StartedTask| task.started_event_id == started_event_id && task.attempt == attempt;
+        let is_it = self.started_task.as_ref().is_some_and(is_it);
+        if is_it && cause == WorkflowTaskFailedCause::GrpcMessageTooLarge {
+            // The next attempt would say the same, and nobody could read it either.
+            let reason = "GrpcMessageTooLarge".to_owned();
+            return self.terminate(now, reason, None, ENGINE_IDENTITY.to_owned());
+        }
         if attempt > 1 {
             self.check_running()?;
-            let is_it =
-                |task: &StartedTask| task.started_event_id == started_event_id && task.attempt == attempt;
-            if !self.started_task.as_ref().is_some_and(is_it) {
+            if !is_it {
                 return Err(RpcError::NotFound("Workflow task not found.".into()));
             }
             self.started_task = None;

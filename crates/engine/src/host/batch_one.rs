@@ -46,6 +46,7 @@ impl Host {
                     identity: operation.identity.clone(),
                     request_id: request_id(),
                     sender: None,
+                    links: Vec::new(),
                 };
                 self.change(key, |run, now| {
                     run.request_cancel(now, cancel);
@@ -60,6 +61,7 @@ impl Host {
                     identity: operation.identity.clone(),
                     request_id: request_id(),
                     sender: None,
+                    links: Vec::new(),
                 };
                 self.change(key, |run, now| run.signal(now, signal))
             }

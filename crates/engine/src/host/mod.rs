@@ -281,7 +281,12 @@ impl Host {
         let found = found.map_err(unreadable)?;
         found
             .map(|run| run.key)
-            .ok_or_else(|| RpcError::workflow_not_found(id))
+            .ok_or_else(|| match execution.run_id.as_str() {
+                "" => RpcError::workflow_not_found(id),
+                run_id => RpcError::NotFound(format!(
+                    "workflow execution not found for workflow ID {id:?} and run ID {run_id:?}"
+                )),
+            })
     }
 
     /// Answers when something has been written for the run, or it has closed.

@@ -232,9 +232,10 @@ impl Host {
         key: RunKey,
         results: HashMap<String, WorkflowQueryResult>,
     ) -> Result<(), RpcError> {
+        let most = self.run(key)?.limits.blob_size;
         for (id, result) in results {
             if let Ok(id) = id.parse() {
-                self.queries.answer(id, answer_of(result));
+                self.queries.answer(id, answer_of(result, most));
             }
         }
         self.release_queries(key)
@@ -256,8 +257,12 @@ impl Host {
     }
 }
 
-fn answer_of(result: WorkflowQueryResult) -> Answer {
+fn answer_of(result: WorkflowQueryResult, most: usize) -> Answer {
     use temporalio_protos::temporal::api::enums::v1::QueryResultType;
+    let size = result.answer.as_ref().map_or(0, prost::Message::encoded_len);
+    if size > most {
+        return Err(RpcError::InvalidArgument("Blob data size exceeds limit.".into()));
+    }
     if result.result_type() == QueryResultType::Failed {
         return Err(RpcError::QueryFailed {
             message: result.error_message,

@@ -326,6 +326,7 @@ impl Host {
                     identity,
                     request_id: uuid::Uuid::new_v4().to_string(),
                     sender: None,
+                    links: Vec::new(),
                 };
                 run.request_cancel(now, request);
                 Ok(())

@@ -44,7 +44,7 @@ impl IdPolicy {
         if terminates(reuse as i32) {
             if conflict != Conflict::Unspecified {
                 return Err(RpcError::InvalidArgument(
-                    "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together with a WorkflowIDConflictPolicy.".into(),
+                    "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together with a WorkflowIDConflictPolicy".into(),
                 ));
             }
             return Ok(Self {
@@ -168,7 +168,7 @@ impl Host {
             Vec::new()
         };
         self.change(key, |run, now| {
-            run.attach(now, request_id, links, new.identity);
+            run.attach(now, request_id, links);
             Ok(())
         })
     }

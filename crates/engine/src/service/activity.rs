@@ -2,7 +2,7 @@
 
 use temporalio_protos::temporal::api::{
     common::v1::{Payloads, WorkflowExecution},
-    failure::v1::Failure,
+    failure::v1::{Failure, failure::FailureInfo},
     workflowservice::v1::{
         RecordActivityTaskHeartbeatByIdRequest, RecordActivityTaskHeartbeatByIdResponse,
         RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse,
@@ -15,10 +15,11 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::Service;
+use super::{Service, oversize};
 use crate::{
     core::{HeartbeatAnswer, RunKey, STANDALONE_EVENT},
     host::Host,
+    limits::Limits,
     rpc::RpcError,
     token::{self, TaskToken},
 };
@@ -45,6 +46,48 @@ enum Report {
     },
     Canceled(Option<Payloads>),
     Heartbeat(Option<Payloads>),
+}
+
+impl Report {
+    /// A failed attempt, and what of the failure had to be replaced.
+    fn failed(
+        limits: &Limits,
+        failure: Option<Failure>,
+        mut last_heartbeat_details: Option<Payloads>,
+    ) -> (Self, Vec<Failure>) {
+        let mut failure = failure.unwrap_or_default();
+        let mut replaced = Vec::new();
+        if oversize::is_too_large(limits, last_heartbeat_details.as_ref()) {
+            last_heartbeat_details = None;
+            replaced.push(oversize::failure("Heartbeat details exceed size limit."));
+        }
+        if let Some(told) = oversize::in_place_of(limits, &failure) {
+            replaced.push(told.clone());
+            failure = told;
+        }
+        let report = Self::Failed {
+            failure: Box::new(failure),
+            last_heartbeat_details,
+        };
+        (report, replaced)
+    }
+
+    /// The report as it can be kept: one with too much in it is that of a failure.
+    fn bounded(self, limits: &Limits) -> Self {
+        let (payloads, what) = match &self {
+            Self::Completed(result) => (result, "Complete result exceeds size limit."),
+            Self::Canceled(details) => (details, "Cancel details exceed size limit."),
+            Self::Heartbeat(details) => (details, "Heartbeat details exceed size limit."),
+            Self::Failed { .. } => return self,
+        };
+        if !oversize::is_too_large(limits, payloads.as_ref()) {
+            return self;
+        }
+        Self::Failed {
+            failure: Box::new(oversize::failure(what)),
+            last_heartbeat_details: None,
+        }
+    }
 }
 
 /// The activity of a report: run, scheduled event, attempt (0: whichever is running).
@@ -111,16 +154,8 @@ impl Service {
         report: Report,
         identity: String,
     ) -> Result<HeartbeatAnswer, RpcError> {
-        let payloads = match &report {
-            Report::Completed(payloads) | Report::Canceled(payloads) | Report::Heartbeat(payloads) => {
-                payloads
-            }
-            Report::Failed {
-                last_heartbeat_details,
-                ..
-            } => last_heartbeat_details,
-        };
-        self.limits.blob(payloads.as_ref())?;
+        let is_heartbeat = matches!(report, Report::Heartbeat(_));
+        let report = report.bounded(&self.limits);
         self.host
             .call(move |host| {
                 let Located {
@@ -138,7 +173,11 @@ impl Service {
                         last_heartbeat_details,
                     } => {
                         run.fail_activity(now, id, attempt, *failure, last_heartbeat_details, &identity)?;
-                        Ok(HeartbeatAnswer::default())
+                        // Whose heartbeat has failed it has nothing more to do.
+                        Ok(HeartbeatAnswer {
+                            cancel_requested: is_heartbeat,
+                            ..Default::default()
+                        })
                     }
                     Report::Canceled(details) => {
                         run.cancel_activity(now, id, attempt, details, &identity)?;
@@ -165,12 +204,17 @@ impl Service {
         request: RespondActivityTaskFailedRequest,
     ) -> Result<RespondActivityTaskFailedResponse, RpcError> {
         let target = Target::token(&request.task_token)?;
-        let report = Report::Failed {
-            failure: Box::new(request.failure.unwrap_or_default()),
-            last_heartbeat_details: request.last_heartbeat_details,
-        };
+        let is_one =
+            |failure: &Failure| matches!(failure.failure_info, Some(FailureInfo::ApplicationFailureInfo(_)));
+        if !request.failure.as_ref().is_none_or(is_one) {
+            return Err(RpcError::InvalidArgument(
+                "Failure must have ApplicationFailureInfo.".into(),
+            ));
+        }
+        let (report, failures) =
+            Report::failed(&self.limits, request.failure, request.last_heartbeat_details);
         self.report(target, report, request.identity).await?;
-        Ok(RespondActivityTaskFailedResponse { failures: Vec::new() })
+        Ok(RespondActivityTaskFailedResponse { failures })
     }
 
     pub(super) async fn activity_canceled(
@@ -223,12 +267,10 @@ impl Service {
             run_id: request.run_id,
             activity_id: request.activity_id,
         };
-        let report = Report::Failed {
-            failure: Box::new(request.failure.unwrap_or_default()),
-            last_heartbeat_details: request.last_heartbeat_details,
-        };
+        let (report, failures) =
+            Report::failed(&self.limits, request.failure, request.last_heartbeat_details);
         self.report(target, report, request.identity).await?;
-        Ok(RespondActivityTaskFailedByIdResponse { failures: Vec::new() })
+        Ok(RespondActivityTaskFailedByIdResponse { failures })
     }
 
     pub(super) async fn activity_canceled_by_id(

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{Service, describe::activity_state, poll_time};
 use crate::{
     clock::{duration, timestamp, timestamp_opt},
-    core::{EndRequest, NewActivity, Run, RunKey, STANDALONE_EVENT, options_of},
+    core::{EndRequest, NewActivity, Run, RunKey, STANDALONE_EVENT, check_priority, options_of},
     host::{Host, activity::ActivityIdPolicy},
     limits::Limits,
     rpc::{Call, RpcError},
@@ -234,6 +234,8 @@ fn new_activity(
         limits.id(name, value)?;
     }
     limits.blob(request.input.as_ref())?;
+    check_priority(request.priority.as_ref())
+        .map_err(|error| RpcError::InvalidArgument(format!("invalid priorities: {error}")))?;
     if !request.completion_callbacks.is_empty() {
         return Err(RpcError::Unimplemented(
             "this engine does not implement completion callbacks of activities".into(),

@@ -54,11 +54,7 @@ fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
             user_metadata,
         }),
         workflow_execution_info: Some(info(run)),
-        pending_activities: state
-            .activities
-            .iter()
-            .map(|activity| pending_activity(run, activity))
-            .collect(),
+        pending_activities: state.activities.iter().map(pending_activity).collect(),
         pending_children: state
             .children
             .iter()
@@ -95,7 +91,7 @@ fn info(run: &Run) -> WorkflowExecutionInfo {
         start_time: Some(timestamp(state.start_time)),
         close_time: timestamp_opt(state.close_time),
         status: state.status,
-        history_length: state.next_event_id - 1,
+        history_length: history_length(run),
         execution_time: Some(timestamp(state.execution_time)),
         memo: Some(state.memo.clone().unwrap_or_default()),
         search_attributes: Some(state.all_search_attributes().unwrap_or_default()),
@@ -118,6 +114,20 @@ fn info(run: &Run) -> WorkflowExecutionInfo {
     }
 }
 
+/// Events of the history as readers see it: the start of a task counts as soon as it is certain.
+fn history_length(run: &Run) -> i64 {
+    let written = run.state.next_event_id - 1;
+    let is_certain = run
+        .state
+        .workflow_task
+        .as_ref()
+        .is_some_and(|task| task.scheduled_event_id != 0);
+    match &run.started_task {
+        Some(started) if is_certain => written.max(started.started_event_id),
+        _ => written,
+    }
+}
+
 /// What a pending activity is at.
 pub(super) fn activity_state(activity: &Activity) -> PendingActivityState {
     let is_paused = activity.pause.is_some();
@@ -130,7 +140,7 @@ pub(super) fn activity_state(activity: &Activity) -> PendingActivityState {
     }
 }
 
-fn pending_activity(run: &Run, activity: &Activity) -> PendingActivityInfo {
+fn pending_activity(activity: &Activity) -> PendingActivityInfo {
     let state = activity_state(activity);
     let policy = activity.retry_policy.clone().unwrap_or_default();
     let is_backing_off = activity.backing_off && activity.pause.is_none();
@@ -163,7 +173,7 @@ fn pending_activity(run: &Run, activity: &Activity) -> PendingActivityInfo {
         next_attempt_schedule_time: next.map(timestamp),
         paused: activity.pause.is_some(),
         pause_info,
-        priority: run.activity_priority(activity),
+        priority: activity.priority.clone(),
         activity_options: Some(options_of(activity)),
         ..Default::default()
     }

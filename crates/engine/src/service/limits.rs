@@ -65,7 +65,9 @@ impl Limits {
         if name.is_empty() {
             return Err(RpcError::InvalidArgument("missing task queue name".into()));
         }
-        self.id("TaskQueue", &name)?;
+        if name.len() > self.id_length {
+            return Err(RpcError::InvalidArgument("taskQueue length exceeds limit".into()));
+        }
         Ok(name)
     }
 }

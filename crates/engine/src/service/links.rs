@@ -55,6 +55,17 @@ pub(super) fn check(links: &[Link]) -> Result<(), RpcError> {
                         )));
                     }
                 }
+                if let Some(Reference::EventRef(event)) = &event.reference
+                    && event.event_type == 0
+                    && event.event_id != 0
+                {
+                    return Err(invalid(
+                        "workflow event link ref cannot have an unspecified event type and a non-zero event ID",
+                    ));
+                }
+            }
+            Some(Variant::BatchJob(job)) if job.job_id.is_empty() => {
+                return Err(invalid("batch job link must not have an empty job ID"));
             }
             Some(_) => {}
         }

@@ -9,9 +9,9 @@ use temporalio_protos::temporal::api::{
     },
 };
 
-use super::Service;
+use super::{Service, links};
 use crate::{
-    core::{CancelRequest, RunKey, Signal},
+    core::{CancelRequest, Run, RunKey, Signal},
     host::Host,
     rpc::RpcError,
 };
@@ -23,6 +23,8 @@ impl Service {
     ) -> Result<SignalWorkflowExecutionResponse, RpcError> {
         self.limits.required_id("SignalName", &request.signal_name)?;
         self.limits.blob(request.input.as_ref())?;
+        self.limits.id("RequestId", &request.request_id)?;
+        links::check(&request.links)?;
         let signal = Signal {
             name: request.signal_name,
             input: request.input,
@@ -30,6 +32,7 @@ impl Service {
             identity: request.identity,
             request_id: request.request_id,
             sender: None,
+            links: request.links,
         };
         let execution = request.workflow_execution.unwrap_or_default();
         self.host
@@ -45,6 +48,7 @@ impl Service {
         &self,
         request: RequestCancelWorkflowExecutionRequest,
     ) -> Result<RequestCancelWorkflowExecutionResponse, RpcError> {
+        links::check(&request.links)?;
         let execution = request.workflow_execution.unwrap_or_default();
         self.host
             .call(move |host| {
@@ -59,6 +63,7 @@ impl Service {
                     identity: request.identity,
                     request_id: request.request_id,
                     sender: None,
+                    links: request.links,
                 };
                 host.change(key, |run, now| {
                     run.request_cancel(now, cancel);
@@ -73,6 +78,16 @@ impl Service {
         &self,
         request: TerminateWorkflowExecutionRequest,
     ) -> Result<TerminateWorkflowExecutionResponse, RpcError> {
+        links::check(&request.links)?;
+        let or = |given: String, default: &str| {
+            if given.is_empty() {
+                default.to_owned()
+            } else {
+                given
+            }
+        };
+        let identity = or(request.identity, "frontend-service");
+        let reason = or(request.reason, "terminated by user via frontend");
         let execution = request.workflow_execution.unwrap_or_default();
         self.host
             .call(move |host| {
@@ -83,7 +98,7 @@ impl Service {
                     &request.first_execution_run_id,
                 )?;
                 host.change(key, |run, now| {
-                    run.terminate(now, request.reason, request.details, request.identity)
+                    run.terminate_with(now, reason, request.details, identity, request.links)
                 })
             })
             .await?;
@@ -91,7 +106,8 @@ impl Service {
     }
 }
 
-/// The run that a request means. `first_run_id`, where given, must be its chain's.
+/// The run that a request means. `first_run_id`, where given, must be its chain's while it runs: of one
+/// that has ended, whoever asks is told that.
 pub(super) fn find(
     host: &mut Host,
     namespace: &str,
@@ -100,8 +116,9 @@ pub(super) fn find(
 ) -> Result<RunKey, RpcError> {
     let namespace = host.namespaces.key_of(namespace)?;
     let key = host.find(namespace, execution)?;
-    if !first_run_id.is_empty() && host.run(key)?.state.first_run_id != first_run_id {
-        return Err(RpcError::workflow_not_found(&execution.workflow_id));
+    let is_another = |run: &Run| run.is_running() && run.state.first_run_id != first_run_id;
+    if !first_run_id.is_empty() && is_another(host.run(key)?) {
+        return Err(RpcError::NotFound("workflow execution not found".into()));
     }
     Ok(key)
 }

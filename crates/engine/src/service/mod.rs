@@ -20,6 +20,7 @@ mod multi_operation;
 mod namespace;
 mod operator;
 mod options;
+mod oversize;
 mod poll;
 mod query;
 mod reset;

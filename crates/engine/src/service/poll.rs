@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::sync::oneshot;
 
-use super::{LONGEST_POLL, Service, poll_time};
+use super::{LONGEST_POLL, Service, poll_time, start::refuse_unknown};
 use crate::{
     core::Version,
     host::{
@@ -52,12 +52,18 @@ struct Poll {
     is_sticky: bool,
 }
 
+/// What a worker asks for that wants tasks of its build alone, by the older ways of saying so.
+const BUILD_IDS: &str = "worker versioning by build ids";
+
+#[allow(deprecated, reason = "refused by name")]
 impl Service {
     pub(super) async fn poll_workflow_task(
         &self,
         request: PollWorkflowTaskQueueRequest,
         call: Call,
     ) -> Result<WorkflowTaskAnswer, RpcError> {
+        let capabilities = request.worker_version_capabilities;
+        refuse_unknown(&[(BUILD_IDS, capabilities.is_some_and(|given| given.use_versioning))])?;
         let kind = request
             .task_queue
             .as_ref()
@@ -84,6 +90,8 @@ impl Service {
         request: PollActivityTaskQueueRequest,
         call: Call,
     ) -> Result<PollActivityTaskQueueResponse, RpcError> {
+        let capabilities = request.worker_version_capabilities;
+        refuse_unknown(&[(BUILD_IDS, capabilities.is_some_and(|given| given.use_versioning))])?;
         let poll = Poll {
             is_sticky: false,
             namespace: request.namespace,

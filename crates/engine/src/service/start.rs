@@ -75,6 +75,7 @@ impl Service {
             identity: request.identity.clone(),
             request_id: request.request_id.clone(),
             sender: None,
+            links: request.links.clone(),
         };
         let new = NewRun {
             header: request.header,
@@ -238,9 +239,10 @@ fn signal_with_start(
             Ok(())
         })?;
     }
-    let run_id = host.run(started.key)?.state.run_id.clone();
+    let state = &host.run(started.key)?.state;
     Ok(SignalWithStartWorkflowExecutionResponse {
-        run_id,
+        run_id: state.run_id.clone(),
+        first_execution_run_id: state.first_run_id.clone(),
         started: started.is_new,
         ..Default::default()
     })
@@ -281,6 +283,12 @@ impl Fields {
         if let Some(policy) = &self.retry_policy {
             check_retry_policy(policy).map_err(RpcError::InvalidArgument)?;
         }
+        let task_queue = limits.task_queue(self.task_queue)?;
+        if task_queue.starts_with("/_sys/") {
+            return Err(RpcError::InvalidArgument(
+                "task queue name cannot start with reserved prefix /_sys/".into(),
+            ));
+        }
         let first_task_delay = not_negative("WorkflowStartDelay", self.start_delay.as_ref())?;
         if first_task_delay > 0 && !self.cron_schedule.is_empty() {
             return Err(RpcError::InvalidArgument(
@@ -293,7 +301,7 @@ impl Fields {
             workflow_id: self.workflow_id,
             run_id: uuid::Uuid::new_v4().to_string(),
             workflow_type: limits.workflow_type(self.workflow_type)?,
-            task_queue: limits.task_queue(self.task_queue)?,
+            task_queue,
             input: self.input,
             memo: self.memo,
             search_attributes: self.search_attributes,
@@ -312,7 +320,7 @@ impl Fields {
 fn not_negative(what: &str, given: Option<&prost_types::Duration>) -> Result<Nanos, RpcError> {
     match nanos(given) {
         negative if negative < 0 => Err(RpcError::InvalidArgument(format!(
-            "Invalid {what}: it is negative."
+            "An invalid {what}Seconds is set on request. cause: negative duration"
         ))),
         length => Ok(length),
     }

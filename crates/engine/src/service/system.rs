@@ -40,6 +40,8 @@ impl Service {
                 supports_schedules: true,
                 sdk_metadata: true,
                 count_group_by_execution_status: true,
+                // By it SDKs name their build where the history keeps it for whoever replays it.
+                build_id_based_versioning: true,
                 ..Default::default()
             }),
         }

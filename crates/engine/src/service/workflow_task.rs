@@ -10,7 +10,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
     RespondWorkflowTaskFailedResponse,
 };
 
-use super::Service;
+use super::{Service, oversize};
 use crate::{
     clock::nanos,
     core::{Completion, Outcome, Run, StartedTask, Sticky, Version, WorkerVersion},
@@ -46,9 +46,13 @@ impl Service {
 
     pub(super) async fn workflow_task_failed(
         &self,
-        request: RespondWorkflowTaskFailedRequest,
+        mut request: RespondWorkflowTaskFailedRequest,
     ) -> Result<RespondWorkflowTaskFailedResponse, RpcError> {
         let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        let failure = request
+            .failure
+            .take()
+            .map(|given| oversize::in_place_of(&self.limits, &given).unwrap_or(given));
         self.host
             .call(move |host| {
                 let cause = request.cause();
@@ -59,7 +63,7 @@ impl Service {
                         token.started_event_id,
                         token.attempt,
                         cause,
-                        request.failure,
+                        failure,
                         &request.identity,
                     )
                 })
@@ -78,6 +82,12 @@ impl Service {
                 message: request.error_message,
                 failure: request.failure.map(Box::new),
             }),
+            _ if oversize::is_too_large(&self.limits, request.query_result.as_ref()) => {
+                Err(RpcError::QueryFailed {
+                    message: "Blob data size exceeds limit.".into(),
+                    failure: None,
+                })
+            }
             _ => Ok(request.query_result),
         };
         self.host
@@ -86,7 +96,7 @@ impl Service {
                     return Ok(());
                 }
                 Err(RpcError::NotFound(
-                    "Query task not found, or already expired.".into(),
+                    "query task not found, or already expired".into(),
                 ))
             })
             .await?;

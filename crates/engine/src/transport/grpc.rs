@@ -22,8 +22,11 @@ use tonic::{
 use super::{dispatch, follows_runs, is_for_people, timeout};
 use crate::{Error, rpc::Call, service::Service};
 
-/// Bytes of one message: a little more than clients may send, so that they get the engine's own error.
-const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of one message.
+const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a message that is read, so that who sends too much gets the error that it knows: a worker
+/// fails its task then, and would else try it again and again.
+const READ_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes that a client may send on one connection before they are read. HTTP/2 calls that send a small frame each use
 /// up a budget that h2 derives from this, and a connection over it is closed (`too_many_data_frames`): with the small
@@ -120,7 +123,7 @@ impl<N> tower::Service<http::Request<Body>> for Endpoint<N> {
             let method = Method { service, path, call };
             let mut grpc = Grpc::new(BytesCodec)
                 .accept_compressed(CompressionEncoding::Gzip)
-                .max_decoding_message_size(MESSAGE_BYTES)
+                .max_decoding_message_size(READ_BYTES)
                 .max_encoding_message_size(usize::MAX);
             Ok(grpc.unary(method, request).await)
         })
@@ -147,6 +150,15 @@ fn no_gzip() -> Status {
     Status::unimplemented("grpc: Decompressor is not installed for grpc-encoding \"gzip\"")
 }
 
+fn check_size(bytes: usize) -> Result<(), Status> {
+    if bytes <= MESSAGE_BYTES {
+        return Ok(());
+    }
+    Err(Status::resource_exhausted(format!(
+        "grpc: received message larger than max ({bytes} vs. {MESSAGE_BYTES})"
+    )))
+}
+
 /// The called method.
 struct Method {
     service: Service,
@@ -165,11 +177,13 @@ impl UnaryService<Bytes> for Method {
             self.call.clone(),
         );
         Box::pin(async move {
+            let request = request.into_inner();
+            check_size(request.len())?;
             let (name, method) = path
                 .trim_start_matches('/')
                 .split_once('/')
                 .unwrap_or((&path, ""));
-            let answer = dispatch(&service, name, method, request.into_inner(), call).await?;
+            let answer = dispatch(&service, name, method, request, call).await?;
             Ok(Response::new(answer))
         })
     }

@@ -28,7 +28,10 @@ crate::scenarios! { "python/scenarios", "py":
     histories
     local_activities
     messages
+    metadata
+    oversize
     resets
+    schedules
     standalone
     starts
     timers

@@ -14,8 +14,8 @@ use super::{CommandError, Context, check_count, ensure, size_of};
 use crate::{
     clock::{duration, nanos},
     core::{
-        activity::json_payload, activity_options::Timeouts, retry, state::Activity,
-        workflow_task::normal_queue,
+        activity::json_payload, activity_options::Timeouts, options::check_priority, retry, run::Run,
+        state::Activity, workflow_task::normal_queue,
     },
 };
 
@@ -26,16 +26,31 @@ pub(super) fn schedule(
     let bad = Cause::BadScheduleActivityAttributes;
     let activity_type = command.activity_type.clone().unwrap_or_default().name;
     let id = command.activity_id.clone();
-    ensure(!id.is_empty(), bad, || {
-        format!("ActivityId is not set on ScheduleActivityTaskCommand. ActivityType={activity_type}")
-    })?;
+    ensure(!id.is_empty(), bad, || "activityId is not set".into())?;
     ensure(!activity_type.is_empty(), bad, || {
-        format!("ActivityType is not set on ScheduleActivityTaskCommand. ActivityId={id}")
+        "activityType is not set".into()
+    })?;
+    let limit = context.run.limits.id_length;
+    for (what, value) in [("activityId", &id), ("activityType", &activity_type)] {
+        ensure(value.len() <= limit, bad, || {
+            let length = value.len();
+            format!("{what} exceeds length limit. Length={length} Limit={limit}")
+        })?;
+    }
+    let task_queue = command.task_queue.unwrap_or_default().name;
+    ensure(!task_queue.is_empty(), bad, || "missing task queue name".into())?;
+    check_priority(command.priority.as_ref()).map_err(|message| CommandError {
+        cause: bad,
+        message: format!("invalid priorities: {message}"),
     })?;
     ensure(
         context.run.activity_by_id(&id).is_none(),
         Cause::ScheduleActivityDuplicateId,
-        || format!("an activity with the id {id} is pending already"),
+        || {
+            format!(
+                "invalid history builder state for action: add-activitytask-scheduled-event, ActivityID: {id}"
+            )
+        },
     )?;
     let input = "ScheduleActivityTaskCommandAttributes.Input";
     context.check_size(input, size_of(command.input.as_ref()), bad)?;
@@ -53,30 +68,17 @@ pub(super) fn schedule(
     };
     let timeouts = asked
         .resolve(context.run.state.run_timeout)
-        .map_err(|message| CommandError {
-            cause: bad,
-            message: format!("{message} ActivityId={id} ActivityType={activity_type}"),
-        })?;
+        .map_err(|message| CommandError { cause: bad, message })?;
     if let Some(policy) = &command.retry_policy {
-        retry::check(policy).map_err(|message| CommandError {
-            cause: bad,
-            message: format!(
-                "Invalid ActivityRetryPolicy on ScheduleActivityTaskCommand: {message} ActivityId={id} ActivityType={activity_type}"
-            ),
-        })?;
+        retry::check(policy).map_err(|message| CommandError { cause: bad, message })?;
     }
 
-    let task_queue = match command.task_queue {
-        Some(queue) if !queue.name.is_empty() => queue.name,
-        _ => context.run.state.task_queue.clone(),
-    };
     let retry_policy = retry::with_defaults(command.retry_policy);
     let now = context.now;
     // A worker asks for what it can run itself, whatever the queue.
     let is_eager = command.request_eager_execution;
-    let scheduled_event_id = context.run.append_with(
-        now,
-        Attributes::ActivityTaskScheduledEventAttributes(ActivityTaskScheduledEventAttributes {
+    let scheduled_event_id = context.append(Attributes::ActivityTaskScheduledEventAttributes(
+        ActivityTaskScheduledEventAttributes {
             activity_id: command.activity_id,
             activity_type: command.activity_type,
             task_queue: Some(normal_queue(&task_queue)),
@@ -90,9 +92,8 @@ pub(super) fn schedule(
             retry_policy: Some(retry_policy.clone()),
             priority: command.priority.clone(),
             ..Default::default()
-        }),
-        context.user_metadata.take(),
-    );
+        },
+    ));
     context.run.state.activities.push(Activity {
         scheduled_event_id,
         id,
@@ -122,17 +123,24 @@ pub(super) fn request_cancel(
     command: &RequestCancelActivityTaskCommandAttributes,
 ) -> Result<(), CommandError> {
     let scheduled_event_id = command.scheduled_event_id;
-    let is_scheduled = context.run.activity_scheduled(scheduled_event_id).is_some();
-    ensure(is_scheduled, Cause::BadRequestCancelActivityAttributes, || {
-        format!("no activity was scheduled by event {scheduled_event_id}")
+    let bad = Cause::BadRequestCancelActivityAttributes;
+    ensure(scheduled_event_id != 0, bad, || {
+        "ScheduledEventId is not set on RequestCancelActivityTaskCommand.".into()
     })?;
-    let requested = context.run.append(
-        context.now,
-        Attributes::ActivityTaskCancelRequestedEventAttributes(ActivityTaskCancelRequestedEventAttributes {
+    let run = &*context.run;
+    // One that has ended may be cancelled as long as the workflow cannot know of its end.
+    let is_there = run.activity(scheduled_event_id).is_some() || has_unseen_end(run, scheduled_event_id);
+    ensure(is_there, bad, || {
+        format!(
+            "invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: {scheduled_event_id}"
+        )
+    })?;
+    let requested = context.append(Attributes::ActivityTaskCancelRequestedEventAttributes(
+        ActivityTaskCancelRequestedEventAttributes {
             scheduled_event_id,
             workflow_task_completed_event_id: context.completed_event_id,
-        }),
-    );
+        },
+    ));
     let state = &mut context.run.state;
     let Some(activity) = state
         .activities
@@ -160,6 +168,20 @@ pub(super) fn request_cancel(
         );
     }
     Ok(())
+}
+
+/// Whether the activity's end waits for the workflow task to end.
+fn has_unseen_end(run: &Run, of: i64) -> bool {
+    use Attributes as A;
+    run.state.buffered.iter().any(|event| {
+        of == match &event.attributes {
+            Some(A::ActivityTaskCompletedEventAttributes(end)) => end.scheduled_event_id,
+            Some(A::ActivityTaskFailedEventAttributes(end)) => end.scheduled_event_id,
+            Some(A::ActivityTaskTimedOutEventAttributes(end)) => end.scheduled_event_id,
+            Some(A::ActivityTaskCanceledEventAttributes(end)) => end.scheduled_event_id,
+            _ => 0,
+        }
+    })
 }
 
 /// What the cancellation of an activity that no worker has says in place of a worker's details.

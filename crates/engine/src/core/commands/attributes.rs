@@ -19,7 +19,10 @@ pub(super) fn upsert(
     command: UpsertWorkflowSearchAttributesCommandAttributes,
 ) -> Result<(), CommandError> {
     let cause = Cause::BadSearchAttributes;
-    let attributes = command.search_attributes.unwrap_or_default();
+    let attributes = command.search_attributes.ok_or_else(|| CommandError {
+        cause,
+        message: "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand.".into(),
+    })?;
     ensure(!attributes.indexed_fields.is_empty(), cause, || {
         "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand.".into()
     })?;
@@ -27,15 +30,12 @@ pub(super) fn upsert(
     let all = context.run.state.search_attributes.get_or_insert_default();
     merge(&mut all.indexed_fields, attributes.indexed_fields.clone());
     context.run.effects.attributes_changed = true;
-    context.run.append(
-        context.now,
-        Attributes::UpsertWorkflowSearchAttributesEventAttributes(
-            UpsertWorkflowSearchAttributesEventAttributes {
-                workflow_task_completed_event_id: context.completed_event_id,
-                search_attributes: Some(attributes),
-            },
-        ),
-    );
+    context.append(Attributes::UpsertWorkflowSearchAttributesEventAttributes(
+        UpsertWorkflowSearchAttributesEventAttributes {
+            workflow_task_completed_event_id: context.completed_event_id,
+            search_attributes: Some(attributes),
+        },
+    ));
     Ok(())
 }
 
@@ -58,12 +58,11 @@ pub(super) fn modify_memo(
     )?;
     context.run.state.memo = Some(merged);
     context.run.effects.attributes_changed = true;
-    context.run.append(
-        context.now,
-        Attributes::WorkflowPropertiesModifiedEventAttributes(WorkflowPropertiesModifiedEventAttributes {
+    context.append(Attributes::WorkflowPropertiesModifiedEventAttributes(
+        WorkflowPropertiesModifiedEventAttributes {
             workflow_task_completed_event_id: context.completed_event_id,
             upserted_memo: Some(memo),
-        }),
-    );
+        },
+    ));
     Ok(())
 }

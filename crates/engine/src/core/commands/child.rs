@@ -31,11 +31,16 @@ pub(super) fn start(
     let id = command.workflow_id.clone();
     let workflow_type = command.workflow_type.clone().unwrap_or_default().name;
     context.check_namespace(&command.namespace, bad)?;
+    let namespace = context.surroundings.namespace;
     ensure(!id.is_empty(), bad, || {
-        format!("WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType={workflow_type}")
+        format!(
+            "Required field WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType={workflow_type} Namespace={namespace}"
+        )
     })?;
     ensure(!workflow_type.is_empty(), bad, || {
-        format!("WorkflowType is not set on StartChildWorkflowExecutionCommand. WorkflowId={id}")
+        format!(
+            "Required field WorkflowType is not set on StartChildWorkflowExecutionCommand. WorkflowId={id} Namespace={namespace}"
+        )
     })?;
     let longest = context.run.limits.id_length;
     for (what, value) in [("WorkflowId", &id), ("WorkflowType", &workflow_type)] {
@@ -51,7 +56,7 @@ pub(super) fn start(
         let given = nanos(given);
         ensure(given >= 0, bad, || {
             format!(
-                "Invalid {what} on StartChildWorkflowExecutionCommand: it is negative. WorkflowId={id} WorkflowType={workflow_type}"
+                "Invalid {what} on StartChildWorkflowExecutionCommand: negative duration. WorkflowId={id} WorkflowType={workflow_type} Namespace={namespace}"
             )
         })?;
         Ok(given)
@@ -66,14 +71,14 @@ pub(super) fn start(
         retry::check(policy).map_err(|message| CommandError {
             cause: bad,
             message: format!(
-                "invalid WorkflowRetryPolicy on StartChildWorkflowExecutionCommand: {message} WorkflowId={id} WorkflowType={workflow_type}"
+                "invalid WorkflowRetryPolicy on StartChildWorkflowExecutionCommand: {message}. WorkflowId={id} WorkflowType={workflow_type} Namespace={namespace}"
             ),
         })?;
     }
     cron::check(&command.cron_schedule, context.now).map_err(|message| CommandError {
         cause: bad,
         message: format!(
-            "invalid CronSchedule on StartChildWorkflowExecutionCommand: {message} WorkflowId={id} WorkflowType={workflow_type}"
+            "invalid CronSchedule on StartChildWorkflowExecutionCommand: {message}. WorkflowId={id} WorkflowType={workflow_type} Namespace={namespace}"
         ),
     })?;
     ensure(
@@ -131,11 +136,9 @@ pub(super) fn start(
         priority: command.priority,
         ..Default::default()
     };
-    let initiated_event_id = context.run.append_with(
-        context.now,
-        Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated),
-        context.user_metadata.take(),
-    );
+    let initiated_event_id = context.append(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(
+        initiated,
+    ));
     context.run.state.children.push(Child {
         initiated_event_id,
         workflow_id: id,

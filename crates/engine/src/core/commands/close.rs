@@ -29,14 +29,13 @@ pub(super) fn complete(
     } else {
         context.run.go_on_by_cron(context.now, Ok(command.result.clone()))
     };
-    context.run.append(
-        context.now,
-        Attributes::WorkflowExecutionCompletedEventAttributes(WorkflowExecutionCompletedEventAttributes {
+    context.append(Attributes::WorkflowExecutionCompletedEventAttributes(
+        WorkflowExecutionCompletedEventAttributes {
             result: command.result,
             workflow_task_completed_event_id: context.completed_event_id,
             new_execution_run_id,
-        }),
-    );
+        },
+    ));
     context.run.close(context.now, WorkflowExecutionStatus::Completed);
     Ok(())
 }
@@ -56,15 +55,14 @@ pub(super) fn fail(
         Cause::BadFailWorkflowExecutionAttributes,
     )?;
     let (retry_state, new_execution_run_id) = context.run.go_on_after_failure(context.now, failure.clone());
-    context.run.append(
-        context.now,
-        Attributes::WorkflowExecutionFailedEventAttributes(WorkflowExecutionFailedEventAttributes {
+    context.append(Attributes::WorkflowExecutionFailedEventAttributes(
+        WorkflowExecutionFailedEventAttributes {
             failure: Some(failure),
             retry_state: retry_state as i32,
             workflow_task_completed_event_id: context.completed_event_id,
             new_execution_run_id,
-        }),
-    );
+        },
+    ));
     context.run.close(context.now, WorkflowExecutionStatus::Failed);
     Ok(())
 }
@@ -74,13 +72,12 @@ pub(super) fn cancel(
     command: CancelWorkflowExecutionCommandAttributes,
 ) -> Result<(), CommandError> {
     context.check_nothing_unseen()?;
-    context.run.append(
-        context.now,
-        Attributes::WorkflowExecutionCanceledEventAttributes(WorkflowExecutionCanceledEventAttributes {
+    context.append(Attributes::WorkflowExecutionCanceledEventAttributes(
+        WorkflowExecutionCanceledEventAttributes {
             workflow_task_completed_event_id: context.completed_event_id,
             details: command.details,
-        }),
-    );
+        },
+    ));
     context.run.close(context.now, WorkflowExecutionStatus::Canceled);
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) fn apply(
     let length = |what: &str, given: Option<&prost_types::Duration>| -> Result<Nanos, CommandError> {
         let given = nanos(given);
         ensure(given >= 0, bad, || {
-            format!("Invalid {what} on ContinueAsNewWorkflowExecutionCommand: it is negative.")
+            format!("Invalid {what} on ContinueAsNewWorkflowExecutionCommand: negative duration.")
         })?;
         Ok(given)
     };
@@ -108,10 +108,9 @@ pub(super) fn apply(
         ..Default::default()
     };
     run.continue_with(next);
-    run.append(
-        context.now,
-        Attributes::WorkflowExecutionContinuedAsNewEventAttributes(event),
-    );
-    run.close(context.now, WorkflowExecutionStatus::ContinuedAsNew);
+    context.append(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(event));
+    context
+        .run
+        .close(context.now, WorkflowExecutionStatus::ContinuedAsNew);
     Ok(())
 }

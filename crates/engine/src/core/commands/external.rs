@@ -36,8 +36,8 @@ pub(super) fn signal(
     check_target(context, &target, COMMAND, bad)?;
     ensure(!command.signal_name.is_empty(), bad, || {
         format!(
-            "SignalName is not set on {COMMAND}. WorkflowId={}",
-            target.workflow_id
+            "SignalName is not set on {COMMAND}. WorkflowId={} Namespace={} RunId={}",
+            target.workflow_id, command.namespace, target.run_id
         )
     })?;
     check_count(
@@ -48,8 +48,7 @@ pub(super) fn signal(
     )?;
     let input = "SignalExternalWorkflowExecutionCommandAttributes.Input";
     context.check_size(input, size_of(command.input.as_ref()), bad)?;
-    let initiated_event_id = context.run.append_with(
-        context.now,
+    let initiated_event_id = context.append(
         Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(
             SignalExternalWorkflowExecutionInitiatedEventAttributes {
                 workflow_task_completed_event_id: context.completed_event_id,
@@ -63,7 +62,6 @@ pub(super) fn signal(
                 header: command.header,
             },
         ),
-        context.user_metadata.take(),
     );
     context.run.state.outgoing_signals.push(initiated_event_id);
     let message = Message::Signal { initiated_event_id };
@@ -105,8 +103,7 @@ pub(super) fn request_cancel(
         context.run.limits.pending_cancels,
         Cause::PendingRequestCancelLimitExceeded,
     )?;
-    let initiated_event_id = context.run.append_with(
-        context.now,
+    let initiated_event_id = context.append(
         Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(
             RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
                 workflow_task_completed_event_id: completed,
@@ -118,7 +115,6 @@ pub(super) fn request_cancel(
                 reason: command.reason,
             },
         ),
-        context.user_metadata.take(),
     );
     context.run.state.outgoing_cancels.push(initiated_event_id);
     let message = Message::RequestCancel { initiated_event_id };

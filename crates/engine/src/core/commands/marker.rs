@@ -27,16 +27,14 @@ pub(super) fn record(
         size,
         Cause::BadRecordMarkerAttributes,
     )?;
-    context.run.append_with(
-        context.now,
-        Attributes::MarkerRecordedEventAttributes(MarkerRecordedEventAttributes {
+    context.append(Attributes::MarkerRecordedEventAttributes(
+        MarkerRecordedEventAttributes {
             marker_name: command.marker_name,
             details: command.details,
             workflow_task_completed_event_id: context.completed_event_id,
             header: command.header,
             failure: command.failure,
-        }),
-        context.user_metadata.take(),
-    );
+        },
+    ));
     Ok(())
 }

@@ -14,6 +14,7 @@ use temporalio_protos::temporal::api::{
     command::v1::{Command, command::Attributes},
     common::v1::SearchAttributes,
     enums::v1::{CommandType, WorkflowTaskFailedCause},
+    history::v1::history_event,
     protocol::v1::Message,
     sdk::v1::UserMetadata,
 };
@@ -190,6 +191,12 @@ fn not_there(command_type: CommandType) -> CommandError {
 }
 
 impl Context<'_> {
+    /// Appends the command's event, with what the command says for people.
+    fn append(&mut self, attributes: history_event::Attributes) -> i64 {
+        let user_metadata = self.user_metadata.take();
+        self.run.append_with(self.now, attributes, user_metadata)
+    }
+
     /// Refuses what names another namespace. What the real server allows only by a switch that is off
     /// is not there at all: an engine's namespaces do not know each other.
     fn check_namespace(&self, named: &str, cause: WorkflowTaskFailedCause) -> Result<(), CommandError> {

@@ -22,25 +22,20 @@ pub(super) fn start(
         "TimerId is not set on StartTimerCommand.".into()
     })?;
     ensure(after >= 0, Cause::BadStartTimerAttributes, || {
-        format!(
-            "An invalid StartToFireTimeout is set on StartTimerCommand: {}s. TimerId={id}",
-            after / crate::clock::SECOND
-        )
+        format!("An invalid StartToFireTimeout is set on StartTimerCommand: negative duration. TimerId={id}")
     })?;
     let is_open = context.run.state.timers.iter().any(|timer| timer.id == id);
     ensure(!is_open, Cause::StartTimerDuplicateId, || {
-        format!("a timer with the id {id} is open already")
+        format!("invalid history builder state for action: add-timer-started-event, TimerID: {id}")
     })?;
 
-    let started_event_id = context.run.append_with(
-        context.now,
-        Attributes::TimerStartedEventAttributes(TimerStartedEventAttributes {
+    let started_event_id = context.append(Attributes::TimerStartedEventAttributes(
+        TimerStartedEventAttributes {
             timer_id: id.clone(),
             start_to_fire_timeout: Some(duration(after)),
             workflow_task_completed_event_id: context.completed_event_id,
-        }),
-        context.user_metadata.take(),
-    );
+        },
+    ));
     let fire_at = context.now.saturating_add(after);
     context.run.state.timers.push(Timer {
         id,
@@ -55,23 +50,27 @@ pub(super) fn cancel(
     command: CancelTimerCommandAttributes,
 ) -> Result<(), CommandError> {
     let id = command.timer_id;
+    ensure(!id.is_empty(), Cause::BadCancelTimerAttributes, || {
+        "TimerId is not set on CancelTimerCommand.".into()
+    })?;
     let started_event_id = match context.run.state.timers.iter().position(|timer| timer.id == id) {
         Some(index) => context.run.state.timers.remove(index).started_event_id,
         // It has fired, but the workflow has not seen it: as if it had not.
         None => take_unseen_fired(context, &id).ok_or_else(|| CommandError {
             cause: Cause::BadCancelTimerAttributes,
-            message: format!("no timer with the id {id} is open"),
+            message: format!(
+                "invalid history builder state for action: add-timer-canceled-event, TimerID: {id}"
+            ),
         })?,
     };
-    context.run.append(
-        context.now,
-        Attributes::TimerCanceledEventAttributes(TimerCanceledEventAttributes {
+    context.append(Attributes::TimerCanceledEventAttributes(
+        TimerCanceledEventAttributes {
             timer_id: id,
             started_event_id,
             workflow_task_completed_event_id: context.completed_event_id,
             identity: String::new(),
-        }),
-    );
+        },
+    ));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ import {
   ScheduleNotFoundError,
   type ScheduleOptions,
   type ScheduleOverlapPolicy,
+  type WorkflowHandle,
 } from '@temporalio/client';
 import { type Bed, eventually, raises, type Scenario } from '../harness';
 import * as workflows from '../workflows/schedules';
@@ -28,11 +29,12 @@ function createLong(bed: Bed, overlap: ScheduleOverlapPolicy): Promise<ScheduleH
   return create(bed, { action, policies: { overlap } });
 }
 
-/** Waits until so many actions are shown, and gives their workflow ids in order. */
-async function actions(handle: ScheduleHandle, count: number): Promise<string[]> {
+/** Waits until so many actions are shown, and gives their runs in order. Those of one second share their workflow id. */
+async function actions(bed: Bed, handle: ScheduleHandle, count: number): Promise<WorkflowHandle[]> {
   return await eventually(`${count} actions`, async () => {
-    const { recentActions } = (await handle.describe()).info;
-    return recentActions.length >= count && recentActions.map(({ action }) => action.workflow.workflowId);
+    const recent = (await handle.describe()).info.recentActions.map(({ action }) => action.workflow);
+    const run = (each: (typeof recent)[0]) => bed.client.workflow.getHandle(each.workflowId, each.firstExecutionRunId);
+    return recent.length >= count && recent.map(run);
   });
 }
 
@@ -75,11 +77,9 @@ export const scenarios: Record<string, Scenario> = {
   async aTriggerStartsItsWorkflow(bed) {
     const handle = await create(bed);
     await handle.trigger();
-    const [id] = await actions(handle, 1);
-    assert(id!.startsWith('scheduled-') || id!.length > 20, id);
-    const run = bed.client.workflow.getHandle(id!);
-    assert.equal(await run.result(), 'hello object');
-    const { searchAttributes } = await run.describe();
+    const [run] = await actions(bed, handle, 1);
+    assert.equal(await run!.result(), 'hello object');
+    const { searchAttributes } = await run!.describe();
     assert.deepEqual(searchAttributes.TemporalScheduledById, [handle.scheduleId]);
     await eventually('nothing runs', async () => (await handle.describe()).info.runningActions.length === 0);
     assert.equal((await handle.describe()).info.numActionsTaken, 1);
@@ -90,21 +90,20 @@ export const scenarios: Record<string, Scenario> = {
     const start = new Date('2024-01-01T00:00:00Z');
     const end = new Date('2024-01-03T12:00:00Z');
     const handle = await create(bed, { state: { triggerImmediately: true, backfill: [{ start, end, overlap: 'ALLOW_ALL' }] } });
-    const ids = await actions(handle, 4);
+    const ids = (await actions(bed, handle, 4)).map(({ workflowId }) => workflowId);
     const nights = ids.filter((id) => /2024-01-0[123]T03:00:00Z$/.test(id));
     assert.equal(nights.length, 3, ids.join());
     await handle.backfill({ start: new Date('2023-12-31T00:00:00Z'), end: start, overlap: 'ALLOW_ALL' });
-    await actions(handle, 5);
+    await actions(bed, handle, 5);
     await handle.delete();
   },
 
   async anIntervalTicks(bed) {
     const handle = await create(bed, { spec: { intervals: [{ every: '1s' }] }, state: { remainingActions: 2 } });
     await eventually('nothing remains', async () => (await handle.describe()).state.remainingActions === 0);
-    const ids = await actions(handle, 2);
-    assert.equal(ids.length, 2);
+    const runs = await actions(bed, handle, 2);
     assert.deepEqual(
-      await Promise.all(ids.map((id) => bed.client.workflow.getHandle(id).result())),
+      await Promise.all(runs.map((run) => run.result())),
       ['hello object', 'hello object'],
     );
     await handle.delete();
@@ -142,40 +141,38 @@ export const scenarios: Record<string, Scenario> = {
     assert.deepEqual([after.spec.calendars, after.policies.overlap, after.memo], [[], 'ALLOW_ALL', { kept: 1 }]);
     assert(after.info.lastUpdatedAt! >= after.info.createdAt);
     await handle.trigger();
-    const [id] = await actions(handle, 1);
-    assert.equal(await bed.client.workflow.getHandle(id!).result(), 'changed object');
+    const [run] = await actions(bed, handle, 1);
+    assert.equal(await run!.result(), 'changed object');
     await handle.delete();
   },
 
   async whatOverlaps(bed) {
-    const [skip, one, cancel, terminate, all] = await Promise.all(
-      (['SKIP', 'BUFFER_ONE', 'CANCEL_OTHER', 'TERMINATE_OTHER', 'ALLOW_ALL'] as const).map((policy) => createLong(bed, policy)),
+    const [skip, one, cancel, terminate] = await Promise.all(
+      (['SKIP', 'BUFFER_ONE', 'CANCEL_OTHER', 'TERMINATE_OTHER'] as const).map((policy) => createLong(bed, policy)),
     );
-    const runs = (id: string) => bed.client.workflow.getHandle(id);
-    const status = async (id: string) => (await runs(id).describe()).status.name;
-      for (const handle of [skip!, one!, cancel!, terminate!, all!]) {
+    const status = async (run: WorkflowHandle) => (await run.describe()).status.name;
+      for (const handle of [skip!, one!, cancel!, terminate!]) {
       // Without a policy, a trigger's own is to allow all; and what is allowed to overlap stands in nobody's way.
       await handle.trigger('SKIP');
-      await actions(handle, 1);
+      await actions(bed, handle, 1);
     }
     await skip!.trigger('SKIP');
     await eventually('one is skipped', async () => (await skip!.describe()).info.numActionsSkippedOverlap === 1);
     await one!.trigger('BUFFER_ONE');
-    const [first] = await actions(one!, 1);
-    await runs(first!).signal(workflows.finishScheduled);
-    const [, second] = await actions(one!, 2);
+    const [first] = await actions(bed, one!, 1);
+    await first!.signal(workflows.finishScheduled);
+    const [, second] = await actions(bed, one!, 2);
     assert.equal(await status(second!), 'RUNNING');
     for (const [handle, policy, expected] of [
       [cancel!, 'CANCEL_OTHER', 'CANCELLED'],
       [terminate!, 'TERMINATE_OTHER', 'TERMINATED'],
-      [all!, 'ALLOW_ALL', 'RUNNING'],
     ] as const) {
       await handle.trigger(policy);
-      const [earlier] = await actions(handle, 2);
+      const [earlier] = await actions(bed, handle, 2);
       await eventually(`the earlier is ${expected}`, async () => (await status(earlier!)) === expected);
     }
-    for (const handle of [skip!, one!, cancel!, terminate!, all!]) {
-      for (const { workflow } of (await handle.describe()).info.runningActions) await runs(workflow.workflowId).terminate();
+    for (const handle of [skip!, one!, cancel!, terminate!]) {
+      for (const { workflow } of (await handle.describe()).info.runningActions) await bed.client.workflow.getHandle(workflow.workflowId).terminate();
       await handle.delete();
     }
   },
