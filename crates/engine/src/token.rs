@@ -1,8 +1,9 @@
 //! Task tokens and page tokens: opaque to clients, good across a restart of the engine.
 
 use prost::Message;
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
-use crate::{clock::Nanos, core::RunKey, rpc::RpcError};
+use crate::{clock::Nanos, core::RunKey, host::Host, rpc::RpcError};
 
 /// Names the workflow task or activity attempt that a worker has.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -48,20 +49,63 @@ pub(crate) struct HistoryToken {
     pub(crate) until: i64,
 }
 
-/// Reads a token that a client sent back.
-pub(crate) fn parse<T: Message + Default>(token: &[u8], what: &str) -> Result<T, RpcError> {
-    let invalid = |message: String| Err(RpcError::InvalidArgument(message));
-    let is_task = what == "TaskToken";
-    if token.is_empty() {
-        return invalid(match is_task {
-            true => "Task token not set on request.".into(),
-            false => format!("{what} is not set on request."),
-        });
+impl TaskToken {
+    /// Reads the token of a request.
+    pub(crate) fn parse(token: &[u8]) -> Result<Self, RpcError> {
+        if token.is_empty() {
+            return Err(RpcError::InvalidArgument("Task token not set on request.".into()));
+        }
+        Self::decode(token).map_err(|_| RpcError::InvalidArgument("Error deserializing task token.".into()))
     }
-    T::decode(token).or_else(|_| {
-        invalid(match is_task {
-            true => "Error deserializing task token.".into(),
-            false => format!("Invalid {what}."),
-        })
-    })
+
+    /// Fails unless the task is of the namespace that the request names. One that names none means the
+    /// task's.
+    pub(crate) fn check_namespace(&self, host: &mut Host, namespace: &str) -> Result<(), RpcError> {
+        if namespace.is_empty() {
+            return Ok(());
+        }
+        let named = host.namespaces.key_of(namespace)?;
+        if host.run(self.run)?.state.namespace_key == named {
+            return Ok(());
+        }
+        Err(RpcError::InvalidArgument(
+            "Operation requested with a token from a different namespace.".into(),
+        ))
+    }
+}
+
+impl HistoryToken {
+    /// Fails unless the token is of the execution that the request names, in this namespace.
+    pub(crate) fn check(
+        &self,
+        host: &mut Host,
+        namespace: &str,
+        execution: &WorkflowExecution,
+    ) -> Result<(), RpcError> {
+        let WorkflowExecution { workflow_id, run_id } = execution;
+        if workflow_id.is_empty() {
+            return Err(RpcError::InvalidArgument(
+                "Execution is not set on request.".into(),
+            ));
+        }
+        let named = host.namespaces.key_of(namespace)?;
+        let state = &host.run(self.run)?.state;
+        if !run_id.is_empty() && *run_id != state.run_id {
+            return Err(RpcError::InvalidArgument(
+                "RunId in the request does not match the NextPageToken.".into(),
+            ));
+        }
+        if state.namespace_key != named || *workflow_id != state.workflow_id {
+            return Err(RpcError::NotFound(format!(
+                "workflow execution not found for workflow ID {workflow_id:?} and run ID {:?}",
+                state.run_id
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a page token, or the like, that a client sent back.
+pub(crate) fn parse<T: Message + Default>(token: &[u8], what: &str) -> Result<T, RpcError> {
+    T::decode(token).map_err(|_| RpcError::InvalidArgument(format!("Invalid {what}.")))
 }

@@ -3,7 +3,7 @@
 //! A query rides along with the run's next workflow task where one is due, so that it sees all that
 //! was acknowledged before; else it goes to a worker by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use temporalio_protos::temporal::api::{
     common::v1::Payloads,
@@ -67,11 +67,15 @@ impl Queries {
         attached
     }
 
-    /// Answers a query.
-    pub(crate) fn answer(&mut self, id: u64, answer: Answer) -> bool {
-        let Some(pending) = self.pending.remove(&id) else {
+    /// Answers a query of this run, for whose worker ids of other runs' queries are none.
+    pub(crate) fn answer(&mut self, run: RunKey, id: u64, answer: Answer) -> bool {
+        let Entry::Occupied(entry) = self.pending.entry(id) else {
             return false;
         };
+        if entry.get().run != run {
+            return false;
+        }
+        let pending = entry.remove();
         if let Some(ids) = self.by_run.get_mut(&pending.run) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
@@ -87,7 +91,7 @@ impl Queries {
     pub(super) fn forget_run(&mut self, run: RunKey) {
         for id in self.by_run.get(&run).cloned().unwrap_or_default() {
             let gone = RpcError::NotFound("workflow execution not found".into());
-            self.answer(id, Err(gone));
+            self.answer(run, id, Err(gone));
         }
     }
 
@@ -160,7 +164,7 @@ impl Host {
                 .get(&id)
                 .is_some_and(|pending| pending.reply.is_closed())
             {
-                self.queries.answer(id, Ok(None));
+                self.queries.answer(key, id, Ok(None));
             }
         }
     }
@@ -235,7 +239,7 @@ impl Host {
         let most = self.run(key)?.limits.blob_size;
         for (id, result) in results {
             if let Ok(id) = id.parse() {
-                self.queries.answer(id, answer_of(result, most));
+                self.queries.answer(key, id, answer_of(result, most));
             }
         }
         self.release_queries(key)

@@ -21,13 +21,13 @@ use crate::{
     host::Host,
     limits::Limits,
     rpc::RpcError,
-    token::{self, TaskToken},
+    token::TaskToken,
 };
 
 /// Which activity a request is about.
 enum Target {
-    /// By the token that came with the task.
-    Token(TaskToken),
+    /// By the token that came with the task, in the namespace that the request names.
+    Token(TaskToken, String),
     /// By its ids; `run_id` may be empty.
     Id {
         namespace: String,
@@ -98,22 +98,20 @@ struct Located {
 }
 
 impl Target {
-    fn token(bytes: &[u8]) -> Result<Self, RpcError> {
-        Ok(Self::Token(token::parse(bytes, "TaskToken")?))
+    fn token(bytes: &[u8], namespace: String) -> Result<Self, RpcError> {
+        Ok(Self::Token(TaskToken::parse(bytes)?, namespace))
     }
 
     fn locate(self, host: &mut Host) -> Result<Located, RpcError> {
         match self {
-            Self::Token(TaskToken {
-                run,
-                scheduled_event_id,
-                attempt,
-                ..
-            }) => Ok(Located {
-                run,
-                scheduled_event_id,
-                attempt,
-            }),
+            Self::Token(token, namespace) => {
+                token.check_namespace(host, &namespace)?;
+                Ok(Located {
+                    run: token.run,
+                    scheduled_event_id: token.scheduled_event_id,
+                    attempt: token.attempt,
+                })
+            }
             Self::Id {
                 namespace,
                 workflow_id,
@@ -193,7 +191,7 @@ impl Service {
         &self,
         request: RespondActivityTaskCompletedRequest,
     ) -> Result<RespondActivityTaskCompletedResponse, RpcError> {
-        let target = Target::token(&request.task_token)?;
+        let target = Target::token(&request.task_token, request.namespace)?;
         self.report(target, Report::Completed(request.result), request.identity)
             .await?;
         Ok(RespondActivityTaskCompletedResponse {})
@@ -203,7 +201,7 @@ impl Service {
         &self,
         request: RespondActivityTaskFailedRequest,
     ) -> Result<RespondActivityTaskFailedResponse, RpcError> {
-        let target = Target::token(&request.task_token)?;
+        let target = Target::token(&request.task_token, request.namespace)?;
         let is_one =
             |failure: &Failure| matches!(failure.failure_info, Some(FailureInfo::ApplicationFailureInfo(_)));
         if !request.failure.as_ref().is_none_or(is_one) {
@@ -221,7 +219,7 @@ impl Service {
         &self,
         request: RespondActivityTaskCanceledRequest,
     ) -> Result<RespondActivityTaskCanceledResponse, RpcError> {
-        let target = Target::token(&request.task_token)?;
+        let target = Target::token(&request.task_token, request.namespace)?;
         self.report(target, Report::Canceled(request.details), request.identity)
             .await?;
         Ok(RespondActivityTaskCanceledResponse {})
@@ -231,7 +229,7 @@ impl Service {
         &self,
         request: RecordActivityTaskHeartbeatRequest,
     ) -> Result<RecordActivityTaskHeartbeatResponse, RpcError> {
-        let target = Target::token(&request.task_token)?;
+        let target = Target::token(&request.task_token, request.namespace)?;
         let answer = self
             .report(target, Report::Heartbeat(request.details), request.identity)
             .await?;

@@ -91,8 +91,10 @@ impl Service {
 /// Where a reader begins.
 struct Start {
     reading: Reading,
-    /// The run, where no token names it.
-    execution: Option<(String, WorkflowExecution)>,
+    namespace: String,
+    execution: WorkflowExecution,
+    /// Where the last page ended.
+    place: Option<HistoryToken>,
 }
 
 impl Start {
@@ -112,33 +114,32 @@ impl Start {
             has_unwritten: !call.is_for_people && !request.wait_new_event,
             follows_runs: call.follows_runs,
         };
-        if request.next_page_token.is_empty() {
-            let execution = request.execution.unwrap_or_default();
-            return Ok(Self {
-                reading,
-                execution: Some((request.namespace, execution)),
-            });
-        }
-        let token: HistoryToken = token::parse(&request.next_page_token, "NextPageToken")?;
-        let reading = Reading {
-            run: token.run,
-            next_event_id: token.next_event_id,
-            until: token.until,
-            ..reading
+        let place = if request.next_page_token.is_empty() {
+            None
+        } else {
+            Some(token::parse(&request.next_page_token, "NextPageToken")?)
         };
         Ok(Self {
             reading,
-            execution: None,
+            namespace: request.namespace,
+            execution: request.execution.unwrap_or_default(),
+            place,
         })
     }
 
-    fn reading(self, host: &Host) -> Result<Reading, RpcError> {
-        let Some((namespace, execution)) = self.execution else {
-            return Ok(self.reading);
+    fn reading(self, host: &mut Host) -> Result<Reading, RpcError> {
+        let Some(place) = self.place else {
+            let namespace = host.namespaces.key_of(&self.namespace)?;
+            return Ok(Reading {
+                run: host.find(namespace, &self.execution)?,
+                ..self.reading
+            });
         };
-        let namespace = host.namespaces.key_of(&namespace)?;
+        place.check(host, &self.namespace, &self.execution)?;
         Ok(Reading {
-            run: host.find(namespace, &execution)?,
+            run: place.run,
+            next_event_id: place.next_event_id,
+            until: place.until,
             ..self.reading
         })
     }

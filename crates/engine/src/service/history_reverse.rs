@@ -35,14 +35,15 @@ impl Service {
         };
         let execution = request.execution.unwrap_or_default();
         self.host
-            .call(move |host| {
-                let namespace = host.namespaces.key_of(&request.namespace)?;
-                match place {
-                    Some(place) => page(host, place.run, place.next_event_id, limit),
-                    None => {
-                        let key = host.find(namespace, &execution)?;
-                        page(host, key, i64::MAX, limit)
-                    }
+            .call(move |host| match place {
+                Some(place) => {
+                    place.check(host, &request.namespace, &execution)?;
+                    page(host, place.run, place.next_event_id, limit)
+                }
+                None => {
+                    let namespace = host.namespaces.key_of(&request.namespace)?;
+                    let key = host.find(namespace, &execution)?;
+                    page(host, key, i64::MAX, limit)
                 }
             })
             .await

@@ -19,7 +19,7 @@ use crate::{
         matching::{QueueId, QueueKind},
     },
     rpc::{Call, RpcError},
-    token::{self, TaskToken},
+    token::TaskToken,
 };
 
 /// What an unset sticky time-out means: 5 s, as the SDKs' default.
@@ -31,7 +31,7 @@ impl Service {
         request: RespondWorkflowTaskCompletedRequest,
         call: Call,
     ) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
-        let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        let token = TaskToken::parse(&request.task_token)?;
         check_version(&request)?;
         if request.intermediate_page || request.page_number != 0 {
             return Err(RpcError::Unimplemented(
@@ -48,7 +48,7 @@ impl Service {
         &self,
         mut request: RespondWorkflowTaskFailedRequest,
     ) -> Result<RespondWorkflowTaskFailedResponse, RpcError> {
-        let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        let token = TaskToken::parse(&request.task_token)?;
         let failure = request
             .failure
             .take()
@@ -56,6 +56,7 @@ impl Service {
         self.host
             .call(move |host| {
                 let cause = request.cause();
+                token.check_namespace(host, &request.namespace)?;
                 host.change(token.run, |run, now| {
                     check_token(run, &token)?;
                     run.fail_workflow_task(
@@ -76,7 +77,7 @@ impl Service {
         &self,
         request: RespondQueryTaskCompletedRequest,
     ) -> Result<RespondQueryTaskCompletedResponse, RpcError> {
-        let token: TaskToken = token::parse(&request.task_token, "TaskToken")?;
+        let token = TaskToken::parse(&request.task_token)?;
         let answer = match request.completed_type() {
             QueryResultType::Failed => Err(RpcError::QueryFailed {
                 message: request.error_message,
@@ -92,7 +93,8 @@ impl Service {
         };
         self.host
             .call(move |host| {
-                if host.queries.answer(token.query, answer) {
+                token.check_namespace(host, &request.namespace)?;
+                if host.queries.answer(token.run, token.query, answer) {
                     return Ok(());
                 }
                 Err(RpcError::NotFound(
@@ -150,6 +152,7 @@ fn complete(
     in_process: bool,
 ) -> Result<RespondWorkflowTaskCompletedResponse, RpcError> {
     let key = token.run;
+    token.check_namespace(host, &request.namespace)?;
     let behavior = request.versioning_behavior();
     let sticky = request.sticky_attributes.and_then(|attributes| {
         let queue = attributes

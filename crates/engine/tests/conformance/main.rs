@@ -53,6 +53,7 @@ mod standalone;
 mod sticky;
 mod task_queues;
 mod timers;
+mod tokens;
 mod update_messages;
 mod update_with_start;
 mod updates;

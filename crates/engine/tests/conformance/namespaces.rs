@@ -31,7 +31,7 @@ pub(crate) async fn capabilities(bed: &Bed) -> Capabilities {
 }
 
 /// A namespace of the test's own, usable: the real server takes a moment.
-async fn registered(bed: &Bed) -> String {
+pub(crate) async fn registered(bed: &Bed) -> String {
     let name = format!("ns-{}", uuid::Uuid::new_v4().simple());
     let request = RegisterNamespaceRequest {
         namespace: name.clone(),
