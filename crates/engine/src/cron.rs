@@ -38,7 +38,7 @@ const DAY_OF_WEEK: Field = Field {
 
 /// A cron schedule.
 #[derive(Clone, Debug)]
-pub(crate) struct Cron {
+pub struct Cron {
     zone: Zone,
     rule: Rule,
 }
@@ -52,7 +52,7 @@ enum Rule {
 
 impl Cron {
     /// Reads a schedule.
-    pub(crate) fn parse(text: &str) -> Result<Self, SpecError> {
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
         let (zone, text) = split_zone(text)?;
         let zone = match zone {
             // The server's own zone; an engine has none.
@@ -68,7 +68,7 @@ impl Cron {
     }
 
     /// The first time after `after`; none where there is none within years.
-    pub(crate) fn next(&self, after: Nanos) -> Option<Nanos> {
+    pub fn next(&self, after: Nanos) -> Option<Nanos> {
         let after = after.div_euclid(SECOND);
         match &self.rule {
             Rule::Every(delay) => after.checked_mul(SECOND)?.checked_add(*delay),
@@ -82,7 +82,7 @@ impl Cron {
 
 /// How long after `now` the run is due that follows the one that was due at `scheduled`: whole
 /// seconds, as they are rounded up. None where the text is no schedule, or its times are over.
-pub(crate) fn backoff(schedule: &str, scheduled: Nanos, now: Nanos) -> Option<Nanos> {
+pub fn backoff(schedule: &str, scheduled: Nanos, now: Nanos) -> Option<Nanos> {
     let cron = Cron::parse(schedule).ok()?;
     let mut next = if now < scheduled {
         scheduled
@@ -98,7 +98,7 @@ pub(crate) fn backoff(schedule: &str, scheduled: Nanos, now: Nanos) -> Option<Na
 }
 
 /// What is wrong with the schedule of a request, if anything. An empty one is none.
-pub(crate) fn check(schedule: &str, now: Nanos) -> Result<(), String> {
+pub fn check(schedule: &str, now: Nanos) -> Result<(), String> {
     if schedule.is_empty() {
         return Ok(());
     }

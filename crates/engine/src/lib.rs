@@ -23,7 +23,8 @@
 mod answer;
 pub mod clock;
 pub mod core;
-mod cron;
+#[doc(hidden)]
+pub mod cron;
 mod deployment;
 mod engine;
 mod host;

@@ -57,8 +57,10 @@ impl Calendar {
             if i32::from(clock.year()) > LAST_YEAR {
                 return None;
             }
-            if let Some(at) = self.next(clock).and_then(|clock| stretch.second(clock)) {
-                return Some(at);
+            let limit = stretch.end.and_then(|end| stretch.clock(end));
+            let next = self.next(clock, limit).and_then(|clock| stretch.second(clock));
+            if next.is_some() {
+                return next;
             }
             from = stretch.end?;
         }
@@ -107,10 +109,11 @@ impl Calendar {
             }
     }
 
-    /// The first matching clock time from this one on.
-    fn next(&self, from: DateTime) -> Option<DateTime> {
+    /// The first matching clock time from this one on, or one after the limit; none: there is none before it.
+    fn next(&self, from: DateTime, limit: Option<DateTime>) -> Option<DateTime> {
         let (mut date, mut time) = (from.date(), from.time());
-        while i32::from(date.year()) <= LAST_YEAR {
+        let last = limit.map(DateTime::date);
+        while i32::from(date.year()) <= LAST_YEAR && last.is_none_or(|last| date <= last) {
             let next_day = if !self.has_year(date.year()) {
                 Date::new(date.year() + 1, 1, 1).ok()?
             } else if !has(self.months, date.month()) {

@@ -96,8 +96,24 @@ impl Spec {
     /// The first second after this one that is in the spec and not excluded.
     fn next_allowed(&self, after: i64) -> Option<i64> {
         let mut after = after;
+        let mut calendars: Vec<_> = self
+            .calendars
+            .iter()
+            .map(|calendar| self.next_in(calendar, after))
+            .collect();
         for _ in 0..EXCLUDED {
-            let at = self.next_of_all(after)?;
+            // What a calendar says holds until it is past: a search that finds nothing is not made again.
+            for (next, calendar) in calendars.iter_mut().zip(&self.calendars) {
+                if next.is_some_and(|next| next <= after) {
+                    *next = self.next_in(calendar, after);
+                }
+            }
+            let at = calendars
+                .iter()
+                .copied()
+                .flatten()
+                .chain(self.next_of_intervals(after))
+                .min()?;
             if self.end.is_some_and(|end| at.saturating_mul(SECOND) > end) {
                 return None;
             }
@@ -117,12 +133,17 @@ impl Spec {
         let calendars = self
             .calendars
             .iter()
-            .filter_map(|calendar| calendar.next_after(&self.zone, after));
-        let intervals = self
-            .intervals
-            .iter()
-            .filter_map(|(interval, phase)| next_of_interval(*interval, *phase, after));
-        calendars.chain(intervals).min()
+            .filter_map(|calendar| self.next_in(calendar, after));
+        calendars.chain(self.next_of_intervals(after)).min()
+    }
+
+    fn next_in(&self, calendar: &Calendar, after: i64) -> Option<i64> {
+        calendar.next_after(&self.zone, after)
+    }
+
+    fn next_of_intervals(&self, after: i64) -> Option<i64> {
+        let next = |(interval, phase): &(i64, i64)| next_of_interval(*interval, *phase, after);
+        self.intervals.iter().filter_map(next).min()
     }
 }
 

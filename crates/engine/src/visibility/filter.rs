@@ -7,6 +7,9 @@ use super::error::QueryError;
 use super::parser::parse;
 use super::resolve::{resolve_condition, resolve_group, resolve_order};
 
+/// How many values a query may compare with: each is a bound parameter or two, and SQLite has a limit of them.
+const MAX_VALUES: usize = 10_000;
+
 /// A list or count query, checked against a namespace's attributes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
@@ -28,6 +31,12 @@ impl Query {
         let mut query = Query::default();
         if let Some(condition) = &statement.condition {
             query.filter = Some(resolve_condition(condition, types, &mut query.divisions)?);
+        }
+        let values = query.filter.as_ref().map_or(0, Filter::values);
+        if values > MAX_VALUES {
+            return Err(QueryError::InvalidExpression(format!(
+                "more than {MAX_VALUES} values and words"
+            )));
         }
         query.group = resolve_group(&statement.group_by, types, &mut query.divisions)?;
         query.order = resolve_order(&statement.order_by, types)?;
@@ -84,6 +93,22 @@ pub(super) enum Filter {
     },
     /// No execution.
     Never,
+}
+
+impl Filter {
+    /// How many values there are to compare with.
+    fn values(&self) -> usize {
+        match self {
+            Filter::All(parts) | Filter::Any(parts) => parts.iter().map(Filter::values).sum(),
+            Filter::Not(inner) => inner.values(),
+            Filter::Compare { .. } => 1,
+            Filter::Between { .. } | Filter::Prefix { .. } => 2,
+            Filter::In { values, .. } | Filter::Contains { values, .. } => values.len(),
+            // A run of words is sought by its words as well.
+            Filter::Words { runs, .. } => runs.iter().map(|run| run.len() + 1).sum(),
+            Filter::Null { .. } | Filter::Never => 0,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,9 +51,12 @@ impl Sql {
 
     /// The condition, for a row of `execution` named `e`.
     pub(super) fn filter(&mut self, filter: &Filter) -> &mut Sql {
+        let each = |sql: &mut Sql, filter: &Filter| {
+            sql.filter(filter);
+        };
         match filter {
-            Filter::All(parts) => self.join(parts, " AND "),
-            Filter::Any(parts) => self.join(parts, " OR "),
+            Filter::All(parts) => self.join(parts, " AND ", &each),
+            Filter::Any(parts) => self.join(parts, " OR ", &each),
             Filter::Not(inner) => self.push("NOT (").filter(inner).push(")"),
             Filter::Compare {
                 field,
@@ -114,11 +117,10 @@ impl Sql {
                 .push(")"),
             Filter::Words { field, runs, negated } => {
                 self.push(if *negated { "NOT (" } else { "(" });
-                for (index, run) in runs.iter().enumerate() {
-                    self.push(if index > 0 { " OR " } else { "" });
-                    self.push("coalesce(instr(").push(&field_sql(*field)).push(", ");
-                    self.bind(super::value::phrase(run)).push("), 0) > 0");
-                }
+                self.join(runs, " OR ", &|sql, run| {
+                    sql.push("coalesce(instr(").push(&field_sql(*field)).push(", ");
+                    sql.bind(super::value::phrase(run)).push("), 0) > 0");
+                });
                 self.push(")")
             }
             Filter::Never => self.push("0"),
@@ -126,13 +128,17 @@ impl Sql {
     }
 
     /// The parts as a balanced tree: SQLite limits the depth of expressions, and a plain chain is as deep as long.
-    fn join(&mut self, parts: &[Filter], operator: &str) -> &mut Sql {
+    fn join<T>(&mut self, parts: &[T], operator: &str, each: &dyn Fn(&mut Sql, &T)) -> &mut Sql {
         match parts {
-            [only] => self.filter(only),
+            [] => self,
+            [only] => {
+                each(self, only);
+                self
+            }
             _ => {
                 let (left, right) = parts.split_at(parts.len() / 2);
-                self.push("(").join(left, operator).push(")").push(operator);
-                self.push("(").join(right, operator).push(")")
+                self.push("(").join(left, operator, each).push(")").push(operator);
+                self.push("(").join(right, operator, each).push(")")
             }
         }
     }
