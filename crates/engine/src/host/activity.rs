@@ -104,6 +104,7 @@ impl Host {
     pub(crate) fn delete_standalone(&mut self, key: RunKey) -> Result<(), RpcError> {
         // What the journal has of it would bring it back.
         self.file_all().map_err(unwritable)?;
+        self.check_filed(key)?;
         let state = self.run(key)?.state.clone();
         self.unfiled.forget(key, &state);
         let (space, id) = (state.id_space(), state.workflow_id);

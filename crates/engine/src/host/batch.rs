@@ -69,9 +69,13 @@ impl Host {
             Ok(Written::InFlight) => self.in_flight = Some(std::mem::take(&mut self.after_commit)),
             Ok(Written::OnDisk) => {
                 self.failed_batches = 0;
+                self.work_apart();
                 self.answer(Vec::new(), true);
             }
-            Ok(Written::Nothing) => self.answer(Vec::new(), true),
+            Ok(Written::Nothing) => {
+                self.work_apart();
+                self.answer(Vec::new(), true);
+            }
             Err(error) => self.fail_batch(error, Vec::new()),
         }
     }
@@ -129,7 +133,8 @@ impl Host {
         self.write_touched()?;
         self.write_schedules()?;
         if !self.unfiled.journal.is_empty() {
-            if self.store.send_journal(&mut self.unfiled.journal) {
+            // Where a part of the file is damaged, this batch is filed before the next one.
+            if !self.damage.is_met && self.store.send_journal(&mut self.unfiled.journal) {
                 return Ok(Written::InFlight);
             }
             self.store.append_journal(&mut self.unfiled.journal)?;
@@ -211,12 +216,17 @@ impl Host {
     }
 
     fn recover_if_broken(&mut self) {
-        if !self.is_broken || self.now() < self.retry_at {
-            return;
+        if self.is_broken && self.now() >= self.retry_at {
+            self.reread();
         }
+    }
+
+    /// Reads the file again.
+    pub(super) fn reread(&mut self) {
         match self.start_over() {
             Ok(()) => self.is_broken = false,
             Err(error) => {
+                self.is_broken = true;
                 self.retry_at = self.now.saturating_add(SECOND);
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

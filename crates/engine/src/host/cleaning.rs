@@ -56,6 +56,14 @@ impl Cleaning {
         }
     }
 
+    /// Does nothing until then.
+    pub(super) fn rest(&mut self, until: Nanos) {
+        *self = Self {
+            next_look: until,
+            ..Self::default()
+        };
+    }
+
     /// Looks again with the next step: something has changed that may make runs due.
     pub(super) fn look_soon(&mut self) {
         self.next_look = 0;
@@ -70,6 +78,7 @@ impl Host {
     pub(crate) fn delete(&mut self, key: RunKey) -> Result<(), RpcError> {
         // What the tables have of the run is what is looked at.
         self.file_all().map_err(super::unwritable)?;
+        self.check_filed(key)?;
         let run = self.run(key)?;
         let (space, id) = (run.state.id_space(), run.state.workflow_id.clone());
         if run.is_running() {
@@ -94,6 +103,9 @@ impl Host {
                 "deleting from the engine's file failed"
             );
             self.cleaning.next_look = now.saturating_add(LONGEST);
+            self.damage.is_met |= error.is_damage();
+            // Part of the step may be written.
+            self.store.fail(error.problem());
         }
     }
 
@@ -110,13 +122,20 @@ impl Host {
                 }
                 self.remove_run(key, &mut budget)?;
             }
-            self.cleaning.has_marked = !self.store.marked_deleted(1)?.is_empty();
+            let marked = self.store.marked_deleted(RUNS)?;
+            self.cleaning.has_marked = self.damage.leaves_work(&marked);
         }
         if now >= self.cleaning.next_look && !budget.is_spent() {
             self.cleaning.next_look = self.delete_due(now, &mut budget)?;
         }
         if self.cleaning.gives_back && budget == STEP {
-            self.cleaning.gives_back = self.store.give_back()?;
+            if self.damage.keeps_pages {
+                self.cleaning.gives_back = false;
+                return Ok(());
+            }
+            let more = self.store.give_back();
+            self.damage.keeps_pages = more.as_ref().is_err_and(Error::is_damage);
+            self.cleaning.gives_back = more?;
         }
         Ok(())
     }
@@ -145,7 +164,7 @@ impl Host {
             }
             let until = now.saturating_sub(retention);
             let due = self.store.closed_until(namespace, until, RUNS)?;
-            has_more |= due.len() == RUNS;
+            has_more |= due.len() == RUNS && self.damage.leaves_work(&due);
             for key in due {
                 if budget.is_spent() {
                     return Ok(0);
@@ -181,12 +200,21 @@ impl Host {
             self.remove_run(key, budget)?;
             self.cleaning.gives_back = true;
         }
-        Ok(self.store.runs_of(namespace, 1)?.is_empty())
+        // What is damaged of it goes with the file.
+        let left = self.store.runs_of(namespace, RUNS)?;
+        Ok(!self.damage.leaves_work(&left))
     }
 
     /// Removes a run from memory and from the file, as far as the budget allows. One that is still to
     /// be written with this batch is left for the next step.
     fn remove_run(&mut self, key: RunKey, budget: &mut Budget) -> Result<(), Error> {
+        if self.damage.undeletable.contains(&key) {
+            return Ok(());
+        }
+        if self.damage.unfilable.contains(&key) {
+            self.damage.undeletable.insert(key);
+            return Ok(());
+        }
         if let Some(slot) = self.cache.get_mut(key) {
             if slot.is_touched || slot.is_dirty || slot.is_unfiled {
                 budget.rows = budget.rows.saturating_sub(1);
@@ -197,9 +225,12 @@ impl Host {
             }
             self.cache.remove(key);
         }
-        if !self.store.delete_run_in_steps(key, budget)? {
-            self.cleaning.has_marked = true;
+        let is_gone = self.store.delete_run_in_steps(key, budget);
+        if is_gone.as_ref().is_err_and(Error::is_damage) {
+            tracing::error!(run = key, "a run cannot be deleted");
+            self.damage.undeletable.insert(key);
         }
+        self.cleaning.has_marked |= !is_gone?;
         // Whoever waits for news of it looks, and finds it gone.
         self.watchers.remove(&key);
         self.queries.forget_run(key);

@@ -83,6 +83,11 @@ impl Unfiled {
         self.keys.is_empty()
     }
 
+    /// Whether the journal has more than what is to stay there.
+    pub(super) fn has_journal(&self) -> bool {
+        !self.keys.is_empty() || self.bytes > 0
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -112,7 +117,7 @@ impl Host {
             || size > LARGE_BATCH
             || self.unfiled.bytes > MOST_BYTES
             || self.unfiled.keys.len() >= MOST_RUNS;
-        if is_due {
+        if is_due && !self.damage.is_met {
             self.unfiled.journal.clear();
             self.file_all()?;
         }
@@ -122,10 +127,11 @@ impl Host {
     /// Files every run that earlier batches have changed, and empties the journal.
     pub(crate) fn file_all(&mut self) -> Result<(), Error> {
         self.unfiled.is_wanted = false;
-        if self.unfiled.is_empty() {
+        if !self.unfiled.has_journal() {
             return Ok(());
         }
         let mut keys = std::mem::take(&mut self.unfiled.keys);
+        keys.retain(|key| !self.damage.unfilable.contains(key));
         // In the order of the tables: neighbours share pages.
         keys.sort_unstable();
         for key in keys {
@@ -133,7 +139,10 @@ impl Host {
                 if slot.is_new {
                     self.unfiled.forget(key, &slot.run.state);
                 }
-                file(&mut self.store, slot, &self.namespaces)?;
+                if let Err(error) = file(&mut self.store, slot, &self.namespaces) {
+                    self.note_unfilable(key, &error);
+                    return Err(error);
+                }
                 if !slot.was_open {
                     self.cache.note_closed(key);
                 }
@@ -142,6 +151,7 @@ impl Host {
         self.store.clear_journal()?;
         self.unfiled.bytes = 0;
         let mut kept = Journal::default();
+        self.keep_unfilable(&mut kept);
         for change in &self.unfiled.kept {
             if let Some(state) = &change.state {
                 kept.add(change.key, state, &change.history);

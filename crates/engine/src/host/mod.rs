@@ -15,6 +15,7 @@
 //! | `deployments` | worker deployments, and which version a task goes to |
 //! | `messages` | messages from run to run |
 //! | `filing` | from the journal to the tables |
+//! | `damage` | what is done where a part of the file is damaged |
 //! | `dispatch` | tasks and polls meet |
 //! | `delivery` | tasks as workers get them |
 //! | `queries` | queries on their way |
@@ -35,6 +36,7 @@ mod batch_one;
 pub(crate) mod batch_operations;
 mod cache;
 mod cleaning;
+mod damage;
 pub(crate) mod delivery;
 pub(crate) mod deployments;
 mod dispatch;
@@ -64,6 +66,7 @@ use self::{
     batch_operations::BatchOperations,
     cache::{Cache, Slot},
     cleaning::Cleaning,
+    damage::Damage,
     deployments::Deployments,
     filing::Unfiled,
     matching::TaskQueues,
@@ -108,6 +111,7 @@ pub(crate) struct Host {
     batch_operations: BatchOperations,
     touched: Vec<RunKey>,
     unfiled: Unfiled,
+    damage: Damage,
     schedules: Schedules,
     pub(crate) deployments: Deployments,
     after_commit: Vec<AfterCommit>,

@@ -216,7 +216,9 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
     if is_sound {
         host.wake_due();
         host.go_on_with_batch_operations();
-        host.clean();
+        if !host.damage.is_met {
+            host.clean();
+        }
         // As many are answered with this batch; more are not taken into it.
         let is_full = host.after_commit.len() >= BATCH;
         if host.settle_in_flight(is_full || !goes_on) && host.is_sound() {

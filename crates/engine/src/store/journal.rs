@@ -96,7 +96,7 @@ impl Store {
 
     /// The changes that are not filed yet, in the order they were made.
     pub(crate) fn journal(&self) -> Result<Vec<Change>, Error> {
-        read(self.connection())
+        self.reading(read)
     }
 
     /// Empties the journal: all of it is filed.
