@@ -66,7 +66,7 @@ impl Run {
     pub fn end_start_delay(&mut self, now: Nanos) {
         if self.is_running() && self.state.first_task_at != 0 {
             self.state.first_task_at = 0;
-            self.schedule_workflow_task(now);
+            self.schedule_first_task(now);
         }
     }
 

@@ -19,7 +19,7 @@ impl Run {
         }
         if is_due(state.first_task_at) {
             self.state.first_task_at = 0;
-            self.schedule_workflow_task(now);
+            self.schedule_first_task(now);
         }
         self.fire_timers(now);
         self.wake_activities(now);

@@ -43,6 +43,13 @@ impl Run {
         }
     }
 
+    /// Schedules the first task of a run that was not to begin before. One that brings updates may be pending: it is
+    /// in memory alone, and must not be forgotten any more.
+    pub(super) fn schedule_first_task(&mut self, now: Nanos) {
+        self.keep_speculative_task();
+        self.schedule_workflow_task(now);
+    }
+
     /// Schedules the task by which a worker goes on with what it is at since `original_scheduled_at`.
     pub(super) fn schedule_task_after_heartbeat(&mut self, now: Nanos, original_scheduled_at: Nanos) {
         if self.state.workflow_task.is_none() {

@@ -19,7 +19,7 @@ use super::{
     world::{Done, World},
 };
 
-const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 
 /// A request as it went out, to be sent again.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub(crate) enum CallKind {
     },
     Decide {
         worker: usize,
+        run_id: String,
+        /// Empty where it leaves none.
         marker: String,
     },
     FailTask,
@@ -71,6 +73,23 @@ pub(crate) enum CallKind {
     Heartbeat {
         of: (String, String, i32),
         number: u64,
+    },
+    /// The update's id is the label.
+    Update {
+        label: String,
+    },
+    Reset {
+        workflow_id: String,
+    },
+    StartActivity {
+        activity_id: String,
+        label: String,
+    },
+    CreateSchedule {
+        label: String,
+    },
+    DeleteSchedule {
+        label: String,
     },
     Other,
 }
@@ -82,7 +101,9 @@ impl CallKind {
             Self::Signal { label, .. } | Self::SignalWithStart { label, .. } | Self::Finish { label } => {
                 Some(label)
             }
-            Self::Decide { marker, .. } => Some(marker),
+            // Without a marker, a completion leaves nothing to look for.
+            Self::Decide { marker, .. } => (!marker.is_empty()).then_some(marker),
+            Self::Update { label } => Some(label),
             _ => None,
         }
     }
@@ -102,7 +123,7 @@ impl CallKind {
     pub(crate) fn may_be_sent_again(&self) -> bool {
         match self {
             Self::Signal { run_id, .. } => !run_id.is_empty(),
-            Self::Cancel { .. } | Self::Terminate { .. } => true,
+            Self::Cancel { .. } | Self::Terminate { .. } | Self::Update { .. } => true,
             _ => false,
         }
     }
@@ -121,6 +142,11 @@ impl CallKind {
             Self::FailTask => 10,
             Self::Finish { .. } => 11,
             Self::Heartbeat { .. } => 12,
+            Self::Update { .. } => 14,
+            Self::Reset { .. } => 15,
+            Self::StartActivity { .. } => 16,
+            Self::CreateSchedule { .. } => 17,
+            Self::DeleteSchedule { .. } => 18,
             Self::Other => 13,
         }
     }
@@ -177,18 +203,26 @@ impl World {
                 };
                 self.send(kind, "QueryWorkflow", &request, false)
             }
+            Step::Update { .. }
+            | Step::Reset { .. }
+            | Step::Delete { .. }
+            | Step::ControlActivity { .. }
+            | Step::StartActivity { .. }
+            | Step::EndActivity { .. }
+            | Step::CreateSchedule { .. }
+            | Step::ControlSchedule { .. } => self.operate(step),
             _ => self.labour(step),
         }
     }
 
-    fn started(&self, run: u64) -> Option<StartedRun> {
+    pub(crate) fn started(&self, run: u64) -> Option<StartedRun> {
         let started = &self.ledger.started;
         started.get(run as usize % started.len().max(1)).cloned()
     }
 
     fn start(&mut self, id: u64, options: u64, twice: bool) -> Done {
         let mut rng = Rng::new(options);
-        let workflow_id = format!("w{id}");
+        let workflow_id = name_of(id);
         let request_id = self.ledger.label("start");
         let request = StartWorkflowExecutionRequest {
             namespace: NAMESPACE.to_owned(),
@@ -207,7 +241,12 @@ impl World {
             }),
             workflow_run_timeout: rng.one_in(4).then(|| millis(rng.below(60_000) + 1_000)),
             workflow_execution_timeout: rng.one_in(6).then(|| millis(rng.below(90_000) + 1_000)),
-            workflow_start_delay: rng.one_in(6).then(|| millis(rng.below(9_000) + 1)),
+            workflow_start_delay: (rng.one_in(6) && id != CRON).then(|| millis(rng.below(9_000) + 1)),
+            cron_schedule: if id == CRON {
+                "@every 5s".to_owned()
+            } else {
+                String::new()
+            },
             ..Default::default()
         };
         let kind = CallKind::Start {
@@ -229,7 +268,7 @@ impl World {
     }
 
     pub(crate) fn signal_run(&mut self, workflow_id: String, run_id: String, twice: bool) -> Done {
-        let label = self.ledger.label("signal");
+        let label = self.ledger.label_at("signal", &workflow_id);
         let request = SignalWorkflowExecutionRequest {
             namespace: NAMESPACE.to_owned(),
             workflow_execution: Some(WorkflowExecution {
@@ -248,8 +287,8 @@ impl World {
     }
 
     fn signal_with_start(&mut self, id: u64, twice: bool) -> Done {
-        let label = self.ledger.label("signal");
-        let workflow_id = format!("w{id}");
+        let workflow_id = name_of(id);
+        let label = self.ledger.label_at("signal", &workflow_id);
         let request_id = format!("request-of-{label}");
         let request = SignalWithStartWorkflowExecutionRequest {
             namespace: NAMESPACE.to_owned(),
@@ -273,7 +312,7 @@ impl World {
         self.send(kind, "SignalWithStartWorkflowExecution", &request, false)
     }
 
-    fn terminate(&mut self, started: &StartedRun) -> Done {
+    pub(crate) fn terminate(&mut self, started: &StartedRun) -> Done {
         let request = TerminateWorkflowExecutionRequest {
             namespace: NAMESPACE.to_owned(),
             workflow_execution: Some(execution(started)),
@@ -287,7 +326,10 @@ impl World {
 
     /// An answer has come.
     pub(crate) fn answered(&mut self, kind: CallKind, asked: Asked, answer: Result<Vec<u8>, Status>) -> Done {
-        let fate = Fate::of(&answer);
+        let fate = match &kind {
+            CallKind::Update { .. } => super::operator::fate_of_update(&answer)?,
+            _ => Fate::of(&answer),
+        };
         if let Some(label) = kind.label() {
             self.ledger.answered(label, fate);
         }
@@ -343,6 +385,24 @@ impl World {
                     None => Ok(()),
                 }
             }
+            CallKind::Reset { workflow_id } => {
+                let answer: ResetWorkflowExecutionResponse = decoded(&bytes)?;
+                let request_id = self.ledger.label("reset");
+                self.was_started(workflow_id, answer.run_id, request_id, false)
+            }
+            CallKind::StartActivity { activity_id, label } => {
+                let answer: StartActivityExecutionResponse = decoded(&bytes)?;
+                self.ledger.standalone.push((activity_id, answer.run_id, label));
+                Ok(())
+            }
+            CallKind::CreateSchedule { label } => {
+                self.ledger.schedules.insert(label, true);
+                Ok(())
+            }
+            CallKind::DeleteSchedule { label } => {
+                self.ledger.schedules.insert(label, false);
+                Ok(())
+            }
             other => self.worker_answered(other, &bytes),
         }
     }
@@ -370,7 +430,19 @@ impl World {
     }
 }
 
-fn execution(started: &StartedRun) -> WorkflowExecution {
+/// The id of the workflow with a cron schedule.
+const CRON: u64 = 6;
+
+/// A workflow id. One of them may be deleted, and one has a cron schedule.
+fn name_of(id: u64) -> String {
+    match id {
+        5 => "d0".to_owned(),
+        CRON => "k0".to_owned(),
+        _ => format!("w{id}"),
+    }
+}
+
+pub(crate) fn execution(started: &StartedRun) -> WorkflowExecution {
     WorkflowExecution {
         workflow_id: started.workflow_id.clone(),
         run_id: started.run_id.clone(),

@@ -16,6 +16,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{
     ledger::Ledger,
+    others,
     workflow::{ended_activity, is_close, text_of},
     world::Done,
 };
@@ -26,16 +27,17 @@ pub(crate) type Known = BTreeMap<i64, Vec<HistoryEvent>>;
 /// All that is in a file.
 #[derive(Debug)]
 pub(crate) struct File {
-    runs: BTreeMap<i64, Stored>,
+    pub(super) runs: BTreeMap<i64, Stored>,
     /// Workflow id and run id to key.
-    ids: BTreeMap<(String, String), i64>,
+    pub(super) ids: BTreeMap<(String, String), i64>,
     executions: BTreeMap<i64, Execution>,
+    schedules: BTreeSet<String>,
 }
 
 #[derive(Debug)]
-struct Stored {
-    state: RunState,
-    history: Vec<HistoryEvent>,
+pub(super) struct Stored {
+    pub(super) state: RunState,
+    pub(super) history: Vec<HistoryEvent>,
 }
 
 /// A row of what lists show.
@@ -114,11 +116,23 @@ fn read_all(connection: &Connection) -> rusqlite::Result<Result<File, prost::Dec
             stored.history.extend(events);
         }
     }
-    let mut statement = connection.prepare("SELECT workflow_id, run_id, key FROM run_id")?;
+    // A run that is being deleted is there no longer.
+    let mut statement = connection.prepare("SELECT key FROM deletion")?;
+    let deleted = statement.query_map([], |row| row.get::<_, i64>(0))?;
+    let deleted = deleted.collect::<rusqlite::Result<BTreeSet<_>>>()?;
+    runs.retain(|key, _| !deleted.contains(key));
+    // Without a run id: the mark that an id has no current run.
+    let mut statement =
+        connection.prepare("SELECT workflow_id, run_id, key FROM run_id WHERE run_id <> ''")?;
     let ids = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
     let ids = ids.collect::<rusqlite::Result<_>>()?;
-    let mut statement = connection
-        .prepare("SELECT key, workflow_id, run_id, status, close_time, history_length FROM execution")?;
+    let mut statement = connection.prepare("SELECT id FROM schedule")?;
+    let schedules = statement.query_map([], |row| row.get(0))?;
+    let schedules = schedules.collect::<rusqlite::Result<_>>()?;
+    // Schedules are among them, under negative keys.
+    let mut statement = connection.prepare(
+        "SELECT key, workflow_id, run_id, status, close_time, history_length FROM execution WHERE key > 0",
+    )?;
     let executions = statement.query_map([], |row| {
         let execution = Execution {
             workflow_id: row.get(1)?,
@@ -134,6 +148,7 @@ fn read_all(connection: &Connection) -> rusqlite::Result<Result<File, prost::Dec
         runs,
         ids,
         executions,
+        schedules,
     }))
 }
 
@@ -145,24 +160,55 @@ impl File {
             .collect()
     }
 
-    /// How often each label is there.
+    /// The schedules.
+    pub(crate) fn schedules(&self) -> impl Iterator<Item = &String> {
+        self.schedules.iter()
+    }
+
+    /// Whether nothing is left of any run.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.ids.is_empty() && self.executions.is_empty()
+    }
+
+    /// How often each label is there. A run that a reset has made has events of another run as its own: what is there
+    /// as well counts once.
     pub(crate) fn labels(&self) -> BTreeMap<String, usize> {
         let mut labels = BTreeMap::new();
+        let mut copied: BTreeMap<String, usize> = BTreeMap::new();
         for run in self.runs.values() {
+            let mut own: BTreeMap<String, usize> = BTreeMap::new();
             for event in run.history.iter().chain(&run.state.buffered) {
                 if let Some(label) = label(event) {
-                    *labels.entry(label).or_default() += 1;
+                    *own.entry(label).or_default() += 1;
                 }
             }
+            if let Some(result) = others::standalone_result(&run.state) {
+                *own.entry(result).or_default() += 1;
+            }
+            for (label, times) in own {
+                if others::is_reset(&run.history) {
+                    let most = copied.entry(label).or_default();
+                    *most = times.max(*most);
+                } else {
+                    *labels.entry(label).or_default() += times;
+                }
+            }
+        }
+        for (label, times) in copied {
+            let most = labels.entry(label).or_default();
+            *most = times.max(*most);
         }
         labels
     }
 
     /// What is wrong with the file by itself.
-    pub(crate) fn check(&self, known: &mut Known, clock_goes_back: bool) -> Vec<String> {
+    pub(crate) fn check(&self, known: &mut Known, ledger: &Ledger, clock_goes_back: bool) -> Vec<String> {
         let mut wrong = Vec::new();
         for (key, old) in known.iter() {
-            let is_kept = self.runs.get(key).is_some_and(|run| run.history.starts_with(old));
+            let is_kept = match self.runs.get(key) {
+                Some(run) => run.history.starts_with(old),
+                None => others::owner(old).is_none_or(|id| ledger.deleted.contains(id)),
+            };
             if !is_kept {
                 wrong.push(format!("run {key}: its history is not what it was"));
             }
@@ -170,9 +216,16 @@ impl File {
         let mut open = BTreeMap::new();
         for (key, run) in &self.runs {
             let state = &run.state;
+            if state.standalone.is_some() {
+                continue;
+            }
             let name = format!("run {key} ({})", state.workflow_id);
             wrong.extend(check_history(run, clock_goes_back).map(|what| format!("{name}: {what}")));
             wrong.extend(self.check_rows(*key, run).map(|what| format!("{name}: {what}")));
+            wrong.extend(self.check_others(*key, run).map(|what| format!("{name}: {what}")));
+            if !clock_goes_back {
+                wrong.extend(others::early_action(run).map(|what| format!("{name}: {what}")));
+            }
             if is_open(state)
                 && let Some(other) = open.insert(&state.workflow_id, key)
             {
@@ -211,6 +264,10 @@ impl File {
         if listed != Some(&expected) {
             return Some(format!("it is listed as {listed:?} and is {expected:?}"));
         }
+        if state.workflow_id.starts_with('d') {
+            // The next run may have been deleted.
+            return None;
+        }
         let successor = run.history.last().and_then(successor)?;
         let next = self.ids.get(&(state.workflow_id.clone(), successor.to_owned()));
         let continues = next.and_then(|next| self.runs.get(next)?.history.first()?.attributes.as_ref());
@@ -229,6 +286,9 @@ impl File {
         let mut wrong = Vec::new();
         let run_of = |run_id: &str| self.runs.values().find(|run| run.state.run_id == run_id);
         for started in &ledger.started {
+            if ledger.deleted.contains(&started.workflow_id) {
+                continue;
+            }
             let id = (started.workflow_id.clone(), started.run_id.clone());
             match self.ids.get(&id).and_then(|key| self.runs.get(key)) {
                 None => wrong.push(format!(
@@ -248,18 +308,24 @@ impl File {
         let mut requests = BTreeSet::new();
         for run in self.runs.values() {
             let request = &run.state.start_request_id;
-            if !request.is_empty() && !requests.insert(request) {
+            let is_start = !others::is_reset(&run.history);
+            if is_start && !request.is_empty() && !requests.insert(request) {
                 wrong.push(format!("{request} has started two runs"));
             }
         }
-        for run_id in &ledger.canceled {
+        let of_deleted = ledger
+            .started
+            .iter()
+            .filter(|run| ledger.deleted.contains(&run.workflow_id));
+        let gone: BTreeSet<&str> = of_deleted.map(|run| run.run_id.as_str()).collect();
+        for run_id in ledger.canceled.iter().filter(|id| !gone.contains(id.as_str())) {
             // To ask a closed run is no mistake, and changes nothing.
             let knows = |run: &Stored| run.state.cancel_requested || !is_open(&run.state);
             if !run_of(run_id).is_some_and(knows) {
                 wrong.push(format!("run {run_id} was asked to cancel and does not know"));
             }
         }
-        for run_id in &ledger.terminated {
+        for run_id in ledger.terminated.iter().filter(|id| !gone.contains(id.as_str())) {
             if run_of(run_id).is_none_or(|run| run.state.status != Status::Terminated as i32) {
                 wrong.push(format!("run {run_id} was terminated and is not"));
             }
@@ -270,17 +336,29 @@ impl File {
                 activity.id == *activity_id && activity.attempt == *attempt && activity.started.is_some()
             });
             let Some(activity) = activity else { continue };
+            if ledger
+                .attempts_reset
+                .contains(&(run_id.clone(), activity_id.clone()))
+            {
+                continue;
+            }
             let details = text_of(activity.heartbeat_details.as_ref());
             let known: u64 = details.and_then(|text| text.parse().ok()).unwrap_or(0);
             if known < *number {
                 wrong.push(format!("heartbeat {number} of activity {activity_id} is lost"));
             }
         }
+        for (id, is_there) in &ledger.schedules {
+            if self.schedules.contains(id) != *is_there {
+                wrong.push(format!("schedule {id}: that it is there was told as {is_there}"));
+            }
+        }
+        wrong.extend(self.check_actions(ledger));
         wrong
     }
 }
 
-fn is_open(state: &RunState) -> bool {
+pub(super) fn is_open(state: &RunState) -> bool {
     state.status == Status::Running as i32
 }
 
@@ -288,15 +366,19 @@ fn label(event: &HistoryEvent) -> Option<String> {
     match event.attributes.as_ref()? {
         Event::WorkflowExecutionSignaledEventAttributes(signal) => Some(signal.signal_name.clone()),
         Event::MarkerRecordedEventAttributes(marker) => Some(marker.marker_name.clone()),
+        Event::WorkflowExecutionUpdateAcceptedEventAttributes(accepted) => {
+            Some(accepted.protocol_instance_id.clone())
+        }
         Event::ActivityTaskCompletedEventAttributes(completed) => text_of(completed.result.as_ref()),
         _ => None,
     }
 }
 
-fn successor(close: &HistoryEvent) -> Option<&str> {
+pub(super) fn successor(close: &HistoryEvent) -> Option<&str> {
     let run_id = match close.attributes.as_ref()? {
         Event::WorkflowExecutionContinuedAsNewEventAttributes(close) => &close.new_execution_run_id,
         Event::WorkflowExecutionFailedEventAttributes(close) => &close.new_execution_run_id,
+        Event::WorkflowExecutionCompletedEventAttributes(close) => &close.new_execution_run_id,
         Event::WorkflowExecutionTimedOutEventAttributes(close) => &close.new_execution_run_id,
         _ => return None,
     };
@@ -404,7 +486,7 @@ fn early(run: &Stored) -> Option<String> {
     None
 }
 
-fn time(event: &HistoryEvent) -> Nanos {
+pub(super) fn time(event: &HistoryEvent) -> Nanos {
     let time = event.event_time.unwrap_or_default();
     time.seconds * 1_000_000_000 + i64::from(time.nanos)
 }

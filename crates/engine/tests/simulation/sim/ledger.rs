@@ -59,6 +59,18 @@ pub(crate) struct Ledger {
     pub(crate) terminated: BTreeSet<String>,
     /// Signals that were acknowledged, by run id.
     pub(crate) signals: BTreeMap<String, BTreeSet<String>>,
+    /// The workflow id (or activity id) that a label is of.
+    owners: BTreeMap<String, String>,
+    /// Ids of which runs were asked to be deleted: what is not there any more need not be.
+    pub(crate) deleted: BTreeSet<String>,
+    /// Standalone activities that were started: activity id, run id, label of the request.
+    pub(crate) standalone: Vec<(String, String, String)>,
+    /// Schedules by their ids, and whether they are there.
+    pub(crate) schedules: BTreeMap<String, bool>,
+    /// Schedules whose action somebody has triggered.
+    pub(crate) triggered: BTreeSet<String>,
+    /// Activities (run id and activity id) whose attempts were set back.
+    pub(crate) attempts_reset: BTreeSet<(String, String)>,
     /// The last heartbeat that was acknowledged, by run id, activity id and attempt.
     pub(crate) heartbeats: BTreeMap<(String, String, i32), u64>,
 }
@@ -73,6 +85,18 @@ impl Ledger {
     /// A new label.
     pub(crate) fn label(&mut self, of: &str) -> String {
         format!("{of}-{}", self.number())
+    }
+
+    /// A new label of something at this workflow id (or activity id).
+    pub(crate) fn label_at(&mut self, of: &str, id: &str) -> String {
+        let label = self.label(of);
+        self.owners.insert(label.clone(), id.to_owned());
+        label
+    }
+
+    /// Whether what has this label may have been deleted.
+    fn may_be_gone(&self, label: &str) -> bool {
+        self.owners.get(label).is_some_and(|id| self.deleted.contains(id))
     }
 
     /// A request for this label goes out.
@@ -105,7 +129,7 @@ impl Ledger {
             let is_there = found.contains_key(label);
             let is_open = self.open.get(label).is_some_and(|open| *open > 0);
             match fate {
-                Fate::Done if !is_there => {
+                Fate::Done if !is_there && !self.may_be_gone(label) => {
                     wrong.push(format!("{label} was acknowledged and is not in the file"))
                 }
                 Fate::Refused if is_there && !is_open => {

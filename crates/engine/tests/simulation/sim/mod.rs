@@ -8,19 +8,23 @@
 //! |---|---|
 //! | `plan` | the steps of a seed |
 //! | `world` | the engine, its file, the clock, and what is under way |
-//! | `client`, `worker`, `workflow` | who calls |
+//! | `client`, `operator` | who asks for workflows, and who steps in: updates, resets, deletes, activities, schedules |
+//! | `worker`, `workflow`, `updates` | who does the work |
 //! | `disk` | what a crash leaves |
 //! | `ledger` | what callers were told |
-//! | `file` | what the file says, and what has to hold of it |
+//! | `file`, `others` | what the file says, and what has to hold of it: of a run, and of what runs do to each other |
 //! | `shrink` | a failing plan made short |
 
 mod client;
 mod disk;
 mod file;
 mod ledger;
+mod operator;
+mod others;
 pub(crate) mod plan;
 mod rng;
 mod shrink;
+mod updates;
 mod worker;
 mod workflow;
 mod world;

@@ -77,6 +77,40 @@ pub(crate) enum Step {
     HangUp {
         call: u64,
     },
+    Update {
+        run: u64,
+        /// Whether the caller waits for the outcome.
+        completed: bool,
+        twice: bool,
+    },
+    /// A run goes on anew from one of its workflow tasks.
+    Reset {
+        run: u64,
+        point: u64,
+    },
+    /// Of the runs that may be deleted.
+    Delete {
+        run: u64,
+    },
+    ControlActivity {
+        activity: u64,
+        how: u64,
+    },
+    StartActivity {
+        id: u64,
+        options: u64,
+    },
+    EndActivity {
+        activity: u64,
+        how: u64,
+    },
+    CreateSchedule {
+        options: u64,
+    },
+    ControlSchedule {
+        schedule: u64,
+        how: u64,
+    },
     /// A worker ends with all it has, and comes again with nothing.
     LoseWorker {
         worker: u64,
@@ -133,7 +167,10 @@ impl Plan {
 }
 
 fn step(rng: &mut Rng, faults: bool, crashes: bool) -> Step {
-    let (id, run, worker, pick) = (rng.below(6), rng.next(), rng.below(3), rng.next());
+    if rng.one_in(7) {
+        return more(rng);
+    }
+    let (id, run, worker, pick) = (rng.below(7), rng.next(), rng.below(3), rng.next());
     match rng.below(if faults { 106 } else { 102 }) {
         0..8 => Step::Start {
             id,
@@ -188,5 +225,27 @@ fn step(rng: &mut Rng, faults: bool, crashes: bool) -> Step {
         102..103 => Step::FillDisk { pages: rng.below(12) },
         103..104 => Step::Lock,
         _ => Step::Mend,
+    }
+}
+
+/// What is asked less often.
+fn more(rng: &mut Rng) -> Step {
+    let (run, how) = (rng.next(), rng.next());
+    match rng.below(36) {
+        0..10 => Step::Update {
+            run,
+            completed: rng.one_in(2),
+            twice: rng.one_in(4),
+        },
+        10..14 => Step::Reset { run, point: how },
+        14..16 => Step::Delete { run },
+        16..22 => Step::ControlActivity { activity: run, how },
+        22..27 => Step::StartActivity {
+            id: rng.below(3),
+            options: how,
+        },
+        27..29 => Step::EndActivity { activity: run, how },
+        29..32 => Step::CreateSchedule { options: how },
+        _ => Step::ControlSchedule { schedule: run, how },
     }
 }

@@ -7,6 +7,7 @@ use temporalio_protos::temporal::api::{
     enums::v1::{EventType, QueryResultType},
     failure::v1::Failure,
     history::v1::HistoryEvent,
+    protocol::v1::Message,
     query::v1::WorkflowQueryResult,
     taskqueue::v1::StickyExecutionAttributes,
     workflowservice::v1::*,
@@ -16,6 +17,7 @@ use super::{
     client::{CallKind, decoded},
     plan::Step,
     rng::Rng,
+    updates,
     workflow::{QUEUE, View, commands, complete, millis, payloads, queue},
     world::{Call, Done, World},
 };
@@ -30,9 +32,12 @@ const WORKERS: usize = 3;
 struct WorkflowTask {
     worker: usize,
     token: Vec<u8>,
+    workflow_id: String,
     run_id: String,
     history: Vec<HistoryEvent>,
     queries: Vec<String>,
+    /// Updates that wait for their workflow.
+    messages: Vec<Message>,
 }
 
 /// An activity task in a worker's hands.
@@ -43,6 +48,17 @@ struct ActivityTask {
     execution: WorkflowExecution,
     activity_id: String,
     attempt: i32,
+}
+
+impl ActivityTask {
+    /// What its results are found at: its workflow, or itself where it has none.
+    fn owner(&self) -> &str {
+        if self.execution.workflow_id.is_empty() {
+            &self.activity_id
+        } else {
+            &self.execution.workflow_id
+        }
+    }
 }
 
 /// All workers.
@@ -73,6 +89,27 @@ impl Workers {
         self.workflow_tasks.retain(|task| task.worker != worker);
         self.activity_tasks.retain(|task| task.worker != worker);
         self.cached.retain(|(of, _), _| *of != worker);
+    }
+
+    /// A run that a worker has had a task of, with its history as it was then.
+    pub(crate) fn seen(&self, number: u64) -> Option<(WorkflowExecution, &[HistoryEvent])> {
+        let tasks = &self.done_tasks;
+        let task = tasks.get(number as usize % tasks.len().max(1))?;
+        let execution = WorkflowExecution {
+            workflow_id: task.workflow_id.clone(),
+            run_id: task.run_id.clone(),
+        };
+        Some((execution, &task.history))
+    }
+
+    /// An activity of a workflow that a worker has or has had.
+    pub(crate) fn activity_seen(&self, number: u64) -> Option<(WorkflowExecution, String)> {
+        let all = self.activity_tasks.iter().chain(&self.done_activities);
+        let of_workflows: Vec<_> = all
+            .filter(|task| !task.execution.workflow_id.is_empty())
+            .collect();
+        let task = of_workflows.get(number as usize % of_workflows.len().max(1))?;
+        Some((task.execution.clone(), task.activity_id.clone()))
     }
 
     fn instance(&self, worker: usize) -> String {
@@ -214,11 +251,23 @@ impl World {
     fn decide(&mut self, task: WorkflowTask, choice: u64) -> Done {
         let mut rng = Rng::new(choice ^ 0x5e60);
         let view = View::of(&task.history);
-        let marker = self.ledger.label("marker");
-        let mut made = commands(&view, choice, &marker);
-        if self.workers.finishing {
-            made.truncate(1);
-            made.push(complete());
+        let mut answers = updates::Answers::of(&view, &task.messages, choice, self.workers.finishing);
+        // A completion without any command lets the engine forget a task that brought updates alone.
+        let is_bare = answers.only_rejects() && rng.one_in(2) && !self.workers.finishing;
+        let marker = if is_bare {
+            String::new()
+        } else {
+            self.ledger.label_at("marker", &task.workflow_id)
+        };
+        let mut made = Vec::new();
+        if !is_bare {
+            made = commands(&view, choice, &marker, &mut self.ledger);
+            if self.workers.finishing {
+                made.truncate(1);
+                made.push(complete());
+            }
+            // Before what may close the workflow.
+            made.splice(1..1, answers.commands());
         }
         let queries = task.queries.iter().map(|id| (id.clone(), answer_of(&view)));
         // A worker asks for a run's next tasks only while it has the run in its cache.
@@ -235,6 +284,10 @@ impl World {
             commands: made,
             identity: format!("worker {}", task.worker),
             sticky_attributes: sticky,
+            messages: answers.messages(),
+            capabilities: Some(respond_workflow_task_completed_request::Capabilities {
+                discard_speculative_workflow_task_with_events: true,
+            }),
             return_new_workflow_task: rng.one_in(2),
             force_create_new_workflow_task: rng.one_in(9) && !self.workers.finishing,
             query_results: queries.collect::<HashMap<_, _>>(),
@@ -242,6 +295,7 @@ impl World {
         };
         let kind = CallKind::Decide {
             worker: task.worker,
+            run_id: task.run_id,
             marker,
         };
         let in_process = task.worker == IN_PROCESS;
@@ -253,7 +307,7 @@ impl World {
         let namespace = NAMESPACE.to_owned();
         match choice % 8 {
             0..4 => {
-                let label = self.ledger.label("result");
+                let label = self.ledger.label_at("result", activity.owner());
                 let request = RespondActivityTaskCompletedRequest {
                     namespace,
                     task_token: activity.token,
@@ -264,7 +318,7 @@ impl World {
                 self.send(kind, "RespondActivityTaskCompleted", &request, in_process)
             }
             4 => {
-                let label = self.ledger.label("result");
+                let label = self.ledger.label_at("result", activity.owner());
                 let request = RespondActivityTaskCompletedByIdRequest {
                     namespace,
                     workflow_id: activity.execution.workflow_id,
@@ -329,8 +383,14 @@ impl World {
         match kind {
             CallKind::PollWorkflow { worker } => self.take_workflow_task(worker, decoded(bytes)?),
             CallKind::PollActivity { worker } => self.take_activity_task(worker, decoded(bytes)?),
-            CallKind::Decide { worker, .. } => {
+            CallKind::Decide { worker, run_id, .. } => {
                 let answer: RespondWorkflowTaskCompletedResponse = decoded(bytes)?;
+                if answer.reset_history_event_id != 0
+                    && let Some(cached) = self.workers.cached.get_mut(&(worker, run_id))
+                {
+                    // The task never was.
+                    cached.truncate(usize::try_from(answer.reset_history_event_id).unwrap_or(0));
+                }
                 if let Some(task) = answer.workflow_task {
                     self.take_workflow_task(worker, task)?;
                 }
@@ -351,7 +411,7 @@ impl World {
         if task.task_token.is_empty() {
             return Ok(());
         }
-        let run_id = task.workflow_execution.unwrap_or_default().run_id;
+        let WorkflowExecution { workflow_id, run_id } = task.workflow_execution.unwrap_or_default();
         let cached = self.workers.cached.remove(&(worker, run_id.clone()));
         let events = task.history.unwrap_or_default().events;
         if !task.next_page_token.is_empty() {
@@ -390,9 +450,11 @@ impl World {
         self.workers.workflow_tasks.push(WorkflowTask {
             worker,
             token: task.task_token,
+            workflow_id,
             run_id,
             history,
             queries,
+            messages: task.messages,
         });
         Ok(())
     }
@@ -401,9 +463,13 @@ impl World {
         if task.task_token.is_empty() {
             return Ok(());
         }
-        let execution = task.workflow_execution.unwrap_or_default();
-        let attempt = (execution.run_id.clone(), task.activity_id.clone(), task.attempt);
-        if !self.workers.attempts.insert(attempt) {
+        let mut execution = task.workflow_execution.unwrap_or_default();
+        if execution.run_id.is_empty() {
+            execution.run_id = task.activity_run_id;
+        }
+        let of = (execution.run_id.clone(), task.activity_id.clone());
+        let attempt = (of.0.clone(), of.1.clone(), task.attempt);
+        if !self.workers.attempts.insert(attempt) && !self.ledger.attempts_reset.contains(&of) {
             return Err(format!(
                 "attempt {} of activity {} is given out twice",
                 task.attempt, task.activity_id
@@ -447,10 +513,11 @@ impl World {
 /// What the worker had, and what it was given: from event 1 without a gap.
 fn joined(cached: Option<Vec<HistoryEvent>>, events: Vec<HistoryEvent>) -> Done<Vec<HistoryEvent>> {
     let first = events.first().map(|event| event.event_id);
-    let mut history = match first {
-        Some(1) => Vec::new(),
-        _ => cached.unwrap_or_default(),
-    };
+    let mut history = cached.unwrap_or_default();
+    if let Some(first) = first {
+        // A task that was forgotten leaves its event ids to the next.
+        history.truncate(usize::try_from(first - 1).unwrap_or(0));
+    }
     history.extend(events);
     let gap = (1..).zip(&history).find(|(id, event)| event.event_id != *id);
     match gap {

@@ -6,16 +6,21 @@ use temporalio_protos::temporal::api::{
         CompleteWorkflowExecutionCommandAttributes, ContinueAsNewWorkflowExecutionCommandAttributes,
         FailWorkflowExecutionCommandAttributes, ModifyWorkflowPropertiesCommandAttributes,
         RecordMarkerCommandAttributes, RequestCancelActivityTaskCommandAttributes,
-        ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes, command::Attributes,
+        RequestCancelExternalWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
+        SignalExternalWorkflowExecutionCommandAttributes, StartChildWorkflowExecutionCommandAttributes,
+        StartTimerCommandAttributes, command::Attributes,
     },
-    common::v1::{ActivityType, Memo, Payload, Payloads, RetryPolicy, WorkflowType},
+    common::v1::{ActivityType, Memo, Payload, Payloads, RetryPolicy, WorkflowExecution, WorkflowType},
     enums::v1::{CommandType, EventType},
     failure::v1::Failure,
     history::v1::{HistoryEvent, history_event::Attributes as Event},
     taskqueue::v1::TaskQueue,
 };
 
-use super::rng::Rng;
+use super::{
+    ledger::{Fate, Ledger},
+    rng::Rng,
+};
 
 /// The task queue of all workflows and activities.
 pub(crate) const QUEUE: &str = "queue";
@@ -28,6 +33,8 @@ pub(crate) struct View {
     /// Activities that have not ended: the scheduled event, and whether they were asked to cancel.
     activities: Vec<(i64, bool)>,
     pub(crate) signals: Vec<String>,
+    /// Updates that are accepted and not completed.
+    pub(crate) updates: Vec<String>,
     cancel_requested: bool,
     events: usize,
 }
@@ -56,6 +63,13 @@ impl View {
                 }
                 Event::WorkflowExecutionSignaledEventAttributes(signal) => {
                     view.signals.push(signal.signal_name.clone());
+                }
+                Event::WorkflowExecutionUpdateAcceptedEventAttributes(accepted) => {
+                    view.updates.push(accepted.protocol_instance_id.clone());
+                }
+                Event::WorkflowExecutionUpdateCompletedEventAttributes(completed) => {
+                    let meta = completed.meta.clone().unwrap_or_default();
+                    view.updates.retain(|id| *id != meta.update_id);
                 }
                 Event::WorkflowExecutionCancelRequestedEventAttributes(_) => view.cancel_requested = true,
                 _ => {
@@ -94,12 +108,17 @@ pub(crate) fn is_close(event: &HistoryEvent) -> bool {
     )
 }
 
-/// The commands that `choice` means, with `marker` as one of them.
-pub(crate) fn commands(view: &View, choice: u64, marker: &str) -> Vec<Command> {
+/// The commands that `choice` means, with `marker` as the first of them.
+pub(crate) fn commands(view: &View, choice: u64, marker: &str, ledger: &mut Ledger) -> Vec<Command> {
     let mut rng = Rng::new(choice);
     let mut commands = vec![record(marker)];
     for _ in 0..rng.below(4) {
-        commands.extend(one(view, &mut rng, commands.len(), marker));
+        let next = if rng.one_in(3) {
+            Some(to_others(&mut rng, ledger))
+        } else {
+            one(view, &mut rng, commands.len(), marker)
+        };
+        commands.extend(next);
     }
     if rng.one_in(25) {
         // No timer has such an id: the task fails.
@@ -207,6 +226,61 @@ fn one(view: &View, rng: &mut Rng, number: usize, marker: &str) -> Option<Comman
             )
         }
     })
+}
+
+/// A child, or a message to another execution.
+fn to_others(rng: &mut Rng, ledger: &mut Ledger) -> Command {
+    let child = format!("c{}", rng.below(4));
+    let target = if rng.one_in(2) {
+        child.clone()
+    } else {
+        format!("w{}", rng.below(5))
+    };
+    match rng.below(5) {
+        0..3 => command(
+            CommandType::StartChildWorkflowExecution,
+            Attributes::StartChildWorkflowExecutionCommandAttributes(
+                StartChildWorkflowExecutionCommandAttributes {
+                    workflow_id: child,
+                    workflow_type: Some(WorkflowType {
+                        name: "Simulated".to_owned(),
+                    }),
+                    task_queue: Some(queue(QUEUE)),
+                    parent_close_policy: [0, 1, 2, 3][rng.index(4)],
+                    workflow_run_timeout: rng.one_in(3).then(|| millis(rng.below(60_000) + 1_000)),
+                    ..Default::default()
+                },
+            ),
+        ),
+        3 => {
+            // Whether it arrives, the history of who sends it says.
+            let label = ledger.label_at("signal", &target);
+            ledger.sent(&label);
+            ledger.answered(&label, Fate::Unknown);
+            command(
+                CommandType::SignalExternalWorkflowExecution,
+                Attributes::SignalExternalWorkflowExecutionCommandAttributes(
+                    SignalExternalWorkflowExecutionCommandAttributes {
+                        execution: Some(WorkflowExecution {
+                            workflow_id: target,
+                            run_id: String::new(),
+                        }),
+                        signal_name: label,
+                        ..Default::default()
+                    },
+                ),
+            )
+        }
+        _ => command(
+            CommandType::RequestCancelExternalWorkflowExecution,
+            Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(
+                RequestCancelExternalWorkflowExecutionCommandAttributes {
+                    workflow_id: target,
+                    ..Default::default()
+                },
+            ),
+        ),
+    }
 }
 
 fn activity(id: String, rng: &mut Rng) -> ScheduleActivityTaskCommandAttributes {

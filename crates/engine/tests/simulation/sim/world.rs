@@ -404,7 +404,7 @@ impl World {
             return Err(first.clone());
         }
         let file = file::read(&self.folder().join("engine.db"))?;
-        let mut wrong = file.check(&mut self.known, self.clock_goes_back);
+        let mut wrong = file.check(&mut self.known, &self.ledger, self.clock_goes_back);
         wrong.extend(self.ledger.check(&file.labels()));
         wrong.extend(file.check_ledger(&self.ledger));
         match wrong.first() {
@@ -422,10 +422,13 @@ impl World {
         self.work()?;
         for round in 0..400 {
             self.check()?;
-            let open = file::read(&self.folder().join("engine.db"))?.open_runs();
+            let file = file::read(&self.folder().join("engine.db"))?;
+            let open = file.open_runs();
+            self.end_what_repeats(file.schedules().cloned().collect(), &open)?;
             if open.is_empty() {
                 self.reopen(0)?;
-                return self.check();
+                self.check()?;
+                return self.grow_old();
             }
             self.end_of_day(&open, round)?;
             let wait = match self.engine()?.next_wake() {
@@ -436,6 +439,22 @@ impl World {
         }
         let open = file::read(&self.folder().join("engine.db"))?.open_runs();
         Err(format!("these runs do not end: {open:?}"))
+    }
+
+    /// Once all that has closed has had its retention, nothing is left.
+    fn grow_old(&mut self) -> Done {
+        for _ in 0..3 {
+            self.clock.0.fetch_add(31 * 86_400 * SECOND, Ordering::Relaxed);
+            while self.engine()?.step() {}
+        }
+        let wrong = self.engine()?.audit();
+        if let Some(first) = wrong.first() {
+            return Err(first.clone());
+        }
+        if !file::read(&self.folder().join("engine.db"))?.is_empty() {
+            return Err("something is left after its retention".to_owned());
+        }
+        Ok(())
     }
 }
 
