@@ -14,6 +14,8 @@
 mod support;
 
 mod actions;
+#[cfg(feature = "embedded")]
+mod backup;
 mod bad_input;
 mod batches;
 mod cluster;
