@@ -55,7 +55,7 @@ pub enum RpcError {
     #[error("Namespace {0} is not found.")]
     NamespaceNotFound(String),
     /// A namespace of this name is there already.
-    #[error("Namespace {0} already exists.")]
+    #[error("Namespace {0:?} already exists")]
     NamespaceAlreadyExists(String),
     /// The workflow id is taken, by the rules of its reuse and conflict policies.
     #[error("{message}")]

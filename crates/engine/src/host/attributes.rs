@@ -63,10 +63,14 @@ impl Host {
                 registry.add(connection, name, *attribute_type)?;
             }
             for name in remove {
-                if !registry.remove(connection, name)? {
-                    return Ok(Err(RpcError::NotFound(format!(
-                        "Search attribute {name} doesn't exist."
-                    ))));
+                // One that is not there is as good as removed.
+                match registry.remove(connection, name) {
+                    Err(RegistryError::Reserved(name)) => {
+                        return Ok(Err(RpcError::InvalidArgument(format!(
+                            "Unable to remove non-custom search attributes: {name}."
+                        ))));
+                    }
+                    removed => drop(removed?),
                 }
             }
             Ok(Ok(()))

@@ -47,6 +47,11 @@ impl Service {
         &self,
         request: RemoveSearchAttributesRequest,
     ) -> Result<RemoveSearchAttributesResponse, RpcError> {
+        if request.search_attributes.is_empty() {
+            return Err(RpcError::InvalidArgument(
+                "SearchAttributes are not set on request.".into(),
+            ));
+        }
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
