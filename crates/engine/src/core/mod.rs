@@ -6,7 +6,7 @@
 //! | file | transitions |
 //! |---|---|
 //! | `start` | a run begins |
-//! | `workflow_task` | scheduled, started, failed, timed out |
+//! | `workflow_task` | scheduled and started; `workflow_task_end`: failed, timed out |
 //! | `update` | updates: admitted, accepted, completed, rejected |
 //! | `completion` | a worker completes a workflow task: its `commands`, one file each |
 //! | `activity` | started, heartbeat, completed, failed, canceled, timed out, tried again |
@@ -51,6 +51,7 @@ mod update;
 mod versioning;
 mod wake;
 mod workflow_task;
+mod workflow_task_end;
 
 pub use activity::HeartbeatAnswer;
 pub use activity_control::{ActivityReset, ActivitySelection, ActivityUnpause};

@@ -11,7 +11,7 @@
 //! | `batch_operations` | batch operations, a few executions at a time; `batch_one`: what is done to one |
 //! | `cache` | runs in memory |
 //! | `cleaning` | what is deleted in the background |
-//! | `matching`, `backlog`, `rates` | task queues |
+//! | `matching`, `task_queue`, `backlog`, `rates` | task queues |
 //! | `deployments` | worker deployments, and which version a task goes to |
 //! | `messages` | messages from run to run |
 //! | `filing` | from the journal to the tables |
@@ -50,6 +50,7 @@ mod recover;
 mod reset;
 pub(crate) mod schedules;
 pub(crate) mod start;
+pub(crate) mod task_queue;
 mod thread;
 pub(crate) mod updates;
 mod workers;

@@ -233,6 +233,7 @@ fn described(namespace: &Namespace, limits: &Limits) -> DescribeNamespaceRespons
                 poller_autoscaling: true,
                 standalone_activities: true,
                 standalone_activity_start_delay: true,
+                standalone_activity_batch_operations: true,
                 standalone_activity_operator_commands: true,
                 sync_update: true,
                 async_update: true,

@@ -25,7 +25,8 @@ use crate::{
     host::{
         Host,
         backlog::{DEFAULT_PRIORITY, LOWEST_PRIORITY},
-        matching::{QueueId, QueueKind, TaskQueue},
+        matching::{QueueId, QueueKind},
+        task_queue::TaskQueue,
     },
     rpc::RpcError,
 };

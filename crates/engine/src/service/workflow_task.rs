@@ -34,9 +34,11 @@ impl Service {
         let token = TaskToken::parse(&request.task_token)?;
         check_version(&request)?;
         if request.intermediate_page || request.page_number != 0 {
-            return Err(RpcError::Unimplemented(
-                "this engine does not implement paged completions".into(),
-            ));
+            // Workers send pages only to namespaces that say so, which is off by default on the real server too.
+            return Err(RpcError::FailedPrecondition(format!(
+                "workflow task completion pagination is disabled for this namespace {}",
+                request.namespace
+            )));
         }
         // A refused completion changes the run, so its error travels as a value: past the commit.
         self.host

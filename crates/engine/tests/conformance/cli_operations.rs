@@ -6,7 +6,7 @@ use tokio::process::Command;
 use crate::bed::{Bed, both_engines, commands};
 
 /// Runs `temporal …` and answers what it prints as JSON, or what it complains of.
-async fn cli(bed: &Bed, address: &str, arguments: &[&str]) -> Result<Value, String> {
+pub(crate) async fn cli(bed: &Bed, address: &str, arguments: &[&str]) -> Result<Value, String> {
     let program = std::env::var("SEGNO_TEMPORAL_BIN").unwrap_or_else(|_| "temporal".to_owned());
     let output = Command::new(program)
         .args(arguments)
@@ -23,7 +23,7 @@ async fn cli(bed: &Bed, address: &str, arguments: &[&str]) -> Result<Value, Stri
     Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
-async fn run(bed: &Bed, address: &str, arguments: &[&str]) -> Value {
+pub(crate) async fn run(bed: &Bed, address: &str, arguments: &[&str]) -> Value {
     let ran = cli(bed, address, arguments).await;
     ran.unwrap_or_else(|complaint| panic!("{arguments:?}: {complaint}"))
 }

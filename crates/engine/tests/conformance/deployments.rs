@@ -20,7 +20,7 @@ use temporalio_common::protos::temporal::api::{
 use crate::bed::{Bed, attributes, both_engines, commands, execution, payloads, queue, rpc};
 
 /// The name of the deployment: apart from those of other tests on the same server by its namespace.
-const DEPLOYMENT: &str = "shop";
+pub(crate) const DEPLOYMENT: &str = "shop";
 
 pub(crate) fn version(build_id: &str) -> WorkerDeploymentVersion {
     WorkerDeploymentVersion {
@@ -130,7 +130,7 @@ async fn info(bed: &Bed) -> WorkerDeploymentInfo {
         .expect("info")
 }
 
-async fn describe_version(
+pub(crate) async fn describe_version(
     bed: &Bed,
     build_id: &str,
 ) -> Result<DescribeWorkerDeploymentVersionResponse, Status> {
@@ -210,7 +210,7 @@ async fn complete(
         .expect("a completion");
 }
 
-async fn versioning(bed: &Bed, id: &str) -> WorkflowExecutionVersioningInfo {
+pub(crate) async fn versioning(bed: &Bed, id: &str) -> WorkflowExecutionVersioningInfo {
     let info = bed.describe(id).await.workflow_execution_info.expect("info");
     info.versioning_info.expect("versioning info")
 }

@@ -21,12 +21,12 @@ use crate::bed::{Bed, both_engines};
 
 #[workflow]
 #[derive(Default)]
-struct Hello;
+pub(crate) struct Hello;
 
 #[workflow_methods]
 impl Hello {
     #[run]
-    async fn run(ctx: &mut WorkflowContext<Self>, name: String) -> WorkflowResult<String> {
+    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, name: String) -> WorkflowResult<String> {
         ctx.timer(Duration::from_millis(20)).await;
         let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(10));
         Ok(ctx.execute_activity(Activities::greet, name, options).await?)
@@ -35,20 +35,20 @@ impl Hello {
 
 #[workflow]
 #[derive(Default)]
-struct Counter {
+pub(crate) struct Counter {
     total: u64,
 }
 
 #[workflow_methods]
 impl Counter {
     #[run]
-    async fn run(ctx: &mut WorkflowContext<Self>, until: u64) -> WorkflowResult<u64> {
+    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, until: u64) -> WorkflowResult<u64> {
         ctx.wait_condition(|state| state.total >= until).await?;
         Ok(ctx.state(|state| state.total))
     }
 
     #[signal]
-    fn add(&mut self, _ctx: &mut SyncWorkflowContext<Self>, amount: u64) {
+    pub(crate) fn add(&mut self, _ctx: &mut SyncWorkflowContext<Self>, amount: u64) {
         self.total += amount;
     }
 

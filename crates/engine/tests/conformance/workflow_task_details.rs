@@ -9,27 +9,13 @@ use temporalio_common::protos::temporal::api::{
     failure::v1::{Failure, failure::FailureInfo},
     history::v1::{HistoryEvent, history_event::Attributes},
     taskqueue::v1::StickyExecutionAttributes,
-    workflowservice::v1::{
-        PollWorkflowTaskQueueResponse, ResetStickyTaskQueueRequest, RespondWorkflowTaskFailedRequest,
-    },
+    workflowservice::v1::{ResetStickyTaskQueueRequest, RespondWorkflowTaskFailedRequest},
 };
 
 use crate::{
     bed::{Bed, both_engines, commands, execution, millis, rpc, seconds, sticky_queue},
     update_messages::*,
 };
-
-async fn fail(bed: &Bed, task: PollWorkflowTaskQueueResponse) {
-    let request = RespondWorkflowTaskFailedRequest {
-        namespace: bed.namespace.clone(),
-        task_token: task.task_token,
-        cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure as i32,
-        failure: Some(commands::failure("broken", false)),
-        identity: "worker".to_owned(),
-        ..Default::default()
-    };
-    rpc!(bed, respond_workflow_task_failed, request).expect("a failure");
-}
 
 /// The cause and the failure of the last failed workflow task.
 async fn last_failure(bed: &Bed) -> (WorkflowTaskFailedCause, Failure) {
@@ -62,9 +48,26 @@ fn scheduled_attempt(event: &HistoryEvent) -> (i32, i64) {
 }
 
 both_engines! {
+    async fn completions_come_whole(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        let whole = bed.completion(&task, vec![commands::complete("done")]);
+        let mut page = whole.clone();
+        page.intermediate_page = true;
+        let mut last = whole.clone();
+        last.page_number = 1;
+        for request in [page, last] {
+            let refused = rpc!(bed, respond_workflow_task_completed, request).expect_err("a page");
+            assert_eq!(refused.code(), Code::FailedPrecondition);
+            let message = format!("workflow task completion pagination is disabled for this namespace {}", bed.namespace);
+            assert_eq!(refused.message(), message);
+        }
+        rpc!(bed, respond_workflow_task_completed, whole).expect("a completion");
+    }
+
     async fn a_transient_task_is_in_the_history_for_workers_alone(bed: &Bed) {
         bed.start("w").await;
-        fail(bed, bed.task().await).await;
+        bed.fail_task(bed.task().await).await;
         let task = bed.task().await;
         assert_eq!((task.attempt, task.started_event_id), (2, 6));
         let events = task.history.clone().expect("a history").events;
@@ -86,7 +89,7 @@ both_engines! {
             let events = task.history.clone().expect("a history").events;
             let scheduled = events.iter().rev().find(|event| event.event_type() == EventType::WorkflowTaskScheduled);
             times.push(scheduled_attempt(scheduled.expect("its own")).1);
-            fail(bed, task).await;
+            bed.fail_task(task).await;
         }
         assert_eq!(times[..3], [10, 10, 10]);
         assert!(times[3] > 10 && times[4] > times[3] && times[5] > times[4], "{times:?}");
