@@ -64,6 +64,12 @@ pub enum Error {
     /// The gRPC port failed.
     #[error("cannot serve gRPC")]
     Serve(#[source] tonic::transport::Error),
+    /// The listener of the gRPC port is none.
+    #[error("cannot serve gRPC")]
+    Listen(#[source] std::io::Error),
+    /// Other machines can reach the gRPC port, and it would not be safe.
+    #[error(transparent)]
+    Exposed(#[from] transport::Exposure),
 }
 
 /// An open engine. It holds its file alone; dropping it ends it after the batch it is at.

@@ -20,6 +20,7 @@
 //! No answer leaves before its change is on disk: requests that come together share one SQLite
 //! transaction (WAL, `synchronous=FULL`).
 
+mod access;
 mod answer;
 pub mod clock;
 pub mod core;
@@ -40,7 +41,8 @@ mod token;
 mod transport;
 pub mod visibility;
 
+pub use access::{ApiKeyError, ApiKeys, Grant, ServerLimits};
 pub use engine::{Engine, Error, Handle, Options};
 pub use limits::Limits;
 pub use store::{Copied, Error as StoreError, Problem as StoreProblem, backup, restore};
-pub use transport::serve;
+pub use transport::{Exposure, Server, Tls, TlsError, serve};

@@ -12,9 +12,12 @@ use temporalio_protos::{
         failure::v1::MultiOperationExecutionAborted,
     },
 };
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataValue};
 
-use crate::answer::{Answer as _, WithHistory};
+use crate::{
+    access::{Called, Caller},
+    answer::{Answer as _, WithHistory},
+};
 
 include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
@@ -29,6 +32,8 @@ pub(crate) struct Call {
     pub is_for_people: bool,
     /// The caller looks into the end of each run for the run that follows it.
     pub follows_runs: bool,
+    /// Who calls, and what that one may do; none: everything, as in this process.
+    pub caller: Option<Caller>,
 }
 
 fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, Status> {
@@ -100,9 +105,30 @@ pub enum RpcError {
     /// A limit is reached; try again later.
     #[error("{0}")]
     ResourceExhausted(String),
+    /// A limit of the gRPC port, or of the queue behind it, is reached.
+    #[error("{message}")]
+    Throttled {
+        /// What the caller is told.
+        message: String,
+        /// Which kind of limit.
+        cause: ResourceExhaustedCause,
+        /// Whose limit.
+        scope: ResourceExhaustedScope,
+        /// After which time to try again.
+        retry_after: Duration,
+    },
     /// The operation is not allowed.
     #[error("{0}")]
     PermissionDenied(String),
+    /// The caller may not do this.
+    #[error("Request unauthorized.")]
+    Unauthorized {
+        /// Why.
+        reason: String,
+    },
+    /// Nobody knows who calls.
+    #[error("{0}")]
+    Unauthenticated(String),
     /// Too much of its kind is under way at the same time.
     #[error("{0}")]
     ConcurrentLimit(String),
@@ -215,20 +241,30 @@ impl From<RpcError> for Status {
             ),
             RpcError::FailedPrecondition(_) => Status::failed_precondition(message),
             RpcError::DeadlineExceeded(_) => Status::deadline_exceeded(message),
-            RpcError::ResourceExhausted(_) => detailed(
-                Code::ResourceExhausted,
+            RpcError::ResourceExhausted(_) => exhausted(
                 message,
-                "ResourceExhaustedFailure",
-                &details::ResourceExhaustedFailure::default(),
+                ResourceExhaustedCause::Unspecified,
+                ResourceExhaustedScope::Unspecified,
+                RETRY,
             ),
-            RpcError::ConcurrentLimit(_) => detailed(
-                Code::ResourceExhausted,
+            RpcError::ConcurrentLimit(_) => exhausted(
                 message,
-                "ResourceExhaustedFailure",
-                &details::ResourceExhaustedFailure {
-                    cause: ResourceExhaustedCause::ConcurrentLimit as i32,
-                    scope: ResourceExhaustedScope::Namespace as i32,
-                },
+                ResourceExhaustedCause::ConcurrentLimit,
+                ResourceExhaustedScope::Namespace,
+                RETRY,
+            ),
+            RpcError::Throttled {
+                cause,
+                scope,
+                retry_after,
+                ..
+            } => exhausted(message, cause, scope, retry_after),
+            RpcError::Unauthenticated(_) => Status::unauthenticated(message),
+            RpcError::Unauthorized { reason } => detailed(
+                Code::PermissionDenied,
+                message,
+                "PermissionDeniedFailure",
+                &details::PermissionDeniedFailure { reason },
             ),
             RpcError::PermissionDenied(_) => detailed(
                 Code::PermissionDenied,
@@ -259,15 +295,66 @@ fn detailed(code: Code, message: String, name: &str, detail: &impl Message) -> S
 
 /// The same for a detail of any package of the API.
 fn with_detail(code: Code, message: String, name: &str, detail: &impl Message) -> Status {
+    with_details(code, message, vec![any(&format!("temporal.api.{name}"), detail)])
+}
+
+fn with_details(code: Code, message: String, details: Vec<prost_types::Any>) -> Status {
     let status = rpc::Status {
         code: code as i32,
         message: message.clone(),
-        details: vec![prost_types::Any {
-            type_url: format!("type.googleapis.com/temporal.api.{name}"),
-            value: detail.encode_to_vec(),
-        }],
+        details,
     };
     Status::with_details(code, message, status.encode_to_vec().into())
+}
+
+fn any(name: &str, detail: &impl Message) -> prost_types::Any {
+    prost_types::Any {
+        type_url: format!("type.googleapis.com/{name}"),
+        value: detail.encode_to_vec(),
+    }
+}
+
+/// The time after which to try again, where a limit does not say.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// `google.rpc.RetryInfo`, which the protocol's crate does not have.
+///
+/// Source: `google/rpc/error_details.proto`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<prost_types::Duration>,
+}
+
+/// The status of a limit that is reached. Temporal's own detail comes first, where the SDKs look for it. When to try
+/// again is said twice: as a detail, and as the metadata by which gRPC clients with a retry policy go. (The SDKs go by
+/// the code alone, and wait longer after this one than after others.)
+fn exhausted(
+    message: String,
+    cause: ResourceExhaustedCause,
+    scope: ResourceExhaustedScope,
+    retry_after: Duration,
+) -> Status {
+    let failure = details::ResourceExhaustedFailure {
+        cause: cause as i32,
+        scope: scope as i32,
+    };
+    let retry = RetryInfo {
+        retry_delay: Some(prost_types::Duration {
+            seconds: i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX),
+            nanos: retry_after.subsec_nanos().cast_signed(),
+        }),
+    };
+    let details = vec![
+        any("temporal.api.errordetails.v1.ResourceExhaustedFailure", &failure),
+        any("google.rpc.RetryInfo", &retry),
+    ];
+    let mut status = with_details(Code::ResourceExhausted, message, details);
+    let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+    status
+        .metadata_mut()
+        .insert("grpc-retry-pushback-ms", MetadataValue::from(millis.max(1)));
+    status
 }
 
 /// The status of several operations: the code is that of the first that failed by itself.

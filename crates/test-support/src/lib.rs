@@ -2,16 +2,19 @@
 //!
 //! - [`TemporalServer`]: a real Temporal dev server as a child process that never outlives the test.
 //! - [`Receiver`]: a webhook receiver that records what it gets and answers as programmed.
+//! - [`Authority`]: certificates for TLS.
 //! - [`free_port`]: a loopback port that no other test process of this machine is given.
 //!
 //! Functions here panic when the environment does not give what a test needs: a test has no better use
 //! for such an error than to fail with its text.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "as said above")]
 
+mod certificates;
 mod ports;
 mod receiver;
 mod temporal;
 
+pub use certificates::{Authority, Pair, write_file};
 pub use ports::free_port;
 pub use receiver::{Answer, Received, Receiver};
 pub use temporal::{Options, TemporalServer, client};

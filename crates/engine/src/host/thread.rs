@@ -7,12 +7,14 @@
 use std::{
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread::JoinHandle,
     time::Duration,
 };
 
+use temporalio_protos::temporal::api::enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope};
 use tokio::sync::oneshot;
 
 use super::Host;
@@ -29,6 +31,8 @@ const BATCH: usize = 1_024;
 const QUIET: Duration = Duration::from_millis(50);
 /// How often unused task queues are forgotten.
 const TIDY: Duration = Duration::from_secs(30);
+/// When to try again a request that found too many waiting: they are done within a fraction of that.
+const RETRY_WHEN_FULL: Duration = Duration::from_millis(250);
 type Request = Box<dyn FnOnce(&mut Host) + Send>;
 
 enum Message {
@@ -42,6 +46,40 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct Handle {
     sender: mpsc::Sender<Message>,
+    /// None: requests of this process, which are as many as it makes.
+    bound: Option<Bound>,
+}
+
+/// How many requests may wait for the thread.
+#[derive(Clone)]
+struct Bound {
+    waiting: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// A request that waits for the thread.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Bound {
+    fn take(&self) -> Result<Waiting, RpcError> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(self.waiting.clone());
+        if before >= self.most {
+            return Err(RpcError::Throttled {
+                message: "too many requests wait for the engine".into(),
+                cause: ResourceExhaustedCause::SystemOverloaded,
+                scope: ResourceExhaustedScope::System,
+                retry_after: RETRY_WHEN_FULL,
+            });
+        }
+        Ok(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl std::fmt::Debug for Handle {
@@ -80,11 +118,37 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// The same handle for requests from outside, of which no more than `most` wait; more are refused.
+    pub(crate) fn bounded(&self, most: usize) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            bound: Some(Bound {
+                waiting: Arc::default(),
+                most,
+            }),
+        }
+    }
+
     /// Runs `request` on the host without waiting.
     ///
     /// # Errors
-    /// When the engine has stopped.
+    /// When the engine has stopped, or too many wait.
     pub(crate) fn submit(&self, request: impl FnOnce(&mut Host) + Send + 'static) -> Result<(), RpcError> {
+        let Some(bound) = &self.bound else {
+            return self.tell(request);
+        };
+        let waiting = bound.take()?;
+        self.tell(move |host| {
+            drop(waiting);
+            request(host);
+        })
+    }
+
+    /// The same for what must not be refused, as it gives back what an earlier request has taken.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub(crate) fn tell(&self, request: impl FnOnce(&mut Host) + Send + 'static) -> Result<(), RpcError> {
         self.sender
             .send(Message::Request(Box::new(request)))
             .map_err(|_| stopped())
@@ -123,7 +187,7 @@ impl HostThread {
             source,
         })?;
         Ok(Self {
-            handle: Handle { sender },
+            handle: Handle { sender, bound: None },
             thread: Some(thread),
         })
     }
@@ -253,7 +317,7 @@ impl SteppedHost {
         let (sender, receiver) = mpsc::channel();
         Ok(Self {
             host,
-            handle: Handle { sender },
+            handle: Handle { sender, bound: None },
             receiver,
         })
     }

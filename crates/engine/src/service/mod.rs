@@ -65,6 +65,14 @@ impl Service {
             limits,
         }
     }
+
+    /// The same services for calls from outside: no more than `most` requests wait for the host.
+    pub(crate) fn with_bounded_queue(&self, most: usize) -> Self {
+        Self {
+            host: self.host.bounded(most),
+            ..self.clone()
+        }
+    }
 }
 
 /// How long a long poll of this call may wait, at most `longest`.

@@ -18,7 +18,7 @@ use crate::{
     clock::{Nanos, SECOND, duration, nanos},
     host::Namespace,
     limits::Limits,
-    rpc::RpcError,
+    rpc::{Call, RpcError},
     store::NamespaceRecord,
     token,
 };
@@ -69,6 +69,7 @@ impl Service {
     pub(super) async fn list_namespaces(
         &self,
         request: ListNamespacesRequest,
+        call: Call,
     ) -> Result<ListNamespacesResponse, RpcError> {
         let limits = self.limits.clone();
         let limit = match usize::try_from(request.page_size) {
@@ -84,7 +85,9 @@ impl Service {
         self.host
             .call(move |host| {
                 let is_wanted = |namespace: &&Namespace| {
-                    namespace.key > place.after && (with_deleted || !namespace.is_deleted())
+                    namespace.key > place.after
+                        && (with_deleted || !namespace.is_deleted())
+                        && call.may_see(&namespace.record.name)
                 };
                 let mut found: Vec<_> = host.namespaces.all().filter(is_wanted).take(limit + 1).collect();
                 let has_more = found.len() > limit;

@@ -34,7 +34,7 @@ impl Drop for Waiting {
         self.receiver.close();
         if let Ok(delivery) = self.receiver.try_recv() {
             // Fails only when the engine has stopped: then the task waits for its next start.
-            let _ = self.host.submit(move |host| host.take_back(delivery));
+            let _ = self.host.tell(move |host| host.take_back(delivery));
         }
     }
 }

@@ -30,7 +30,7 @@ impl Drop for Asking {
         drop(self.answer.take());
         let run = self.run;
         // Fails only when the engine has stopped, and all queries with it.
-        let _ = self.host.submit(move |host| host.forget_query(run));
+        let _ = self.host.tell(move |host| host.forget_query(run));
     }
 }
 

@@ -63,7 +63,7 @@ impl WorkflowService for Service {
     rpcs! { workflow:
         register_namespace(RegisterNamespaceRequest) -> RegisterNamespaceResponse = register_namespace;
         describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse = describe_namespace;
-        list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse = list_namespaces;
+        list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse = list_namespaces(call);
         update_namespace(UpdateNamespaceRequest) -> UpdateNamespaceResponse = update_namespace;
         deprecate_namespace(DeprecateNamespaceRequest) -> DeprecateNamespaceResponse = deprecate_namespace;
         start_workflow_execution(StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse = start_workflow;

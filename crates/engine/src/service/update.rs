@@ -74,7 +74,7 @@ impl Drop for Watching {
             self.watched.progress.close();
             let run = self.watched.run;
             // Fails only when the engine has stopped, and all waiters with it.
-            let _ = self.host.submit(move |host| host.update_waiters.forget_gone(run));
+            let _ = self.host.tell(move |host| host.update_waiters.forget_gone(run));
         }
     }
 }

@@ -1,65 +1,60 @@
-//! The gRPC port. Messages pass through as bytes; the dispatch decodes them.
+//! The gRPC port's services. Messages pass through as bytes; the dispatch decodes them.
 
 use std::{
     convert::Infallible,
     future::Future,
-    net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::{Buf, BufMut, Bytes};
-use tokio::net::TcpListener;
-use tokio_stream::{StreamExt as _, wrappers::TcpListenerStream};
+use http::HeaderMap;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{
-    Request, Response, Status,
+    Code, Request, Response, Status,
     body::Body,
     codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
     server::{Grpc, NamedService, UnaryService},
-    transport::{Server, server::TcpConnectInfo},
+    transport,
 };
 
-use super::{dispatch, follows_runs, is_for_people, timeout};
-use crate::{Error, rpc::Call, service::Service};
+use super::{
+    connection::{Connection, Io, Peer},
+    dispatch,
+    flow::{Receiving, Room, Sending, is_large},
+    follows_runs, is_for_people, timeout,
+};
+use crate::{Error, access::Gate, rpc::Call, service::Service};
 
-/// Bytes of one message.
-const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of a message that is read, so that who sends too much gets the error that it knows: a worker
-/// fails its task then, and would else try it again and again.
-const READ_BYTES: usize = 64 * 1024 * 1024;
+/// What all connections of a port share.
+#[derive(Clone, Debug)]
+pub(super) struct Port {
+    service: Service,
+    gate: Arc<Gate>,
+}
 
-/// Bytes that a client may send on one connection before they are read. HTTP/2 calls that send a small frame each use
-/// up a budget that h2 derives from this, and a connection over it is closed (`too_many_data_frames`): with the small
-/// window of HTTP/2's default, or an adaptive one, which begins with that, some hundred calls at once are too many.
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-/// Bytes of one call, likewise.
-const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+impl Port {
+    pub(super) fn new(service: Service, gate: Gate) -> Self {
+        Self {
+            service,
+            gate: Arc::new(gate),
+        }
+    }
+}
 
-/// Serves the engine's gRPC API on `listener` until `shutdown` resolves and the calls under way have
-/// been answered.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    engine: &crate::Handle,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
+/// Serves `port` on these connections until `stop` resolves.
+pub(super) async fn serve(
+    mut server: transport::Server,
+    port: Port,
+    connections: impl Stream<Item = Io>,
+    stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let service = engine.service();
-    // On each connection: the server's own setting is for listeners that it opens itself. Without it a
-    // small answer waits for the acknowledgement of the one before, 40 ms where that is delayed.
-    let incoming = TcpListenerStream::new(listener).map(|accepted| {
-        let connection = accepted?;
-        connection.set_nodelay(true)?;
-        Ok::<_, std::io::Error>(connection)
-    });
-    Server::builder()
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .add_service(Endpoint::<Workflow>::new(service))
-        .add_service(Endpoint::<Operator>::new(service))
-        .add_service(Endpoint::<Health>::new(service))
-        .serve_with_incoming_shutdown(incoming, shutdown)
+    server
+        .add_service(Endpoint::<Workflow>::new(&port))
+        .add_service(Endpoint::<Operator>::new(&port))
+        .add_service(Endpoint::<Health>::new(&port))
+        .serve_with_incoming_shutdown(connections.map(Ok::<_, Infallible>), stop)
         .await
         .map_err(Error::Serve)
 }
@@ -85,14 +80,14 @@ names! {
 /// One gRPC service on the port.
 #[derive(Clone, Debug)]
 struct Endpoint<N> {
-    service: Service,
+    port: Port,
     name: std::marker::PhantomData<N>,
 }
 
 impl<N> Endpoint<N> {
-    fn new(service: &Service) -> Self {
+    fn new(port: &Port) -> Self {
         Self {
-            service: service.clone(),
+            port: port.clone(),
             name: std::marker::PhantomData,
         }
     }
@@ -108,37 +103,59 @@ impl<N> tower::Service<http::Request<Body>> for Endpoint<N> {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let service = self.service.clone();
+        let port = self.port.clone();
         Box::pin(async move {
-            let path = request.uri().path().to_owned();
-            let call = Call {
-                timeout: timeout(request.headers()),
-                in_process: false,
-                is_for_people: is_for_people(request.headers()),
-                follows_runs: follows_runs(request.headers()),
+            let Some(Peer(connection)) = request.extensions().get::<Peer>().cloned() else {
+                return Ok(Status::internal("a call without its connection").into_http());
             };
-            if should_refuse_gzip(&request) {
+            // Before anything of the request is read: nobody's messages are kept who may not send them.
+            let headers = request.headers();
+            let caller = match port.gate.caller(headers, &connection.polls) {
+                Ok(caller) => caller,
+                Err(error) => return Ok(Status::from(error).into_http()),
+            };
+            connection.prove();
+            if should_refuse_gzip(&request, &connection) {
                 return Ok(no_gzip().into_http());
             }
-            let method = Method { service, path, call };
+            let method = Method {
+                service: port.service,
+                path: request.uri().path().to_owned(),
+                call: Call {
+                    timeout: timeout(headers),
+                    in_process: false,
+                    is_for_people: is_for_people(headers),
+                    follows_runs: follows_runs(headers),
+                    caller: Some(caller),
+                },
+                connection: connection.clone(),
+            };
             let mut grpc = Grpc::new(BytesCodec)
                 .accept_compressed(CompressionEncoding::Gzip)
-                .max_decoding_message_size(READ_BYTES)
+                .max_decoding_message_size(connection.all.limits().message_bytes)
                 .max_encoding_message_size(usize::MAX);
-            Ok(grpc.unary(method, request).await)
+            let request = request.map(|body| Body::new(Receiving::new(body, connection.clone())));
+            let response = grpc.unary(method, request).await;
+            if let Some(status) =
+                too_large_unpacked(response.headers(), connection.all.limits().message_bytes)
+            {
+                return Ok(status.into_http());
+            }
+            let bytes = response.extensions().get::<Size>().map_or(0, |size| size.0);
+            Ok(response.map(|body| Body::new(Sending::new(body, connection, bytes))))
         })
     }
 }
 
+/// Bytes of an answer's message, where that is large.
+#[derive(Clone, Copy)]
+struct Size(usize);
+
 /// Whether to refuse this compressed request so that the client goes on without compression: on the
 /// same machine gzip costs more than half of the throughput and saves nothing. The SDKs ask for the
 /// system's info first and drop gzip for good where that is refused.
-fn should_refuse_gzip(request: &http::Request<Body>) -> bool {
-    let peer = request
-        .extensions()
-        .get::<TcpConnectInfo>()
-        .and_then(TcpConnectInfo::remote_addr);
-    let is_local = peer.is_some_and(|peer: SocketAddr| peer.ip().is_loopback());
+fn should_refuse_gzip(request: &http::Request<Body>, connection: &Connection) -> bool {
+    let is_local = connection.peer().is_some_and(|peer| peer.ip().is_loopback());
     let is_gzip = request
         .headers()
         .get("grpc-encoding")
@@ -150,13 +167,18 @@ fn no_gzip() -> Status {
     Status::unimplemented("grpc: Decompressor is not installed for grpc-encoding \"gzip\"")
 }
 
-fn check_size(bytes: usize) -> Result<(), Status> {
-    if bytes <= MESSAGE_BYTES {
-        return Ok(());
-    }
-    Err(Status::resource_exhausted(format!(
-        "grpc: received message larger than max ({bytes} vs. {MESSAGE_BYTES})"
-    )))
+/// The refusal of a message that is too large once it is unpacked, in the words that the SDKs know.
+fn too_large_unpacked(headers: &HeaderMap, most: usize) -> Option<Status> {
+    // Only answers without a message have the status among their headers.
+    headers.get(Status::GRPC_STATUS)?;
+    let status = Status::from_header_map(headers)?;
+    let is_it = status.code() == Code::ResourceExhausted
+        && status.message().starts_with("Error decompressing: size limit");
+    is_it.then(|| {
+        Status::resource_exhausted(format!(
+            "grpc: received message after decompression larger than max {most}"
+        ))
+    })
 }
 
 /// The called method.
@@ -164,6 +186,7 @@ struct Method {
     service: Service,
     path: String,
     call: Call,
+    connection: Arc<Connection>,
 }
 
 impl UnaryService<Bytes> for Method {
@@ -174,17 +197,24 @@ impl UnaryService<Bytes> for Method {
         let (service, path, call) = (
             self.service.clone(),
             std::mem::take(&mut self.path),
-            self.call.clone(),
+            std::mem::take(&mut self.call),
         );
+        let connection = self.connection.clone();
         Box::pin(async move {
-            let request = request.into_inner();
-            check_size(request.len())?;
+            let message = request.into_inner();
+            // As large as it is now: it may have come compressed.
+            let _room = Room::take(&connection, message.len())?;
             let (name, method) = path
                 .trim_start_matches('/')
                 .split_once('/')
                 .unwrap_or((&path, ""));
-            let answer = dispatch(&service, name, method, request, call).await?;
-            Ok(Response::new(answer))
+            let answer = dispatch(&service, name, method, message, call).await?;
+            let size = answer.len();
+            let mut response = Response::new(answer);
+            if is_large(size) {
+                response.extensions_mut().insert(Size(size));
+            }
+            Ok(response)
         })
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn connection_options(service: Service) -> ConnectionOptions {
                 in_process: true,
                 is_for_people: is_for_people(&request.headers),
                 follows_runs: follows_runs(&request.headers),
+                caller: None,
             };
             let proto = dispatch(&service, &request.service, &request.rpc, request.proto, call).await?;
             Ok(GrpcSuccessResponse {

@@ -1,10 +1,25 @@
 //! The ways to the services: a gRPC port, and the SDK's client in the same process.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server` | the port as its users set it up |
+//! | `accept`, `tls` | from a listening socket to connections |
+//! | `connection` | which connections there are, and which are closed |
+//! | `flow` | messages on their way in and out |
+//! | `grpc` | from HTTP/2 to the dispatch |
+//! | `in_process` | from the SDK's callback to the dispatch |
 
+mod accept;
+mod connection;
+mod flow;
 mod grpc;
 mod in_process;
+mod server;
+mod tls;
 
-pub use grpc::serve;
 pub(crate) use in_process::connection_options;
+pub use server::{Exposure, Server, serve};
+pub use tls::{Tls, TlsError};
 
 use bytes::Bytes;
 use tonic::Status;

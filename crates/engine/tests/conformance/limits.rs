@@ -11,7 +11,10 @@ use temporalio_common::protos::temporal::api::{
     },
 };
 
-use crate::bed::{Bed, attributes, both_engines, commands, rpc};
+use crate::{
+    bed::{Bed, attributes, both_engines, commands, rpc},
+    cli::client_over_grpc,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -122,6 +125,23 @@ both_engines! {
         let mut request = bed.start_request("w");
         request.memo = Some(Memo { fields: [("m".to_owned(), large(3_000))].into() });
         rpc!(bed, start_workflow_execution, request).expect("a start");
+    }
+
+    /// Not what a payload may hold, but what gRPC lets in. The SDKs know these words and do not try again.
+    async fn a_message_that_is_too_large(bed: &Bed) {
+        let client = client_over_grpc(&bed.address().await).await;
+        let mut request = bed.start_request("w");
+        request.input = Some(Payloads { payloads: vec![large(4 * MIB)] });
+        let request = temporalio_client::tonic::IntoRequest::into_request(request);
+        let refused = client.connection().workflow_service().start_workflow_execution(request).await;
+        let refused = refused.expect_err("it is too large");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+        // The SDK's client compresses, unless it is told not to as it is on our side.
+        let words = match &bed.server {
+            Some(_) => "grpc: received message after decompression larger than max 4194304",
+            None => "grpc: received message larger than max (",
+        };
+        assert!(refused.message().starts_with(words), "{refused:?}");
     }
 
     async fn what_is_too_large_is_refused(bed: &Bed) {
