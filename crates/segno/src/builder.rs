@@ -16,7 +16,7 @@ use temporalio_sdk::{
 
 use crate::{
     Error,
-    config::Config,
+    config::{ApiKey, Config, NoApiKey, TlsFiles},
     consumer::{Consumer, DynConsumer},
     running::Running,
     shutdown,
@@ -40,8 +40,12 @@ pub struct Builder {
     pub(crate) activities: Vec<Register>,
     pub(crate) http: Option<SocketAddr>,
     pub(crate) grpc: Option<SocketAddr>,
+    pub(crate) tls: Option<TlsFiles>,
+    /// As a flag had it, where it was one.
+    pub(crate) api_keys: Vec<Result<ApiKey, NoApiKey>>,
     pub(crate) data: Option<PathBuf>,
     pub(crate) allow_unauthenticated: bool,
+    pub(crate) allow_plaintext: bool,
 }
 
 impl Builder {
@@ -53,8 +57,11 @@ impl Builder {
             activities: Vec::new(),
             http: None,
             grpc: None,
+            tls: None,
+            api_keys: Vec::new(),
             data: None,
             allow_unauthenticated: false,
+            allow_plaintext: false,
         }
     }
 
@@ -99,9 +106,22 @@ impl Builder {
         self
     }
 
-    /// Serves the embedded engine's gRPC API here, in place of [`DEFAULT_GRPC`].
+    /// Serves the embedded engine's gRPC API here, in place of the configuration's address or [`DEFAULT_GRPC`].
     pub fn grpc(mut self, address: SocketAddr) -> Self {
         self.grpc = Some(address);
+        self
+    }
+
+    /// Serves it with this certificate, in place of the configuration's.
+    pub fn grpc_tls(mut self, files: TlsFiles) -> Self {
+        self.tls = Some(files);
+        self
+    }
+
+    /// Takes calls there with this key too, besides those of the configuration. With any key, all need one. The
+    /// program itself does not: its worker and clients reach the engine inside the process.
+    pub fn grpc_api_key(mut self, key: ApiKey) -> Self {
+        self.api_keys.push(Ok(key));
         self
     }
 
@@ -114,6 +134,12 @@ impl Builder {
     /// Allows addresses that other machines can reach although nothing here authenticates who calls.
     pub fn allow_unauthenticated(mut self, allow: bool) -> Self {
         self.allow_unauthenticated = allow;
+        self
+    }
+
+    /// Allows API keys without TLS where other machines can reach the engine's gRPC API.
+    pub fn allow_plaintext(mut self, allow: bool) -> Self {
+        self.allow_plaintext = allow;
         self
     }
 

@@ -7,6 +7,8 @@
 
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
+#[cfg(feature = "embedded")]
+pub(crate) mod port;
 
 use std::{
     net::SocketAddr,
@@ -21,7 +23,7 @@ use temporalio_client::{
 };
 use url::Host;
 
-use crate::search_attributes;
+use crate::{config::Grpc, search_attributes};
 
 /// Variables that name a cluster, or a file or profile that does.
 const CLUSTER_VARIABLES: [&str; 3] = ["TEMPORAL_ADDRESS", "TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"];
@@ -60,6 +62,10 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The engine's port cannot be set up.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Port(#[from] Box<port::Error>),
     /// The address for the engine's gRPC API cannot be listened on.
     #[error(transparent)]
     Listen(#[from] crate::listen::Error),
@@ -79,25 +85,63 @@ pub enum Options {
         data: PathBuf,
         /// Address that the Temporal API is served on.
         grpc: SocketAddr,
+        /// Who may call it there.
+        #[cfg(feature = "embedded")]
+        port: Box<segno_engine::Server>,
     },
     /// A Temporal cluster. Segno's process then keeps no state.
     Cluster(Box<(ConnectionOptions, ClientOptions)>),
 }
 
+/// The embedded engine as a program sets it up.
+#[derive(Clone, Debug)]
+pub struct Embedding<'a> {
+    /// Directory of its file.
+    pub data: &'a Path,
+    /// Address of its port.
+    pub address: SocketAddr,
+    /// Who may call it there.
+    pub grpc: &'a Grpc,
+    /// What is allowed although it is not safe by itself.
+    pub allowed: Allowed,
+}
+
+/// What is allowed although it is not safe by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// An address that other machines can reach, although nothing here authenticates who calls.
+    pub unauthenticated: bool,
+    /// API keys without TLS on such an address.
+    pub plaintext: bool,
+}
+
 impl Options {
     /// Chooses by environment and configuration. `temporal` is the configuration's `engine.temporal` as a
-    /// profile of `temporal.toml` (`address`, `namespace`, `api_key`, `tls`, …).
-    pub fn choose(temporal: Option<&toml::Table>, data: &Path, grpc: SocketAddr) -> Result<Self, Error> {
+    /// profile of `temporal.toml` (`address`, `namespace`, `api_key`, `tls`, …). For the embedded engine this reads
+    /// certificates and keys.
+    pub fn choose(temporal: Option<&toml::Table>, embedding: &Embedding<'_>) -> Result<Self, Error> {
         let named = CLUSTER_VARIABLES
             .iter()
             .any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
         if !named && temporal.is_none() {
-            return Ok(Self::Embedded {
-                data: data.to_owned(),
-                grpc,
-            });
+            return Self::embedded(embedding);
         }
         Self::cluster(temporal)
+    }
+
+    #[cfg(feature = "embedded")]
+    fn embedded(embedding: &Embedding<'_>) -> Result<Self, Error> {
+        let port = port::server(embedding.grpc, embedding.address, embedding.allowed);
+        Ok(Self::Embedded {
+            data: embedding.data.to_owned(),
+            grpc: embedding.address,
+            port: Box::new(port.map_err(Box::new)?),
+        })
+    }
+
+    #[cfg(not(feature = "embedded"))]
+    fn embedded(_embedding: &Embedding<'_>) -> Result<Self, Error> {
+        Err(Error::NotBuiltIn)
     }
 
     /// A cluster, by the SDK's own loader: variables over the given profile over `temporal.toml`.
@@ -151,7 +195,7 @@ impl Engine {
         let engine = match options {
             Options::Cluster(options) => Self::connect(options.0, options.1).await?,
             #[cfg(feature = "embedded")]
-            Options::Embedded { data, grpc } => Self::open(&data, grpc).await?,
+            Options::Embedded { data, grpc, port } => Self::open(&data, grpc, *port).await?,
             #[cfg(not(feature = "embedded"))]
             Options::Embedded { .. } => return Err(Error::NotBuiltIn),
         };
@@ -182,8 +226,8 @@ impl Engine {
     }
 
     #[cfg(feature = "embedded")]
-    async fn open(data: &Path, grpc: SocketAddr) -> Result<Self, Error> {
-        let embedded = embedded::Embedded::open(data, grpc).await?;
+    async fn open(data: &Path, grpc: SocketAddr, port: segno_engine::Server) -> Result<Self, Error> {
+        let embedded = embedded::Embedded::open(data, grpc, port).await?;
         let address = embedded.address().to_string();
         let options = ClientOptions::new(NAMESPACE).build();
         let client = client_of(embedded.connection_options(), options, &address).await?;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{engine, listen, worker};
+use crate::{config, engine, listen, worker};
 
 /// Segno cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum Error {
     /// A sink cannot be made.
     #[error("the sinks cannot be set up")]
     Sinks(#[source] segno_sinks::BuildErrors),
+    /// A flag says no API key.
+    #[error("--api-key: {0}")]
+    ApiKey(#[source] config::NoApiKey),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] listen::Error),

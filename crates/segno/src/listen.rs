@@ -24,6 +24,26 @@ pub enum Error {
         /// Address that was asked for.
         address: SocketAddr,
     },
+    /// The engine's port is reachable from elsewhere, and nothing authenticates who calls.
+    #[error(
+        "{address} can be reached from other machines and nothing here authenticates who calls the engine; listen on a \
+         loopback address, or give API keys by --api-key, or require client certificates by --tls-client-ca, or pass \
+         --allow-unauthenticated if something in front of it does; docs/security.md has examples"
+    )]
+    ExposedGrpc {
+        /// Address that was asked for.
+        address: SocketAddr,
+    },
+    /// The engine's port is reachable from elsewhere, and the network sees the API keys.
+    #[error(
+        "{address} can be reached from other machines, and without TLS the network sees the API keys; give a \
+         certificate by --tls-cert and --tls-key, or pass --allow-plaintext if something in front of it encrypts; \
+         docs/security.md has examples"
+    )]
+    PlaintextKeys {
+        /// Address that was asked for.
+        address: SocketAddr,
+    },
     /// The system refused.
     #[error("{address} cannot be listened on")]
     Bind {

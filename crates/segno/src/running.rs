@@ -49,25 +49,38 @@ pub struct Running {
 impl Running {
     pub(crate) async fn start(builder: Builder) -> Result<Self, Error> {
         let Builder {
-            config,
+            mut config,
             consumers,
             workflows,
             activities,
             http,
             grpc,
+            tls,
+            api_keys,
             data,
             allow_unauthenticated,
+            allow_plaintext,
         } = builder;
         let http = http.or(config.http.listen).unwrap_or(DEFAULT_HTTP);
-        let grpc = grpc.unwrap_or(DEFAULT_GRPC);
+        let grpc = grpc.or(config.grpc.listen).unwrap_or(DEFAULT_GRPC);
         let data = data
             .or(config.data)
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
-        let options = engine::Options::choose(config.engine.as_ref(), &data, grpc)?;
-        listen::check_exposure(http, allow_unauthenticated)?;
-        if let engine::Options::Embedded { grpc, .. } = &options {
-            listen::check_exposure(*grpc, allow_unauthenticated)?;
+        config.grpc.tls = tls.or(config.grpc.tls);
+        for key in api_keys {
+            config.grpc.api_keys.push(key.map_err(Error::ApiKey)?);
         }
+        let embedding = engine::Embedding {
+            data: &data,
+            address: grpc,
+            grpc: &config.grpc,
+            allowed: engine::Allowed {
+                unauthenticated: allow_unauthenticated,
+                plaintext: allow_plaintext,
+            },
+        };
+        let options = engine::Options::choose(config.engine.as_ref(), &embedding)?;
+        listen::check_exposure(http, allow_unauthenticated)?;
         let sinks = Sinks::new(config.sinks, &config.base).map_err(Error::Sinks)?;
         // Before the engine, so that a second process fails here and leaves the engine's file alone.
         let listener = listen::bind(http, "--http").await?;

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 
+use super::GrpcFlags;
 use crate::{
     Builder, Segno,
     config::{Config, Mistakes},
@@ -49,6 +50,9 @@ pub struct RunFlags {
     /// Allow addresses that other machines can reach although nothing here authenticates who calls.
     #[arg(long)]
     pub allow_unauthenticated: bool,
+    /// Who may call the embedded engine's gRPC API.
+    #[command(flatten)]
+    pub port: GrpcFlags,
 }
 
 impl RunFlags {
@@ -71,7 +75,13 @@ impl RunFlags {
 
     /// A builder that does what the flags say, with no configuration.
     pub(super) fn without_config(&self) -> Builder {
-        let mut builder = Segno::builder().allow_unauthenticated(self.allow_unauthenticated);
+        let mut builder = Segno::builder()
+            .allow_unauthenticated(self.allow_unauthenticated)
+            .allow_plaintext(self.port.allow_plaintext);
+        if let Some(files) = self.port.tls() {
+            builder = builder.grpc_tls(files);
+        }
+        builder.api_keys.extend(self.port.api_keys());
         if let Some(address) = self.http {
             builder = builder.http(address);
         }

@@ -8,6 +8,7 @@ mod demo;
 mod engine;
 pub mod explain;
 mod flags;
+mod grpc_flags;
 pub mod output;
 #[cfg(feature = "embedded")]
 mod restore;
@@ -18,6 +19,7 @@ use std::{io::Write, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use flags::RunFlags;
+pub use grpc_flags::GrpcFlags;
 
 use crate::logging::{self, Format};
 

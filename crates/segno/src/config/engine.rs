@@ -1,7 +1,10 @@
 //! `[engine]`: the embedded engine, or a Temporal cluster.
 
+use std::path::Path;
+
 use toml::de::DeValue;
 
+use super::grpc::{self, Grpc};
 use super::reader::{Reader, text_of};
 use super::section::Section;
 use super::{Code, Mistake};
@@ -17,9 +20,22 @@ const TLS_STRINGS: [&str; 7] = [
     "server_name",
 ];
 
-/// The cluster as a profile of Temporal's own configuration file, if there is one.
-pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Option<toml::Table> {
-    let mut section = section?;
+/// The cluster as a profile of Temporal's own configuration file, if there is one; and the embedded engine's port.
+/// The variables of the environment decide in the end which of the two is used, so both may stand there.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    section: Option<Section<'_>>,
+    base: &Path,
+) -> (Option<toml::Table>, Grpc) {
+    let Some(mut section) = section else {
+        return (None, Grpc::default());
+    };
+    let port = section.table(reader, "grpc", "engine.grpc");
+    let port = grpc::read(reader, port, base);
+    (cluster(reader, section), port)
+}
+
+fn cluster(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<toml::Table> {
     let value = section.take("temporal");
     let span = section.key_span("temporal");
     section.finish(reader);

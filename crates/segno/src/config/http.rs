@@ -43,7 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Htt
     }
 }
 
-fn address(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<SocketAddr> {
+pub(super) fn address(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<SocketAddr> {
     let parsed = text.text.parse();
     if parsed.is_err() {
         let help = "write an IP address and a port, such as \"127.0.0.1:8080\", or \"0.0.0.0:8080\" for all addresses";
@@ -53,7 +53,7 @@ fn address(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<SocketAddr> {
     parsed.ok()
 }
 
-fn positive(reader: &mut Reader<'_>, key: &str, int: &Int, most: i64) -> Option<usize> {
+pub(super) fn positive(reader: &mut Reader<'_>, key: &str, int: &Int, most: i64) -> Option<usize> {
     if (1..=most).contains(&int.value) {
         return usize::try_from(int.value).ok();
     }

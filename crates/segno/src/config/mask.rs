@@ -6,11 +6,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Keys whose values, and whatever is in them, are secret.
-const SECRET: [&str; 9] = [
+const SECRET: [&str; 10] = [
     "secret",
     "secrets",
     "headers",
     "api_key",
+    "key",
     "token",
     "password",
     "grpc_meta",

@@ -7,6 +7,7 @@
 mod code;
 mod duration;
 mod engine;
+mod grpc;
 mod http;
 mod mask;
 mod mistake;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use segno_routing::Routes;
 
 pub use code::Code;
+pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
 
@@ -40,13 +42,15 @@ pub struct Config {
     /// `engine.temporal`: a Temporal cluster, as a profile of Temporal's own `temporal.toml` (`address`, `namespace`,
     /// `api_key`, `tls`, `grpc_meta`). None: the embedded engine.
     pub engine: Option<toml::Table>,
+    /// `engine.grpc`: the embedded engine's port.
+    pub grpc: Grpc,
     /// `[timers]`.
     pub timers: Timers,
     /// `[sinks.NAME]`, by name.
     pub sinks: BTreeMap<String, segno_sinks::Options>,
     /// `[[routes]]`, compiled.
     pub routes: Routes,
-    /// The directory that relative paths of sinks are taken from: the file's own.
+    /// The directory that relative paths of sinks, certificates and keys are taken from: the file's own.
     pub base: PathBuf,
 }
 
@@ -93,7 +97,7 @@ impl Config {
         let section = root.table(&mut reader, "http", "http");
         let http = http::read(&mut reader, section);
         let section = root.table(&mut reader, "engine", "engine");
-        let engine = engine::read(&mut reader, section);
+        let (engine, grpc) = engine::read(&mut reader, section, base);
         let section = root.table(&mut reader, "timers", "timers");
         let timers = timers(&mut reader, section);
         let section = root.table(&mut reader, "sinks", "sinks");
@@ -111,6 +115,7 @@ impl Config {
             data,
             http,
             engine,
+            grpc,
             timers,
             sinks: sinks.options,
             routes,

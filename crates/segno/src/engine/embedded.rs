@@ -24,9 +24,13 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the file in `data` and serves it on `grpc`. The port is taken first, so that a second process
+    /// Opens the file in `data` and serves it on `grpc`, as `port` says. The port is taken first, so that a second process
     /// fails there and does not touch the file.
-    pub(super) async fn open(data: &Path, grpc: SocketAddr) -> Result<Self, Error> {
+    pub(super) async fn open(
+        data: &Path,
+        grpc: SocketAddr,
+        port: segno_engine::Server,
+    ) -> Result<Self, Error> {
         let listener = crate::listen::bind(grpc, "--grpc").await?;
         let file = data.join(FILE);
         let failed = |source: segno_engine::Error| Error::Open {
@@ -42,8 +46,9 @@ impl Embedded {
         let server = tokio::spawn({
             let (handle, stop) = (handle.clone(), stop.clone());
             async move {
-                let served =
-                    segno_engine::serve(&handle, listener.into_inner(), stop.cancelled_owned()).await;
+                let served = port
+                    .serve(&handle, listener.into_inner(), stop.cancelled_owned())
+                    .await;
                 if let Err(error) = served {
                     tracing::error!(%error, "the engine's port is closed");
                 }

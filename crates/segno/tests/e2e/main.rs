@@ -31,4 +31,6 @@ mod modes;
 mod program;
 mod restart;
 mod retries;
+#[cfg(feature = "embedded")]
+mod security;
 mod timers;

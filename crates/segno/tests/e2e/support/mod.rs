@@ -7,6 +7,8 @@ mod program;
 pub(crate) use app::{App, json_of, only_execution, order};
 pub(crate) use engine::TestEngine;
 pub(crate) use program::Launch;
+#[cfg(feature = "embedded")]
+pub(crate) use program::Program;
 
 use std::time::Duration;
 

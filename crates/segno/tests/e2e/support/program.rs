@@ -64,10 +64,17 @@ impl Launch {
     /// `segno engine` on a file.
     #[cfg(feature = "embedded")]
     pub(crate) fn engine(engine: &TestEngine) -> Self {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Self::engine_at(engine, &address.to_string())
+    }
+
+    /// The same at this address.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn engine_at(engine: &TestEngine, address: &str) -> Self {
         let mut launch = Self::program(env!("CARGO_BIN_EXE_segno").into(), engine, &[]);
+        launch.grpc = address.parse().expect("an address");
         let db = launch.folder.join("alone.db").display().to_string();
-        let listen = launch.grpc.to_string();
-        launch.arguments = ["engine", "--log-format", "json", "--listen", &listen, "--db", &db]
+        launch.arguments = ["engine", "--log-format", "json", "--listen", address, "--db", &db]
             .map(str::to_owned)
             .into();
         launch.addresses = false;
@@ -94,6 +101,12 @@ impl Launch {
     /// Gives it one argument more.
     pub(crate) fn argument(&mut self, argument: &str) {
         self.arguments.push(argument.to_owned());
+    }
+
+    /// Sets a variable of its environment.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn variable(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     /// Starts it; it is not ready yet.
@@ -155,6 +168,12 @@ impl Program {
     /// What it printed.
     pub(crate) fn output(&self) -> String {
         std::fs::read_to_string(&self.output).expect("the output can be read")
+    }
+
+    /// Whether it has ended.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the program's state").is_some()
     }
 
     /// Waits until it is ready.
