@@ -46,7 +46,9 @@ pub(crate) fn check(policy: &RetryPolicy) -> Result<(), String> {
     if initial < 0 {
         return Err("invalid InitialInterval set on retry policy: negative duration".into());
     }
-    if policy.backoff_coefficient != 0.0 && policy.backoff_coefficient < 1.0 {
+    // One that is no number would make every interval 0.
+    let coefficient = policy.backoff_coefficient;
+    if coefficient != 0.0 && (coefficient < 1.0 || coefficient.is_nan()) {
         return Err("BackoffCoefficient cannot be less than 1 on retry policy.".into());
     }
     if maximum < 0 {

@@ -34,6 +34,8 @@ pub(crate) fn fate_of_update(answer: &Result<Vec<u8>, Status>) -> Done<Fate> {
     // From `ACCEPTED` on.
     Ok(match outcome {
         Some(Value::Failure(failure)) if failure.message == REJECTED => Fate::Refused,
+        // A worker had it, and another task of the same run was completed without it.
+        Some(Value::Failure(failure)) if failure.message.contains("wasn't processed") => Fate::Refused,
         _ if answer.stage >= 2 => Fate::Done,
         _ => Fate::Unknown,
     })
