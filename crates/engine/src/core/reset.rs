@@ -31,6 +31,9 @@ const IDENTITY: &str = "history-service";
 /// Who terminates the run that a reset replaces.
 const RESETTER: &str = "history-resetter";
 
+/// The request by which a task was started that no worker asked for.
+const NOBODYS_POLL: &str = "emptyUuid";
+
 /// What a reset asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Reset {
@@ -40,8 +43,6 @@ pub struct Reset {
     pub request_id: String,
     /// The first event that the new run does not have: the end, or the start, of a workflow task.
     pub event_id: i64,
-    /// What made up the `WorkflowTaskStarted` event, where the task was not started yet.
-    pub task_request_id: String,
     pub reapply: Reapply,
 }
 
@@ -108,7 +109,10 @@ impl Run {
     /// # Errors
     /// When the event is not one that can be reset to.
     pub fn reset(&self, key: RunKey, now: Nanos, reset: &Reset) -> Result<Run, RpcError> {
-        if reset.event_id <= 1 || reset.event_id >= self.state.next_event_id {
+        // The start of a task that a worker has is an event to those who ask.
+        let started = self.started_task.as_ref().map_or(0, |task| task.started_event_id);
+        let end = self.state.next_event_id.max(started + 1);
+        if reset.event_id <= 1 || reset.event_id >= end {
             return Err(RpcError::InvalidArgument(
                 "Workflow task finish ID must be > 1 && <= workflow last event ID.".into(),
             ));
@@ -142,7 +146,7 @@ impl Run {
             let started = WorkflowTaskStartedEventAttributes {
                 scheduled_event_id: task.scheduled_event_id,
                 identity: IDENTITY.into(),
-                request_id: reset.task_request_id.clone(),
+                request_id: NOBODYS_POLL.into(),
                 history_size_bytes: run.state.history_size,
                 ..Default::default()
             };

@@ -198,7 +198,6 @@ impl Host {
             reason: reason.to_owned(),
             request_id: uuid::Uuid::new_v4().to_string(),
             event_id,
-            task_request_id: uuid::Uuid::new_v4().to_string(),
             reapply: Reapply::new(include, options.reset_reapply_exclude_types()),
         };
         let after = changes_after_reset(operation.post_reset_operations.clone())?;

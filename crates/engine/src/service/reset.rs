@@ -25,7 +25,6 @@ impl Service {
             reason: request.reason,
             request_id: request.request_id,
             event_id: request.workflow_task_finish_event_id,
-            task_request_id: uuid::Uuid::new_v4().to_string(),
         };
         let execution = request.workflow_execution.unwrap_or_default();
         let namespace = request.namespace;

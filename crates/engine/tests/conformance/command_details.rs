@@ -79,6 +79,10 @@ both_engines! {
             "ActivityTaskCancelRequested",
             "WorkflowExecutionCanceled",
         ]);
+        // No worker had the activity, so it is the one that asked.
+        let canceled = attributes!(bed.history("w").await, ActivityTaskCanceledEventAttributes);
+        let completed = attributes!(bed.history("w").await, WorkflowTaskCompletedEventAttributes);
+        assert_eq!(canceled.identity, completed.identity);
     }
 
     async fn a_summary_is_of_one_run(bed: &Bed) {

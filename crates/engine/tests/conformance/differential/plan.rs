@@ -29,6 +29,11 @@ pub(super) enum Step {
     Query {
         id: usize,
     },
+    /// The run is reset to its first completed workflow task, or to its last one.
+    Reset {
+        id: usize,
+        to_last: bool,
+    },
     /// A worker takes the workflow task that is due.
     TakeTask {
         id: usize,
@@ -130,7 +135,11 @@ fn step(random: &mut StdRng) -> Step {
         25..29 => Step::RequestCancel { id },
         29..31 => Step::Terminate { id },
         31..35 => Step::Query { id },
-        35..42 => Step::TakeTask { id },
+        35..37 => Step::Reset {
+            id,
+            to_last: random.random_bool(0.5),
+        },
+        37..42 => Step::TakeTask { id },
         42..74 => Step::EndTask {
             id,
             how: task_end(random),

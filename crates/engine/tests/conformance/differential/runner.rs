@@ -6,7 +6,9 @@ use temporalio_client::tonic::{IntoRequest, Request};
 use temporalio_common::protos::temporal::api::{
     command::v1::{Command, ModifyWorkflowPropertiesCommandAttributes, command::Attributes},
     common::v1::{Memo, Payloads, RetryPolicy, WorkflowExecution},
-    enums::v1::{CommandType, PendingActivityState, PendingWorkflowTaskState, WorkflowTaskFailedCause},
+    enums::v1::{
+        CommandType, EventType, PendingActivityState, PendingWorkflowTaskState, WorkflowTaskFailedCause,
+    },
     history::v1::HistoryEvent,
     workflowservice::v1::*,
 };
@@ -106,6 +108,7 @@ impl Runner<'_> {
                 self.held.remove(id);
             }
             Step::Query { id } => self.query(*id).await,
+            Step::Reset { id, to_last } => self.reset(*id, *to_last).await,
             Step::TakeTask { id } => self.take_task(*id).await,
             Step::EndTask { id, how } => self.end_task(*id, how).await,
             Step::Activity { id, pick, how } => self.activity(*id, *pick, *how).await,
@@ -186,6 +189,35 @@ impl Runner<'_> {
         self.note_outcome("signal with start", &result);
         if let Ok(answer) = result {
             self.note(format!("  started {}", answer.started));
+        }
+    }
+
+    async fn reset(&mut self, id: usize, to_last: bool) {
+        let Some(described) = self.describe(id).await else {
+            return self.note("  nothing to reset".to_owned());
+        };
+        let info = described.workflow_execution_info.unwrap_or_default();
+        let run = info.execution.unwrap_or_default();
+        let mut completed = self.history(&run).await;
+        completed.retain(|event| event.event_type() == EventType::WorkflowTaskCompleted);
+        let point = if to_last {
+            completed.last()
+        } else {
+            completed.first()
+        };
+        let request = ResetWorkflowExecutionRequest {
+            namespace: self.bed.namespace.clone(),
+            workflow_execution: Some(run.clone()),
+            workflow_task_finish_event_id: point.map_or(3, |event| event.event_id),
+            request_id: format!("reset of {}", run.run_id),
+            reason: "once more".to_owned(),
+            identity: "client".to_owned(),
+            ..Default::default()
+        };
+        let result = rpc!(self.bed, reset_workflow_execution, request);
+        self.note_outcome("reset", &result);
+        if result.is_ok() {
+            self.held.remove(&id);
         }
     }
 
