@@ -13,7 +13,11 @@ use temporalio_protos::temporal::api::{
     enums::v1::{CommandType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
 };
 
-use super::{Host, matching::QueueId, matching::QueueKind, start::IdPolicy};
+use super::{
+    Host,
+    matching::{QueueId, QueueKind},
+    start::IdPolicy,
+};
 use crate::{
     clock::{ManualClock, SECOND},
     core::{Completion, NewRun, Run, RunKey, Signal},
@@ -274,6 +278,7 @@ fn command(made: Made, number: u32) -> Command {
                 activity_type: Some(ActivityType {
                     name: "Act".to_owned(),
                 }),
+                task_queue: Some(crate::core::normal_queue("queue")),
                 start_to_close_timeout: seconds(5),
                 ..Default::default()
             }),

@@ -15,6 +15,7 @@ use temporalio_common::{
         common::v1::{ActivityType, Payload, Payloads, RetryPolicy},
         enums::v1::{CommandType, EventType},
         history::v1::{History, HistoryEvent},
+        taskqueue::v1::TaskQueue,
     },
 };
 use temporalio_macros::{activities, workflow, workflow_methods};
@@ -202,6 +203,10 @@ fn schedule(number: usize, attempts: u32) -> Command {
         activity_id: number.to_string(),
         activity_type: Some(ActivityType {
             name: Acts::act.name().to_owned(),
+        }),
+        task_queue: Some(TaskQueue {
+            name: "queue".to_owned(),
+            ..Default::default()
         }),
         start_to_close_timeout: Some(prost_types::Duration {
             seconds: 10,

@@ -289,6 +289,7 @@ fn activity(id: String, rng: &mut Rng) -> ScheduleActivityTaskCommandAttributes 
         activity_type: Some(ActivityType {
             name: "Act".to_owned(),
         }),
+        task_queue: Some(queue(QUEUE)),
         start_to_close_timeout: Some(millis(rng.below(20_000) + 1_000)),
         heartbeat_timeout: rng.one_in(3).then(|| millis(2_000)),
         schedule_to_close_timeout: rng.one_in(3).then(|| millis(rng.below(60_000) + 1_000)),
