@@ -13,6 +13,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use segno::config::{Code, Config, Mistakes};
 use segno_routing::{Handler, Retry};
+use segno_sinks::Kind;
 
 fn parse(text: &str) -> Result<Config, Mistakes> {
     Config::parse("segno.toml", text, Path::new("base"))
@@ -78,13 +79,15 @@ fn everything_is_read() {
     );
     assert!(config.timers.allow_private && config.engine.is_none());
     assert_eq!(config.sinks.keys().collect::<Vec<_>>(), ["log", "notify"]);
-    let webhook = config.sinks["notify"].webhook.as_ref().expect("a webhook");
+    let Kind::Webhook(webhook) = &config.sinks["notify"].kind else {
+        panic!("not a webhook");
+    };
     assert_eq!(webhook.url.as_url().as_str(), "http://127.0.0.1:9000/hook");
     assert!(webhook.allow_private && webhook.secret.is_some() && webhook.timeout == Duration::from_secs(30));
-    assert_eq!(
-        config.sinks["log"].file.as_ref().expect("a file").path,
-        Path::new("deliveries.jsonl")
-    );
+    let Kind::File(file) = &config.sinks["log"].kind else {
+        panic!("not a file");
+    };
+    assert_eq!(file.path, Path::new("deliveries.jsonl"));
 
     let routes: Vec<_> = config.routes.iter().collect();
     assert_eq!(

@@ -5,14 +5,18 @@
 //! twice: the key tells. Several processes may append to one file (they take turns by a lock on it), and it
 //! may be moved away at any time: the next delivery makes a new one.
 
-use std::{path::PathBuf, sync::mpsc, thread};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::{Delivered, Failure, Sink};
+use crate::{Delivered, Delivery, Failure, Sink};
 
 mod writer;
 
@@ -27,6 +31,12 @@ const BATCH: usize = 1_000;
 pub struct Options {
     /// The file; made with its folders when it is not there.
     pub path: PathBuf,
+}
+
+/// The sink these options describe; a relative path is taken from `base`.
+pub(crate) fn build(options: Options, name: &str, base: &Path) -> std::io::Result<Arc<dyn Sink>> {
+    let path = base.join(options.path);
+    Ok(Arc::new(File::new(name, Options { path })?))
 }
 
 /// One line to write and who waits for it.
@@ -84,11 +94,11 @@ fn serve(queue: &mpsc::Receiver<Job>, writer: &Writer) {
 
 #[async_trait]
 impl Sink for File {
-    async fn deliver(&self, key: &str, payload: &Value) -> Result<Delivered, Failure> {
+    async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
         let mut line = serde_json::to_vec(&Line {
-            key,
+            key: delivery.key,
             sink: &self.name,
-            payload,
+            payload: delivery.payload,
         })
         .map_err(|error| Failure::permanent(format!("the payload cannot be written as JSON: {error}")))?;
         line.push(b'\n');

@@ -3,48 +3,34 @@
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use serde::Deserialize;
-use serde_json::Value;
 
-use crate::{Delivered, Failure, file, webhook};
+use crate::{Delivered, Delivery, Failure, limits::Limited, options::Options};
 
 /// Somewhere to deliver to.
 #[async_trait]
 pub trait Sink: fmt::Debug + Send + Sync {
-    /// Makes one attempt to deliver `payload`. `key` is the same at every attempt of one delivery and
-    /// differs between deliveries, so that the target can leave out repetitions.
+    /// Makes one attempt.
     ///
     /// # Errors
     ///
     /// [`Failure`], which says whether another attempt is worth it.
-    async fn deliver(&self, key: &str, payload: &Value) -> Result<Delivered, Failure>;
-}
-
-/// One sink in the configuration: a table with exactly one of the kinds.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Options {
-    #[serde(default)]
-    pub webhook: Option<webhook::Options>,
-    #[serde(default)]
-    pub file: Option<file::Options>,
+    async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure>;
 }
 
 /// Why a sink cannot be made of its options.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Not exactly one kind is given.
-    #[error("a sink has exactly one kind, `webhook` or `file`, and this one has {0}")]
-    Kinds(usize),
-    #[error("the webhook cannot be set up")]
-    Webhook(#[from] webhook::SenderError),
-    #[error("the file's writer cannot be started")]
-    File(#[from] std::io::Error),
+#[error("the {kind} sink cannot be set up")]
+pub struct BuildError {
+    /// Its kind, as in the configuration.
+    pub kind: &'static str,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 /// All sinks that cannot be made, by name.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", self.0.iter().map(|(name, error)| format!("sink {name:?}: {error}")).collect::<Vec<_>>().join("; "))]
+#[error("{}", self.0.iter().map(|(name, error)| format!("sink {name:?}: {error}: {}", error.source)).collect::<Vec<_>>().join("; "))]
 pub struct BuildErrors(pub BTreeMap<String, BuildError>);
 
 /// Sinks by name; cheap to clone.
@@ -52,17 +38,28 @@ pub struct BuildErrors(pub BTreeMap<String, BuildError>);
 pub struct Sinks(Arc<BTreeMap<String, Arc<dyn Sink>>>);
 
 impl Sinks {
-    /// The sinks that a configuration describes. Relative paths are taken from `base`.
+    /// The sinks that a configuration describes. Relative paths are taken from `base`. Nothing is connected to before the first
+    /// delivery.
     ///
     /// # Errors
     ///
     /// [`BuildErrors`] with every sink that is wrong.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime: some sinks have tasks of their own.
     pub fn new(options: BTreeMap<String, Options>, base: &Path) -> Result<Self, BuildErrors> {
         let (mut sinks, mut errors) = (BTreeMap::new(), BTreeMap::new());
         for (name, options) in options {
-            match build(&name, options, base) {
-                Ok(sink) => drop(sinks.insert(name, sink)),
-                Err(error) => drop(errors.insert(name, error)),
+            let kind = options.kind.name();
+            match options.kind.build(&name, base) {
+                Ok(sink) => {
+                    let sink: Arc<dyn Sink> = Arc::new(Limited::new(sink, &options.limits));
+                    sinks.insert(name, sink);
+                }
+                Err(source) => {
+                    errors.insert(name, BuildError { kind, source });
+                }
             }
         }
         if errors.is_empty() {
@@ -82,17 +79,17 @@ impl Sinks {
         self.0.contains_key(name)
     }
 
-    /// Makes one attempt to deliver `payload` to the sink `name` (see [`Sink::deliver`]).
+    /// Makes one attempt to deliver to the sink `name` (see [`Sink::deliver`]).
     ///
     /// # Errors
     ///
     /// [`Failure`]. That there is no such sink is permanent: somebody has to configure it.
-    pub async fn deliver(&self, name: &str, key: &str, payload: &Value) -> Result<Delivered, Failure> {
+    pub async fn deliver(&self, name: &str, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
         let sink = self
             .0
             .get(name)
             .ok_or_else(|| Failure::permanent(format!("there is no sink {name:?} in the configuration")))?;
-        sink.deliver(key, payload).await
+        sink.deliver(delivery).await
     }
 }
 
@@ -100,18 +97,5 @@ impl Sinks {
 impl FromIterator<(String, Arc<dyn Sink>)> for Sinks {
     fn from_iter<I: IntoIterator<Item = (String, Arc<dyn Sink>)>>(sinks: I) -> Self {
         Self(Arc::new(sinks.into_iter().collect()))
-    }
-}
-
-fn build(name: &str, options: Options, base: &Path) -> Result<Arc<dyn Sink>, BuildError> {
-    match (options.webhook, options.file) {
-        (Some(webhook), None) => Ok(Arc::new(webhook::Webhook::new(webhook)?)),
-        (None, Some(file)) => {
-            let path = base.join(file.path);
-            Ok(Arc::new(file::File::new(name, file::Options { path })?))
-        }
-        (webhook, file) => Err(BuildError::Kinds(
-            usize::from(webhook.is_some()) + usize::from(file.is_some()),
-        )),
     }
 }

@@ -1,17 +1,23 @@
 //! The webhook sink: one signed HTTP request for each payload.
 
+use std::{path::Path, sync::Arc};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::Value;
 
-use crate::{Delivered, Failure, Sink, signature::message_id};
+use crate::{Delivered, Delivery, Failure, Sink, signature::message_id};
 
 mod options;
 mod sender;
 
 pub use options::{HeaderError, Headers, Method, Options, Target, TargetError};
 pub use sender::{Request, Sender, SenderError};
+
+/// The sink these options describe.
+pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, SenderError> {
+    Ok(Arc::new(Webhook::new(options)?))
+}
 
 /// A webhook sink: sends each payload as a JSON body, `webhook-id` being the idempotency key as
 /// [`message_id`] writes it.
@@ -47,15 +53,15 @@ impl Webhook {
 
 #[async_trait]
 impl Sink for Webhook {
-    async fn deliver(&self, key: &str, payload: &Value) -> Result<Delivered, Failure> {
-        let body = serde_json::to_vec(payload)
+    async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
+        let body = serde_json::to_vec(delivery.payload)
             .map_err(|error| Failure::permanent(format!("the payload cannot be written as JSON: {error}")))?;
         let request = Request {
             method: &self.options.method,
             url: self.options.url.as_url(),
             headers: &self.headers,
             body: Bytes::from(body),
-            id: &message_id(key),
+            id: &message_id(delivery.key),
             secrets: &self.secrets,
             timeout: self.options.timeout,
         };

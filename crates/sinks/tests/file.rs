@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use segno_sinks::{Delivered, Failure, Sinks};
+use segno_sinks::{Delivered, Delivery, Failure, Sinks};
 use serde_json::{Value, json};
 
 fn sinks(folder: &std::path::Path) -> Sinks {
@@ -31,7 +31,11 @@ async fn lines_of_many_writers_stay_whole() {
     let payload = json!({"text": "a\nb", "filler": "x".repeat(10_000)});
     let deliveries = (0..300).map(|n| {
         let (sinks, payload) = (both[n % 2].clone(), payload.clone());
-        tokio::spawn(async move { sinks.deliver("log", &format!("key/{n}"), &payload).await })
+        tokio::spawn(async move {
+            sinks
+                .deliver("log", Delivery::new(&format!("key/{n}"), &payload))
+                .await
+        })
     });
     for delivered in join_all(deliveries).await {
         assert_eq!(delivered.unwrap(), Ok(Delivered { status: None }));
@@ -53,14 +57,20 @@ async fn a_file_that_cannot_be_written_is_tried_again_later() {
     let in_the_way = folder.path().join("out");
     std::fs::write(&in_the_way, "no folder").unwrap();
     let sinks = sinks(folder.path());
-    let failure = sinks.deliver("log", "key", &json!(1)).await.unwrap_err();
+    let failure = sinks
+        .deliver("log", Delivery::new("key", &json!(1)))
+        .await
+        .unwrap_err();
     assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
     assert!(
         failure.to_string().starts_with("the file cannot be written: "),
         "{failure}"
     );
     std::fs::remove_file(&in_the_way).unwrap();
-    sinks.deliver("log", "key", &json!(1)).await.unwrap();
+    sinks
+        .deliver("log", Delivery::new("key", &json!(1)))
+        .await
+        .unwrap();
     assert_eq!(
         lines(folder.path()),
         [json!({"key": "key", "sink": "log", "payload": 1})]

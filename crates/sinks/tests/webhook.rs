@@ -8,7 +8,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use segno_sinks::{Delivered, Failure, Secret, Sinks, signature};
+use segno_sinks::{Delivered, Delivery, Failure, Secret, Sinks, signature};
 use segno_test_support::{Answer, Received, Receiver, free_port};
 use serde_json::json;
 
@@ -25,7 +25,10 @@ fn sink(url: &str, options: &str) -> Sinks {
 
 async fn deliver(sinks: &Sinks) -> Result<Delivered, Failure> {
     sinks
-        .deliver("hook", "orders/shop/1/tell/0", &json!({"total": 3}))
+        .deliver(
+            "hook",
+            Delivery::new("orders/shop/1/tell/0", &json!({"total": 3})),
+        )
         .await
 }
 
@@ -83,7 +86,7 @@ async fn attempts_of_one_delivery_have_one_id() {
     assert!(deliver(&sinks).await.is_err());
     assert!(deliver(&sinks).await.is_ok());
     sinks
-        .deliver("hook", "orders/shop/1/tell/1", &json!(null))
+        .deliver("hook", Delivery::new("orders/shop/1/tell/1", &json!(null)))
         .await
         .unwrap();
     let ids: Vec<_> = receiver
@@ -199,7 +202,7 @@ async fn private_addresses_are_refused_as_literals_and_as_names() {
 #[tokio::test]
 async fn a_sink_that_is_not_configured_is_a_permanent_failure() {
     let failure = Sinks::default()
-        .deliver("mail", "key", &json!(1))
+        .deliver("mail", Delivery::new("key", &json!(1)))
         .await
         .unwrap_err();
     assert_eq!(

@@ -3,6 +3,8 @@
 //! - [`TemporalServer`]: a real Temporal dev server as a child process that never outlives the test.
 //! - [`Receiver`]: a webhook receiver that records what it gets and answers as programmed.
 //! - [`Authority`]: certificates for TLS.
+//! - [`servers`]: Redis, NATS, PostgreSQL, MariaDB and an AWS emulator, each a test's own.
+//! - [`Cut`]: a proxy that a test can cut, as a network is.
 //! - [`free_port`]: a loopback port that no other test process of this machine is given.
 //!
 //! Functions here panic when the environment does not give what a test needs: a test has no better use
@@ -10,11 +12,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "as said above")]
 
 mod certificates;
+mod cut;
 mod ports;
+mod process;
 mod receiver;
+pub mod servers;
 mod temporal;
 
 pub use certificates::{Authority, Pair, write_file};
+pub use cut::Cut;
 pub use ports::free_port;
 pub use receiver::{Answer, Received, Receiver};
 pub use temporal::{Options, TemporalServer, client};

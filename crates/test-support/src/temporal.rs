@@ -15,10 +15,7 @@ use temporalio_common::protos::temporal::api::{
 };
 use url::Url;
 
-use crate::free_port;
-use process::Process;
-
-mod process;
+use crate::{free_port, process::Process};
 
 /// `host:port` of a server that the tests share in place of starting one each.
 const SHARED: &str = "SEGNO_TEST_TEMPORAL";

@@ -18,6 +18,7 @@ mod routes;
 mod section;
 mod sinks;
 mod suggest;
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

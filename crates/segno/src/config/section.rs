@@ -58,10 +58,6 @@ impl<'t> Section<'t> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use segno_routing::is_route_name;
 use segno_sinks::webhook::{Headers, Method, Target};
-use segno_sinks::{Options, Secret, file, guard, webhook};
+use segno_sinks::{Kind, Limits, Options, Secret, file, guard, webhook};
 
 use super::reader::{Reader, Text, text_of};
 use super::section::Section;
-use super::{Code, Mistake, duration, suggest};
+use super::{Code, Mistake, duration, suggest, table};
 
 /// How long an attempt of a webhook may take, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,16 +49,14 @@ fn check_name(reader: &mut Reader<'_>, name: &Text<'_>) {
 
 fn sink(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Options> {
     let what = section.what.clone();
-    let webhook = section.table(reader, "webhook", &what);
-    let file = section.table(reader, "file", &what);
-    let kinds: Vec<_> = ["webhook", "file"]
-        .into_iter()
-        .filter(|kind| section.has(kind))
-        .collect();
-    // A key that is neither is reported as such, and is what is to be mended.
-    if kinds.len() > 1 || section.is_empty() {
+    let limits = section
+        .take("limits")
+        .map_or_else(|| Some(Limits::default()), |value| table::read(reader, value));
+    let kinds: Vec<_> = Kind::ALL.iter().filter(|kind| section.has(kind)).collect();
+    // A key that is no kind is reported as such, and is what is to be mended.
+    if kinds.len() > 1 || section.entries().all(|(key, _)| key.text == "limits") {
         let message = format!("{what} must be of one kind");
-        let help = "give it one of `webhook = { url = … }` and `file = { path = … }`";
+        let help = format!("give it one of {}", Kind::NAMES.join(", "));
         let mistake = Mistake::new(Code::SinkKind, message, help);
         let spans = kinds.iter().filter_map(|kind| section.key_span(kind));
         let mistake = spans.fold(mistake, |mistake, span| mistake.at(span, "one kind"));
@@ -68,14 +66,45 @@ fn sink(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Options> {
             mistake
         });
     }
-    let webhook = webhook.map(|section| self::webhook(reader, section));
-    let file = file.map(|section| self::file(reader, section));
+    let one = kinds.len() == 1;
+    let mut found = None;
+    for kind in kinds {
+        found = self::kind(reader, &mut section, kind, &what);
+    }
     section.finish(reader);
-    let options = Options {
-        webhook: webhook.flatten(),
-        file: file.flatten(),
-    };
-    (options.webhook.is_some() != options.file.is_some()).then_some(options)
+    let kind = found.filter(|_| one)?;
+    Some(Options {
+        kind,
+        limits: limits?,
+    })
+}
+
+/// What is under the key `kind`.
+fn kind(reader: &mut Reader<'_>, section: &mut Section<'_>, kind: &'static str, what: &str) -> Option<Kind> {
+    match kind {
+        "webhook" => {
+            let section = section.table(reader, kind, what)?;
+            webhook(reader, section).map(|options| Kind::Webhook(Box::new(options)))
+        }
+        "file" => {
+            let section = section.table(reader, kind, what)?;
+            file(reader, section).map(|options| Kind::File(Box::new(options)))
+        }
+        _ => {
+            let value = section.take(kind)?;
+            let found = table::read_with(reader, value, |value| Kind::read(kind, value))?;
+            if found.is_none() {
+                let help = format!(
+                    "build it with the feature `{kind}`; this build has {}",
+                    Kind::NAMES.join(", ")
+                );
+                let message = format!("this build of segno has no `{kind}` sinks");
+                let span = section.key_span(kind).unwrap_or_default();
+                reader.report(Mistake::new(Code::SinkKind, message, help).at(span, "not built in"));
+            }
+            found
+        }
+    }
 }
 
 fn file(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<file::Options> {

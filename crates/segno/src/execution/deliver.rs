@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use segno_event::{Event, Transform};
 use segno_routing::PlannedAction;
-use segno_sinks::Failure;
+use segno_sinks::{Delivery, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_sdk::{
@@ -42,7 +42,7 @@ pub(super) async fn run(
             let text = format!("no sink {:?} is configured in this process", action.to);
             return Err(ActivityError::application(ApplicationFailure::new(text)));
         }
-        let payloads = payloads(event, action.transform).await?;
+        let payloads = payloads(Arc::clone(&event), action.transform).await?;
         let total = payloads.len() as u64;
         for (n, payload) in payloads
             .into_iter()
@@ -52,7 +52,7 @@ pub(super) async fn run(
             let key = format!("{}/{}/{n}", execution.workflow_id, action.name);
             activities
                 .sinks
-                .deliver(&action.to, &key, &payload)
+                .deliver(&action.to, Delivery::new(&key, &payload).of(&event))
                 .await
                 .map_err(|failure| told(&failure))?;
             // The last one's progress is the activity's result.

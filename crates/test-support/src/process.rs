@@ -18,7 +18,8 @@ wait "$server"
 "#;
 
 /// A running program under the watchdog; dropping it kills the program and waits for its end.
-pub(super) struct Process {
+#[derive(Debug)]
+pub(crate) struct Process {
     watchdog: Child,
     /// Open as long as the program is to run.
     lifeline: Option<ChildStdin>,
@@ -31,7 +32,7 @@ impl Process {
     /// # Panics
     ///
     /// When there is no shell or no temp folder.
-    pub(super) fn start(program: &Path, arguments: &[String]) -> Self {
+    pub(crate) fn start(program: &Path, arguments: &[String]) -> Self {
         let log = NamedTempFile::new().expect("a temporary file");
         let write = || Stdio::from(log.reopen().expect("the temporary file opens again"));
         let mut watchdog = Command::new("/bin/sh")
@@ -52,12 +53,12 @@ impl Process {
     }
 
     /// How the program ended, if it did.
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.watchdog.try_wait().ok().flatten()
     }
 
     /// Kills the program and returns what it printed.
-    pub(super) fn into_log(mut self) -> String {
+    pub(crate) fn into_log(mut self) -> String {
         self.kill();
         std::fs::read_to_string(self.log.path()).unwrap_or_default()
     }

@@ -1,0 +1,2 @@
+//! An AWS Lambda function that takes events in.
+fn main() {}

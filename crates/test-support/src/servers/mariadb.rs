@@ -1,0 +1,77 @@
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+};
+
+use super::{Launch, Server, is_root, program, run, texts};
+
+/// A MariaDB server with its defaults for durability; `root` needs no password, and there is the database `test`.
+#[derive(Debug)]
+pub struct MariaDb(Server);
+
+impl MariaDb {
+    /// Starts one.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = format!("--datadir={}", folder.path().join("data").display());
+        let mut install = texts([
+            "--no-defaults",
+            "--auth-root-authentication-method=normal",
+            "--skip-name-resolve",
+            &data,
+        ]);
+        if is_root() {
+            run(
+                Path::new("chown"),
+                &texts(["mysql:", &folder.path().to_string_lossy()]),
+            );
+            install.push("--user=mysql".to_owned());
+        }
+        run(&program("mariadb-install-db", &["/usr/bin"]), &install);
+        let server = Server::start(folder, |port, folder| {
+            let mut arguments = texts([
+                "--no-defaults",
+                "--bind-address=127.0.0.1",
+                "--skip-name-resolve",
+                &format!("--port={port}"),
+                &format!("--datadir={}", folder.join("data").display()),
+                &format!("--socket={}", folder.join("s").display()),
+                &format!("--pid-file={}", folder.join("pid").display()),
+            ]);
+            if is_root() {
+                arguments.push("--user=mysql".to_owned());
+            }
+            Launch {
+                program: program("mariadbd", &["/usr/sbin", "/usr/bin"]),
+                arguments,
+                hello: b"",
+                // Its greeting names the method by which users log in.
+                answer: b"mysql_native_password",
+            }
+        });
+        Self(server.await)
+    }
+
+    /// The URL of the database `test`.
+    pub fn url(&self) -> String {
+        format!("mysql://root@127.0.0.1:{}/test", self.port())
+    }
+}
+
+impl Deref for MariaDb {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl DerefMut for MariaDb {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
+    }
+}
