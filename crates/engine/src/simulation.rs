@@ -79,6 +79,8 @@ impl SteppedEngine {
 
     /// Files what the journal holds, and answers what is not as it has to be then.
     pub fn audit(&mut self) -> Vec<String> {
+        // First: what is done from here on would be in the journal again.
+        while self.host.step() {}
         self.host.host().file_with_this_batch();
         self.host.step();
         while self.host.step() {}
