@@ -6,8 +6,8 @@
 //! | does the event satisfy a condition? | [`Filter`] (CEL: `event.data.total > 100`) |
 //! | what does a receiver get to see of it? | [`Transform`] (jq: `{id: .data.id}`) |
 //!
-//! Everything here is pure: no file, network, clock or environment is read. [`http::parse`] decodes
-//! what came over HTTP; the caller does the I/O.
+//! Everything here is pure: no file, network, clock or environment is read, but where a configuration says that a
+//! [`Confidential`] text is in one. [`http::parse`] decodes what came over HTTP; the caller does the I/O.
 //!
 //! Sections named in these pages are those of
 //! [CloudEvents 1.0.2](https://github.com/cloudevents/spec/tree/v1.0.2/cloudevents) and its JSON event format and
@@ -25,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod confidential;
 mod error;
 mod event;
 mod filter;
@@ -36,6 +37,7 @@ mod stack;
 mod transform;
 mod validate;
 
+pub use confidential::Confidential;
 pub use error::{CompileError, EvalError};
 pub use event::{Data, Event};
 pub use filter::Filter;

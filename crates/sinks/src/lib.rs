@@ -28,7 +28,6 @@
 //! [Standard Webhooks]: https://www.standardwebhooks.com
 
 pub mod batch;
-mod confidential;
 mod delivery;
 pub mod file;
 pub mod guard;
@@ -42,11 +41,11 @@ pub mod signature;
 mod template;
 pub mod webhook;
 
-pub use confidential::Confidential;
 pub use delivery::Delivery;
 pub use limits::Limits;
 pub use options::{Kind, Options};
 pub use outcome::{Delivered, Failure};
 pub use registry::{BuildError, BuildErrors, Sink, Sinks};
 pub use secret::{Secret, SecretError};
+pub use segno_event::Confidential;
 pub use template::{Template, TemplateError};

@@ -8,6 +8,7 @@ mod value;
 use std::cell::Cell;
 
 use jaq_core::{Ctx, Vars, unwrap_valr};
+use jaq_json::Val;
 use serde_json::Value;
 
 use self::library::{Filter, Guarded, Run};
@@ -59,11 +60,21 @@ impl Transform {
     /// When the expression fails, takes too many steps, or yields more than [`MAX_OUTPUTS`] payloads. What it yielded
     /// before is dropped.
     pub fn apply(&self, event: &Event) -> Result<Vec<Value>, EvalError> {
-        on_big_stack(|| self.run(event, MAX_STEPS)).unwrap_or_else(|error| Err(EvalError::failed(error)))
+        on_big_stack(|| self.run(value::input(event), MAX_STEPS))
+            .unwrap_or_else(|error| Err(EvalError::failed(error)))
+    }
+
+    /// The same for any JSON value: what is not an event yet is mapped to one by the same language.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply) has them.
+    pub fn apply_to(&self, input: &Value) -> Result<Vec<Value>, EvalError> {
+        on_big_stack(|| self.run(value::json(input), MAX_STEPS))
+            .unwrap_or_else(|error| Err(EvalError::failed(error)))
     }
 
     /// Applies the transform on this thread's stack, with as many steps as `limit` allows.
-    fn run(&self, event: &Event, limit: u64) -> Result<Vec<Value>, EvalError> {
+    fn run(&self, input: Val, limit: u64) -> Result<Vec<Value>, EvalError> {
         let steps = Cell::new(limit);
         let context = Ctx::<Guarded>::new(
             Run {
@@ -73,12 +84,7 @@ impl Transform {
             Vars::new([]),
         );
         let mut outputs = Vec::new();
-        for output in self
-            .filter
-            .id
-            .run((context, value::input(event)))
-            .map(unwrap_valr)
-        {
+        for output in self.filter.id.run((context, input)).map(unwrap_valr) {
             // Also when the expression caught the error that running out of steps is.
             if steps.get() == 0 {
                 return Err(EvalError::TooManySteps { steps: limit });
@@ -136,7 +142,7 @@ mod tests {
         ] {
             let transform = Transform::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
             let error = transform
-                .run(&Event::new("/s", "1", "t"), limit)
+                .run(value::input(&Event::new("/s", "1", "t")), limit)
                 .expect_err(source);
             assert_eq!(error, EvalError::TooManySteps { steps: limit }, "{source}");
         }

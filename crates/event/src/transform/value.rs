@@ -47,7 +47,8 @@ fn text(text: &str) -> Val {
     Val::utf8_str(text.as_bytes().to_vec())
 }
 
-fn json(value: &Value) -> Val {
+/// Any JSON value.
+pub(super) fn json(value: &Value) -> Val {
     match value {
         Value::Null => Val::Null,
         Value::Bool(value) => Val::Bool(*value),

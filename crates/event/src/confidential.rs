@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 /// `{ file = "path" }` (without the file's last line break; a relative path is the process's own).
 ///
 /// ```
-/// let password: segno_sinks::Confidential = serde_json::from_str("\"hunter2\"")?;
+/// let password: segno_event::Confidential = serde_json::from_str("\"hunter2\"")?;
 /// assert_eq!(format!("{password:?}"), "Confidential(***)");
 /// assert_eq!(password.expose(), "hunter2");
 /// # Ok::<(), serde_json::Error>(())
