@@ -6,6 +6,7 @@
 
 mod explain;
 mod id;
+mod index;
 mod plan;
 mod retry;
 mod route;

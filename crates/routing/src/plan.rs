@@ -67,7 +67,7 @@ pub fn plan(routes: &Routes, event: &Event) -> Vec<Plan> {
         event: event.clone(),
         handler: PlannedHandler::of(&route.handler),
     };
-    routes.iter().filter(takes).map(planned).collect()
+    routes.of_type(&event.ty).filter(takes).map(planned).collect()
 }
 
 impl PlannedHandler {

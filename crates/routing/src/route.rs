@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use segno_event::{EvalError, Event, Filter, Transform, TypePattern};
 
 use crate::Retry;
+use crate::index::Index;
 
 /// The weight of an action that names none.
 pub const DEFAULT_WEIGHT: u32 = 100;
@@ -55,7 +56,10 @@ pub struct Action {
 
 /// All the routes, in the order they were given. Names are unique.
 #[derive(Debug, Default)]
-pub struct Routes(Vec<Route>);
+pub struct Routes {
+    routes: Vec<Route>,
+    index: Index,
+}
 
 /// Routes that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,22 +88,33 @@ impl Routes {
                 return Err(RouteError::Duplicate(route.name.clone()));
             }
         }
-        Ok(Self(routes))
+        let index = Index::new(routes.iter().map(|route| route.on.as_slice()));
+        Ok(Self { routes, index })
     }
 
     /// The routes, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Route> {
-        self.0.iter()
+        self.routes.iter()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.routes.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.routes.is_empty()
+    }
+
+    /// The route of that name.
+    pub fn get(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.name == name)
+    }
+
+    /// The routes with a pattern that matches the type, in order: found without asking the others.
+    pub fn of_type(&self, ty: &str) -> impl Iterator<Item = &Route> {
+        self.index.matching(ty).into_iter().map(|at| &self.routes[at])
     }
 }
 
