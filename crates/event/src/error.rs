@@ -40,6 +40,12 @@ pub enum EvalError {
         /// The CEL type it yields.
         found: String,
     },
+    /// A key is no text, number or boolean.
+    #[error("the key yields {found}, it has to yield a string, a number or a boolean")]
+    NoKey {
+        /// The CEL type it yields.
+        found: String,
+    },
     /// A transform yields more payloads than [`MAX_OUTPUTS`](crate::MAX_OUTPUTS).
     #[error("the transform yields more than {limit} payloads")]
     TooManyOutputs {

@@ -40,7 +40,7 @@ mod validate;
 pub use confidential::Confidential;
 pub use error::{CompileError, EvalError};
 pub use event::{Data, Event};
-pub use filter::Filter;
+pub use filter::{Filter, Key};
 pub use pattern::{PatternError, TypePattern};
 pub use rule::{Rule, Violation};
 pub use transform::{MAX_OUTPUTS, Transform};

@@ -106,6 +106,12 @@ pub struct ActionExplanation {
     /// The jq source of the transform, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transform: Option<String>,
+    /// What kind of message it is, where that is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// What it is about, where that is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
     /// The payloads, or why there are none.
     #[serde(flatten)]
     pub yields: Yields,
@@ -117,8 +123,10 @@ pub struct ActionExplanation {
 pub enum Yields {
     /// The payloads, in order. With no transform it is one, the event itself.
     Payloads(Vec<Value>),
-    /// Why the transform fails. The action would fail for good.
+    /// Why the transform or the condition fails. The action would fail for good.
     Error(String),
+    /// Why the action is skipped: the source of its condition `available`, which is false.
+    Skipped(String),
 }
 
 /// What every route says to the event, the routes in their order.
@@ -177,12 +185,6 @@ fn handler(handler: &Handler, event: &Event) -> HandlerExplanation {
 }
 
 fn action(action: &Action, event: &Event) -> ActionExplanation {
-    let payloads = match &action.transform {
-        Some(transform) => transform.apply(event).map_err(|error| error.to_string()),
-        None => serde_json::to_value(event)
-            .map(|payload| vec![payload])
-            .map_err(|error| error.to_string()),
-    };
     ActionExplanation {
         name: action.name.clone(),
         weight: action.weight,
@@ -191,6 +193,27 @@ fn action(action: &Action, event: &Event) -> ActionExplanation {
             .transform
             .as_ref()
             .map(|transform| transform.source().to_owned()),
-        yields: payloads.map_or_else(Yields::Error, Yields::Payloads),
+        category: action.category.clone(),
+        entity: action.entity.clone(),
+        yields: yields(action, event),
     }
+}
+
+fn yields(action: &Action, event: &Event) -> Yields {
+    if let Some(condition) = &action.available {
+        match condition.matches(event) {
+            Ok(true) => {}
+            Ok(false) => return Yields::Skipped(condition.source().to_owned()),
+            Err(error) => return Yields::Error(format!("`available` fails on this event: {error}")),
+        }
+    }
+    let payloads = match &action.transform {
+        Some(transform) => transform
+            .apply(event)
+            .map_err(|error| format!("the transform fails: {error}")),
+        None => serde_json::to_value(event)
+            .map(|payload| vec![payload])
+            .map_err(|error| error.to_string()),
+    };
+    payloads.map_or_else(Yields::Error, Yields::Payloads)
 }

@@ -61,8 +61,15 @@ impl Index {
     pub(crate) fn matching(&self, ty: &str) -> Vec<usize> {
         let mut found = self.exact.get(ty).cloned().unwrap_or_default();
         let backwards: Vec<u8> = ty.bytes().rev().collect();
-        let filed = self.by_prefix.of(ty.as_bytes()).chain(self.by_suffix.of(&backwards));
-        found.extend(filed.filter(|filed| filed.pattern.matches(ty)).map(|filed| filed.route));
+        let filed = self
+            .by_prefix
+            .of(ty.as_bytes())
+            .chain(self.by_suffix.of(&backwards));
+        found.extend(
+            filed
+                .filter(|filed| filed.pattern.matches(ty))
+                .map(|filed| filed.route),
+        );
         found.sort_unstable();
         found.dedup();
         found
@@ -100,7 +107,10 @@ impl Prefixes {
     fn of(&self, text: &[u8]) -> impl Iterator<Item = &Filed> {
         // Whatever stands between a prefix of the text and the text itself begins with that prefix: so the last key that
         // is not behind the text has all of them among its ancestors.
-        let last = self.0.partition_point(|node| node.key.as_slice() <= text).checked_sub(1);
+        let last = self
+            .0
+            .partition_point(|node| node.key.as_slice() <= text)
+            .checked_sub(1);
         ancestors(&self.0, last)
             .map(|at| &self.0[at])
             .filter(move |node| text.starts_with(&node.key))
@@ -120,7 +130,10 @@ mod tests {
     use super::*;
 
     fn patterns(texts: &[&str]) -> Vec<TypePattern> {
-        texts.iter().map(|text| text.parse().expect("a pattern")).collect()
+        texts
+            .iter()
+            .map(|text| text.parse().expect("a pattern"))
+            .collect()
     }
 
     #[test]
@@ -137,7 +150,7 @@ mod tests {
         ];
         let index = Index::new(routes.iter().map(Vec::as_slice));
         assert_eq!(index.matching("order.placed"), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(index.matching("order.7.paid"), [1, 3, 6]);
+        assert_eq!(index.matching("order.7.paid"), [1, 3, 5, 6]);
         assert_eq!(index.matching(""), [3]);
         assert_eq!(index.matching("lead.created"), [3]);
     }

@@ -10,12 +10,14 @@ mod index;
 mod plan;
 mod retry;
 mod route;
+mod timing;
 
 pub use explain::{
     ActionExplanation, EventSummary, Explanation, HandlerExplanation, Outcome, RouteExplanation, Yields,
     explain,
 };
 pub use id::{MAX_WORKFLOW_ID, workflow_id};
-pub use plan::{Plan, PlannedAction, PlannedHandler, plan};
+pub use plan::{Plan, PlannedAction, PlannedHandler, plan, plan_on};
 pub use retry::{Retry, RetryError};
 pub use route::{Action, DEFAULT_WEIGHT, Handler, Route, RouteError, Routes, is_route_name};
+pub use timing::{Dedupe, Schedule, Start, Timing};

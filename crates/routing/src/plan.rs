@@ -1,11 +1,14 @@
 //! What is to be done with an event.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use segno_event::{Event, Transform};
+use segno_event::{Event, Filter, Transform};
 
 use crate::route::Verdict;
-use crate::{Action, Handler, Retry, Route, Routes};
+use crate::timing::human;
+use crate::{Action, Handler, Retry, Route, Routes, Start};
 
 /// What is to be done with one event on one route. Self-contained: it is the input of the execution that does it, so
 /// what runs is what was routed, whatever the configuration says later.
@@ -17,6 +20,12 @@ pub struct Plan {
     pub event: Event,
     /// What is to be run.
     pub handler: PlannedHandler,
+    /// How long it may take. It fails when it is not done by then.
+    #[serde(default, with = "human", skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Duration>,
+    /// How its execution is started.
+    #[serde(skip)]
+    pub start: Start,
 }
 
 /// What a plan runs.
@@ -51,6 +60,15 @@ pub struct PlannedAction {
     pub weight: u32,
     /// The name of the sink.
     pub to: String,
+    /// What kind of message it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// The CEL source of the condition under which it is done. None: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<String>,
     /// The jq source of the transform. None: the event itself is delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<String>,
@@ -61,13 +79,19 @@ pub struct PlannedAction {
 /// The plans of the routes that take the event, in the order of the routes. A route whose filter fails on the event
 /// does not take it; [`explain`](crate::explain) says why.
 pub fn plan(routes: &Routes, event: &Event) -> Vec<Plan> {
-    let takes = |route: &&Route| matches!(route.judge(event), Verdict::Matched);
-    let planned = |route: &Route| Plan {
+    let routes = routes.of_type(&event.ty);
+    routes.filter_map(|route| plan_on(route, event)).collect()
+}
+
+/// The plan of this route for the event, whatever the event's type. None where the route's filter does not hold.
+pub fn plan_on(route: &Route, event: &Event) -> Option<Plan> {
+    matches!(route.judge_filter(event), Verdict::Matched).then(|| Plan {
         route: route.name.clone(),
         event: event.clone(),
         handler: PlannedHandler::of(&route.handler),
-    };
-    routes.of_type(&event.ty).filter(takes).map(planned).collect()
+        deadline: route.timing.deadline,
+        start: route.timing.start(event),
+    })
 }
 
 impl PlannedHandler {
@@ -94,6 +118,9 @@ impl PlannedAction {
             name: action.name.clone(),
             weight: action.weight,
             to: action.to.clone(),
+            category: action.category.clone(),
+            entity: action.entity.clone(),
+            available: action.available.as_ref().map(Filter::source).map(str::to_owned),
             transform: action
                 .transform
                 .as_ref()

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use segno_event::{EvalError, Event, Filter, Transform, TypePattern};
 
-use crate::Retry;
 use crate::index::Index;
+use crate::{Retry, Timing};
 
 /// The weight of an action that names none.
 pub const DEFAULT_WEIGHT: u32 = 100;
@@ -21,6 +21,8 @@ pub struct Route {
     pub when: Option<Filter>,
     /// What it runs.
     pub handler: Handler,
+    /// When it runs it.
+    pub timing: Timing,
 }
 
 /// What a route runs.
@@ -48,6 +50,12 @@ pub struct Action {
     pub weight: u32,
     /// The name of the sink.
     pub to: String,
+    /// What kind of message it is, for people and lists: `notification`, `service_message` or any other word.
+    pub category: Option<String>,
+    /// What it is about, for people and lists, such as `Order`.
+    pub entity: Option<String>,
+    /// The condition on the event under which it is done at all. None: always.
+    pub available: Option<Filter>,
     /// The reshaping of the event into payloads. None: one payload, the event itself.
     pub transform: Option<Transform>,
     /// How often and how fast the delivery is tried again.
@@ -147,6 +155,11 @@ impl Route {
         if !self.on.iter().any(|pattern| pattern.matches(&event.ty)) {
             return Verdict::Pattern;
         }
+        self.judge_filter(event)
+    }
+
+    /// What the route says to an event whose type it takes.
+    pub(crate) fn judge_filter(&self, event: &Event) -> Verdict {
         match self.when.as_ref().map(|filter| filter.matches(event)) {
             None | Some(Ok(true)) => Verdict::Matched,
             Some(Ok(false)) => Verdict::FilterFalse,

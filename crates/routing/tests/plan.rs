@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use segno_event::{Event, Filter, Transform};
 use segno_routing::{
-    Action, Handler, Plan, PlannedAction, PlannedHandler, Retry, Route, RouteError, Routes, explain, plan,
+    Action, Handler, Plan, PlannedAction, PlannedHandler, Retry, Route, RouteError, Routes, Timing, explain,
+    plan,
 };
 use serde_json::json;
 
@@ -18,6 +19,9 @@ fn action(name: &str, weight: u32, transform: Option<&str>) -> Action {
         name: name.to_owned(),
         weight,
         to: "log".to_owned(),
+        category: None,
+        entity: None,
+        available: None,
         transform: transform.map(|source| Transform::compile(source).expect("a transform")),
         retry: Retry::default(),
     }
@@ -32,6 +36,7 @@ fn route(name: &str, on: &[&str], when: Option<&str>, handler: Handler) -> Route
             .collect(),
         when: when.map(|source| Filter::compile(source).expect("a filter")),
         handler,
+        timing: Timing::default(),
     }
 }
 
@@ -104,6 +109,9 @@ fn actions_are_staged_by_weight() {
             name: "a".to_owned(),
             weight: 10,
             to: "log".to_owned(),
+            category: None,
+            entity: None,
+            available: None,
             transform: Some(".id".to_owned()),
             retry: Retry::default(),
         }
@@ -231,4 +239,42 @@ fn every_route_is_explained() {
             ],
         })
     );
+}
+
+#[test]
+fn what_an_action_says_of_itself_is_planned() {
+    let mail = Action {
+        category: Some("notification".to_owned()),
+        entity: Some("Order".to_owned()),
+        available: Some(Filter::compile("event.data.total > 200").expect("a filter")),
+        ..action("mail", 10, None)
+    };
+    let routes = Routes::new(vec![route("r", &["*"], None, Handler::Actions(vec![mail]))]).unwrap();
+    let plans = plan(&routes, &order());
+    let PlannedHandler::Actions { stages } = &plans[0].handler else {
+        panic!("{plans:?}");
+    };
+    let planned = serde_json::to_value(&stages[0][0]).unwrap();
+    assert_eq!(planned["category"], "notification");
+    assert_eq!(planned["entity"], "Order");
+    assert_eq!(planned["available"], "event.data.total > 200");
+    let explained = serde_json::to_value(explain(&routes, &order())).unwrap();
+    let action = &explained["routes"][0]["handler"]["actions"]["stages"][0][0];
+    assert_eq!(action["skipped"], "event.data.total > 200", "{explained:#}");
+    assert!(action.get("payloads").is_none(), "{explained:#}");
+}
+
+#[test]
+fn a_plan_of_before_is_still_one() {
+    let plan: Plan = serde_json::from_value(json!({
+        "route": "r", "event": order(),
+        "handler": {"actions": {"stages": [[{
+            "name": "a", "weight": 10, "to": "log", "retry": Retry::default(),
+        }]]}},
+    }))
+    .unwrap();
+    let PlannedHandler::Actions { stages } = plan.handler else {
+        panic!("no actions");
+    };
+    assert_eq!(stages[0][0].available, None);
 }

@@ -15,7 +15,12 @@ use temporalio_common::data_converters::RawValue;
 use temporalio_common::protos::temporal::api::common::v1::Payload;
 use utoipa::ToSchema;
 
-use crate::{execution::WORKFLOW_TYPE, search_attributes, worker::TASK_QUEUE};
+use crate::{
+    catalogue::{Misfit, Schemas},
+    execution::WORKFLOW_TYPE,
+    search_attributes,
+    worker::TASK_QUEUE,
+};
 
 /// Starts in flight for one request: a batch is not slower than its slowest event, and does not push others
 /// aside.
@@ -71,6 +76,9 @@ pub enum Error {
         /// Its size.
         size: usize,
     },
+    /// The data of events does not fit the schemas of their types. Nothing of all that was given was taken in.
+    #[error("the data of {} does not fit the schema of its type{}", .0[0].ty, others(.0.len()))]
+    Misfits(Vec<MisfitEvent>),
     /// The engine cannot be reached, or is overloaded.
     #[error("the engine does not take events now")]
     Unavailable(#[source] Status),
@@ -88,11 +96,30 @@ pub enum Error {
     Encode(#[source] serde_json::Error),
 }
 
+/// An event whose data does not fit the schema of its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MisfitEvent {
+    /// Its position among those given, from 0.
+    pub index: usize,
+    /// Its type.
+    pub ty: String,
+    /// Everything that does not fit.
+    pub misfits: Vec<Misfit>,
+}
+
+fn others(events: usize) -> String {
+    match events {
+        0 | 1 => String::new(),
+        more => format!(", nor does that of {} other events", more - 1),
+    }
+}
+
 /// Routes events and starts their executions.
 #[derive(Clone)]
 pub struct Intake {
     client: Client,
     routes: Arc<Routes>,
+    schemas: Arc<Schemas>,
 }
 
 /// A start that is only to be sent.
@@ -108,14 +135,25 @@ struct Start {
 impl Intake {
     /// Takes events in on these routes.
     pub fn new(client: Client, routes: Arc<Routes>) -> Self {
-        Self { client, routes }
+        Self {
+            client,
+            routes,
+            schemas: Arc::default(),
+        }
+    }
+
+    /// The same, where the data of events has to fit these schemas.
+    #[must_use]
+    pub fn with_schemas(self, schemas: Arc<Schemas>) -> Self {
+        Self { schemas, ..self }
     }
 
     /// Starts an execution for each event and route that matches. When it returns, all of them are durable;
     /// the order is that of `events`.
     ///
-    /// Nothing is started if an event is too large. On any other error some may have been started.
+    /// Nothing is started if an event is too large or does not fit its type's schema. On any other error some may have been started.
     pub async fn accept(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
+        self.check(events)?;
         let mut starts = Vec::new();
         for (index, event) in events.iter().enumerate() {
             for plan in plan(&self.routes, event) {
@@ -147,6 +185,23 @@ impl Intake {
             }
         }
         Ok(accepted)
+    }
+
+    fn check(&self, events: &[Event]) -> Result<(), Error> {
+        let misfit = |(index, event): (usize, &Event)| {
+            let misfits = self.schemas.misfits(event);
+            (!misfits.is_empty()).then(|| MisfitEvent {
+                index,
+                ty: event.ty.clone(),
+                misfits,
+            })
+        };
+        let misfits: Vec<_> = events.iter().enumerate().filter_map(misfit).collect();
+        if misfits.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Misfits(misfits))
+        }
     }
 
     async fn start(&self, start: Start) -> Result<(usize, Started), Error> {

@@ -38,6 +38,7 @@
 //! | [`cli`] | the command line |
 
 mod builder;
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 mod consumer;

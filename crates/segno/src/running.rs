@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
+    catalogue::Catalogue,
     engine::{self, Engine},
     execution::{Activities, EventWorkflow},
     http,
@@ -115,7 +116,9 @@ impl Running {
             stopping: stopping.clone(),
             worker_ended: worker.ended(),
         };
-        let intake = Intake::new(client.clone(), Arc::new(config.routes));
+        let catalogue = Arc::new(Catalogue::new(&config.routes, &config.schemas));
+        let intake =
+            Intake::new(client.clone(), Arc::new(config.routes)).with_schemas(Arc::new(config.schemas));
         let timers = Timers::new(client.clone(), timers);
         let router = http::router(http::Parts {
             client,
@@ -123,6 +126,7 @@ impl Running {
                 intake: intake.clone(),
                 max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),
             },
+            catalogue,
             health,
             timers: segno_timers::router(timers),
             max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),

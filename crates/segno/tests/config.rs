@@ -305,8 +305,8 @@ fn each_mistake_has_its_code_and_its_place() {
         (
             sink("file = { path = \"x\" }\nwebhook = { url = \"http://a.example\" }"),
             Code::SinkKind,
-            3,
-            "webhook",
+            2,
+            "file",
         ),
         (
             sink("queue = {}\nfile = { path = \"x\" }"),

@@ -1,6 +1,7 @@
 //! Conditions on events, in CEL.
 
 mod check;
+mod key;
 mod value;
 
 use std::sync::{Arc, LazyLock};
@@ -10,6 +11,8 @@ use cel::{Context, Env, ExecutionError, ParseError, ParseErrors, Program, Value,
 
 use crate::stack::on_big_stack;
 use crate::{CompileError, EvalError, Event};
+
+pub use key::Key;
 
 /// The one variable.
 const VARIABLE: &str = "event";
@@ -50,24 +53,7 @@ impl Filter {
     /// # Errors
     /// The first mistake, with its place in `source`: syntax, unknown variables, unknown functions.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
-        if source.trim().is_empty() {
-            return Err(CompileError::new(
-                "the filter is empty: leave it out to take every event",
-                0..source.len(),
-            ));
-        }
-        if source.len() > MAX_SOURCE {
-            let message = format!("the filter is longer than {MAX_SOURCE} bytes");
-            return Err(CompileError::new(message, 0..source.len()));
-        }
-        let parse = || {
-            let program = ENV.compile(source).map_err(|errors| first(source, errors))?;
-            check::program(&program)?;
-            Ok(program)
-        };
-        // CEL's parser recurses, by up to 40 KiB of stack a level.
-        let program = on_big_stack(parse)
-            .unwrap_or_else(|error| Err(CompileError::new(error.to_string(), 0..source.len())))?;
+        let program = compiled(source)?;
         Ok(Self {
             source: source.to_owned(),
             program,
@@ -94,6 +80,27 @@ impl Filter {
             }),
         }
     }
+}
+
+/// The program of an expression, every name in it known.
+fn compiled(source: &str) -> Result<Program, CompileError> {
+    if source.trim().is_empty() {
+        return Err(CompileError::new(
+            "the filter is empty: leave it out to take every event",
+            0..source.len(),
+        ));
+    }
+    if source.len() > MAX_SOURCE {
+        let message = format!("the filter is longer than {MAX_SOURCE} bytes");
+        return Err(CompileError::new(message, 0..source.len()));
+    }
+    let parse = || {
+        let program = ENV.compile(source).map_err(|errors| first(source, errors))?;
+        check::program(&program)?;
+        Ok(program)
+    };
+    // CEL's parser recurses, by up to 40 KiB of stack a level.
+    on_big_stack(parse).unwrap_or_else(|error| Err(CompileError::new(error.to_string(), 0..source.len())))
 }
 
 fn failure(error: ExecutionError) -> EvalError {

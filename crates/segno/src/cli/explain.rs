@@ -215,7 +215,8 @@ fn handler(handler: &HandlerExplanation, out: &mut dyn Write) -> io::Result<()> 
 fn action(action: &ActionExplanation, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "    {:>3} {} to {}: ", action.weight, action.name, action.to)?;
     match &action.yields {
-        Yields::Error(error) => writeln!(out, "the transform fails: {error}"),
+        Yields::Error(error) => writeln!(out, "{error}"),
+        Yields::Skipped(condition) => writeln!(out, "skipped: {} is false", one_line(condition)),
         Yields::Payloads(_) if action.transform.is_none() => writeln!(out, "the event itself"),
         Yields::Payloads(payloads) if payloads.is_empty() => writeln!(out, "nothing"),
         Yields::Payloads(payloads) => {

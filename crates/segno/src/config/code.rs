@@ -51,11 +51,19 @@ pub enum Code {
     PrivateAddress,
     /// A file that holds no CloudEvent.
     Event,
+    /// A JSON Schema that is none, or that an example does not fit.
+    Schema,
+    /// Files to be included that cannot be.
+    Include,
+    /// A schedule that names no times, or a time zone that there is not.
+    Schedule,
+    /// A key that is not CEL.
+    Key,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -78,6 +86,10 @@ impl Code {
         Self::Retry,
         Self::PrivateAddress,
         Self::Event,
+        Self::Schema,
+        Self::Include,
+        Self::Schedule,
+        Self::Key,
     ];
 
     /// The number in the code.
@@ -105,6 +117,10 @@ impl Code {
             Self::Retry => 20,
             Self::PrivateAddress => 21,
             Self::Event => 22,
+            Self::Schema => 67,
+            Self::Include => 68,
+            Self::Schedule => 69,
+            Self::Key => 80,
         }
     }
 }

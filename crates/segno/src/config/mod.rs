@@ -15,10 +15,12 @@ mod position;
 mod reader;
 mod retry;
 mod routes;
+mod schemas;
 mod section;
 mod sinks;
 mod suggest;
 mod table;
+mod timing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,7 @@ pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
 
+use crate::catalogue::Schemas;
 use reader::Reader;
 use section::Section;
 
@@ -51,6 +54,8 @@ pub struct Config {
     pub sinks: BTreeMap<String, segno_sinks::Options>,
     /// `[[routes]]`, compiled.
     pub routes: Routes,
+    /// `[schemas."TYPE"]`: what the data of events has to look like.
+    pub schemas: Schemas,
     /// The directory that relative paths of sinks, certificates and keys are taken from: the file's own.
     pub base: PathBuf,
 }
@@ -105,6 +110,8 @@ impl Config {
         let sinks = sinks::read(&mut reader, section);
         let sections = root.tables(&mut reader, "routes", "route");
         let routes = routes::read(&mut reader, sections, &sinks.names);
+        let section = root.table(&mut reader, "schemas", "schemas");
+        let schemas = schemas::read(&mut reader, section, base);
         root.finish(&mut reader);
 
         let mistakes = reader.into_mistakes();
@@ -120,6 +127,7 @@ impl Config {
             timers,
             sinks: sinks.options,
             routes,
+            schemas,
             base: base.to_owned(),
         })
     }

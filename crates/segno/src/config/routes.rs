@@ -8,10 +8,13 @@ use segno_routing::{Action, DEFAULT_WEIGHT, Handler, Route, is_route_name};
 
 use super::reader::{Reader, Text};
 use super::section::Section;
-use super::{Code, Mistake, retry, suggest};
+use super::{Code, Mistake, retry, suggest, timing};
 
 /// What a route can run, of which it has one.
 const HANDLERS: [&str; 3] = ["actions", "consumer", "workflow"];
+
+/// The longest label of an action, in characters.
+const LONGEST_LABEL: usize = 100;
 
 /// The routes without a mistake.
 pub(super) fn read(reader: &mut Reader<'_>, sections: Vec<Section<'_>>, sinks: &[String]) -> Vec<Route> {
@@ -34,6 +37,7 @@ fn route(
         .string(reader, "when")
         .map(|text| compiled(reader, &text, Code::Filter, Filter::compile));
     let handler = handler(reader, &mut section, sinks);
+    let timing = timing::read(reader, &mut section);
     section.finish(reader);
     let when = match when {
         None => None,
@@ -44,12 +48,14 @@ fn route(
         on,
         when,
         handler: handler?,
+        timing: timing?,
     })
 }
 
 fn patterns(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Vec<TypePattern> {
     let texts = section.strings(reader, "on", true);
-    if !section.has("on") {
+    // What makes its own events need not wait for others.
+    if !section.has("on") && !section.has("schedule") {
         section.missing(reader, "on");
     }
     let mut patterns = Vec::new();
@@ -67,8 +73,8 @@ fn patterns(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Vec<TypePatte
     patterns
 }
 
-/// A filter or a transform; a mistake in it is shown where it is in the string.
-fn compiled<T>(
+/// A filter, a key or a transform; a mistake in it is shown where it is in the string.
+pub(super) fn compiled<T>(
     reader: &mut Reader<'_>,
     text: &Text<'_>,
     code: Code,
@@ -81,6 +87,10 @@ fn compiled<T>(
                 Code::Filter => (
                     "filter",
                     "filters are CEL, over the variable `event`: event.data.total > 100",
+                ),
+                Code::Key => (
+                    "key",
+                    "keys are CEL, over the variable `event`: event.data.order_id",
                 ),
                 _ => (
                     "transform",
@@ -201,6 +211,11 @@ fn action(
     let to = section
         .required(reader, "to")
         .and_then(|text| sink_name(reader, &text, sinks));
+    let category = words(reader, &mut section, "category");
+    let entity = words(reader, &mut section, "entity");
+    let available = section
+        .string(reader, "available")
+        .map(|text| compiled(reader, &text, Code::Filter, Filter::compile));
     let transform = section.string(reader, "transform");
     let transform = transform.map(|text| compiled(reader, &text, Code::Transform, Transform::compile));
     let retry = retry::read(reader, &mut section);
@@ -209,13 +224,32 @@ fn action(
         None => None,
         Some(transform) => Some(transform?),
     };
+    let available = match available {
+        None => None,
+        Some(available) => Some(available?),
+    };
     Some(Action {
         name: name?,
         weight: weight?,
         to: to?,
+        category,
+        entity,
+        available,
         transform,
         retry: retry?,
     })
+}
+
+/// A label for people: not empty, and short enough for every list.
+fn words(reader: &mut Reader<'_>, section: &mut Section<'_>, key: &'static str) -> Option<String> {
+    let text = section.string(reader, key)?;
+    if text.text.trim().is_empty() || text.text.chars().count() > LONGEST_LABEL {
+        let message = format!("`{key}` must have 1 to {LONGEST_LABEL} characters");
+        let help = "write what people are to read in lists, or leave it out";
+        reader.report(Mistake::new(Code::Value, message, help).at(text.span, "this one"));
+        return None;
+    }
+    Some(text.text.to_owned())
 }
 
 fn sink_name(reader: &mut Reader<'_>, text: &Text<'_>, sinks: &[String]) -> Option<String> {

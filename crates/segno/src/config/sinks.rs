@@ -52,6 +52,10 @@ fn sink(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Options> {
     let limits = section
         .take("limits")
         .map_or_else(|| Some(Limits::default()), |value| table::read(reader, value));
+    // Known keys also where they are left out, for suggestions.
+    for kind in Kind::ALL {
+        section.take(kind);
+    }
     let kinds: Vec<_> = Kind::ALL.iter().filter(|kind| section.has(kind)).collect();
     // A key that is no kind is reported as such, and is what is to be mended.
     if kinds.len() > 1 || section.entries().all(|(key, _)| key.text == "limits") {

@@ -11,6 +11,7 @@ use super::{
     consume::{self, ConsumeInput},
     deliver::{self, DeliverInput},
     event_ref::Events,
+    story::Receipt,
 };
 use crate::consumer::DynConsumer;
 
@@ -33,13 +34,13 @@ impl Activities {
 
 #[activities]
 impl Activities {
-    /// Delivers one action; returns how many payloads it delivered.
+    /// Delivers one action; returns what it delivered.
     #[activity(name = "deliver")]
     pub(crate) async fn deliver(
         self: Arc<Self>,
         ctx: ActivityContext,
         input: DeliverInput,
-    ) -> Result<u64, ActivityError> {
+    ) -> Result<Receipt, ActivityError> {
         deliver::run(&self, &ctx, input).await
     }
 

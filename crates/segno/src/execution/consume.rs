@@ -11,6 +11,8 @@ use super::{
     activities::{Activities, execution},
     event_ref::EventRef,
     keep_alive::{Progress, keep_alive},
+    step::attempt,
+    story::FailedAttempt,
 };
 
 /// Input of `consume`.
@@ -31,12 +33,12 @@ pub(super) async fn run(
             .events
             .get(input.event, || ctx.client(), &execution)
             .await?;
-        call(activities, &input.consumer, &event).await
+        call(activities, &input.consumer, &event, attempt(ctx)).await
     })
     .await
 }
 
-async fn call(activities: &Activities, name: &str, event: &Event) -> Result<(), ActivityError> {
+async fn call(activities: &Activities, name: &str, event: &Event, attempt: u32) -> Result<(), ActivityError> {
     // Not for good: while programs are replaced one by one, another of them may have it.
     let Some(consumer) = activities.consumers.get(name) else {
         let text = format!("no consumer {name:?} is registered in this process");
@@ -47,6 +49,7 @@ async fn call(activities: &Activities, name: &str, event: &Event) -> Result<(), 
             .type_name("Consumer".to_owned())
             .non_retryable(error.is_permanent())
             .maybe_next_retry_delay(error.retry_after())
+            .details(FailedAttempt { attempt })
             .build();
         ActivityError::application(failure)
     })

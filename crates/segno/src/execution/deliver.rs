@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use segno_event::{Event, Transform};
+use segno_event::{Event, Filter, Transform};
 use segno_routing::PlannedAction;
-use segno_sinks::{Delivery, Failure};
+use segno_sinks::Delivery;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use temporalio_sdk::{
-    ApplicationFailure,
-    activities::{ActivityContext, ActivityError},
-};
+use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 use super::{
     activities::{Activities, execution},
     event_ref::EventRef,
     keep_alive::{Progress, keep_alive},
+    step::Step,
+    story::{MAX_PAYLOADS, Receipt, Sent},
 };
 
 /// Input of `deliver`.
@@ -25,48 +24,110 @@ pub(crate) struct DeliverInput {
     pub(super) action: PlannedAction,
 }
 
-/// Applies the transform and delivers each payload in turn, from the first that no earlier attempt delivered.
-/// Returns how many there are.
+/// Asks whether the action is available for the event, applies the transform and delivers each payload in turn, from the
+/// first that no earlier attempt delivered.
 pub(super) async fn run(
     activities: &Activities,
     ctx: &ActivityContext,
     input: DeliverInput,
-) -> Result<u64, ActivityError> {
+) -> Result<Receipt, ActivityError> {
     let progress = Progress::resume(ctx);
     keep_alive(ctx, &progress, async {
         let DeliverInput { event, action } = input;
         let execution = execution(ctx);
+        let step = Step::begin(ctx, &execution.workflow_id, &action);
         let event = activities.events.get(event, || ctx.client(), &execution).await?;
+        if let Some(condition) = action.available
+            && !available(Arc::clone(&event), condition.clone(), &step).await?
+        {
+            let reason = format!("it is not available for this event: {condition}");
+            step.skipped(&reason);
+            return Ok(Receipt::Told {
+                attempt: step.attempt,
+                skipped: Some(reason),
+                payloads: Vec::new(),
+            });
+        }
         // Not for good: while programs are replaced one by one, another of them may have it.
         if !activities.sinks.contains(&action.to) {
             let text = format!("no sink {:?} is configured in this process", action.to);
-            return Err(ActivityError::application(ApplicationFailure::new(text)));
+            return Err(step.retryable(text));
         }
-        let payloads = payloads(Arc::clone(&event), action.transform).await?;
+        let payloads = payloads(Arc::clone(&event), action.transform, &step).await?;
         let total = payloads.len() as u64;
+        step.transformed(total);
+        let mut sent = sent(&payloads);
         for (n, payload) in payloads
             .into_iter()
             .enumerate()
             .skip_while(|(n, _)| (*n as u64) < progress.get())
         {
             let key = format!("{}/{}/{n}", execution.workflow_id, action.name);
-            activities
+            let delivered = activities
                 .sinks
                 .deliver(&action.to, Delivery::new(&key, &payload).of(&event))
                 .await
-                .map_err(|failure| told(&failure))?;
+                .map_err(|failure| step.undelivered(&failure))?;
+            step.delivered(n, delivered.status);
+            sent[n].attempt = Some(step.attempt);
+            sent[n].status = delivered.status;
             // The last one's progress is the activity's result.
             if n as u64 + 1 < total {
                 progress.advance(ctx).await?;
             }
         }
-        Ok(total)
+        step.done(total);
+        Ok(Receipt::Told {
+            attempt: step.attempt,
+            skipped: None,
+            payloads: sent,
+        })
     })
     .await
 }
 
+/// The payloads as they are told: whole as long as they are short.
+fn sent(payloads: &[Value]) -> Vec<Sent> {
+    let mut left = MAX_PAYLOADS;
+    let told = |payload: &Value| {
+        let bytes = payload.to_string().len();
+        let payload = left.checked_sub(bytes).map(|rest| {
+            left = rest;
+            payload.clone()
+        });
+        Sent {
+            payload,
+            bytes: bytes as u64,
+            attempt: None,
+            status: None,
+        }
+    };
+    payloads.iter().map(told).collect()
+}
+
+/// Whether the action is to be done for this event.
+///
+/// An expression that fails is a failure of the action and not a reason to skip it: it would be skipped for a mistake in
+/// the expression or the event, and nobody would miss what was not delivered. The same event fails the same way again,
+/// so it fails for good: a dead letter.
+async fn available(event: Arc<Event>, condition: String, step: &Step) -> Result<bool, ActivityError> {
+    let outcome = tokio::task::spawn_blocking(move || {
+        let filter = Filter::compile(&condition).map_err(|error| format!("does not compile: {error}"))?;
+        filter.matches(&event).map_err(|error| error.to_string())
+    })
+    .await?;
+    outcome.map_err(|why| {
+        let text = format!("`available` fails on this event: {why}");
+        step.permanent("Available", text)
+    })
+}
+
 /// What the action makes of the event; with no transform the event itself.
-async fn payloads(event: Arc<Event>, transform: Option<String>) -> Result<Vec<Value>, ActivityError> {
+async fn payloads(
+    event: Arc<Event>,
+    transform: Option<String>,
+    step: &Step,
+) -> Result<Vec<Value>, ActivityError> {
     let Some(source) = transform else {
         return Ok(vec![serde_json::to_value(&*event)?]);
     };
@@ -78,25 +139,7 @@ async fn payloads(event: Arc<Event>, transform: Option<String>) -> Result<Vec<Va
     .await?;
     outcome.map_err(|why| {
         // The same event through the same transform fails the same way again.
-        let failure = ApplicationFailure::builder(format!("the transform fails on this event: {why}"))
-            .type_name("Transform".to_owned())
-            .non_retryable(true)
-            .build();
-        ActivityError::application(failure)
+        let text = format!("the transform fails on this event: {why}");
+        step.permanent("Transform", text)
     })
-}
-
-/// A sink's failure as the engine understands it.
-fn told(failure: &Failure) -> ActivityError {
-    let retry_after = match failure {
-        Failure::Retryable { retry_after, .. } => *retry_after,
-        Failure::Permanent { .. } => None,
-    };
-    ActivityError::application(
-        ApplicationFailure::builder(failure.to_string())
-            .type_name("Delivery".to_owned())
-            .non_retryable(matches!(failure, Failure::Permanent { .. }))
-            .maybe_next_retry_delay(retry_after)
-            .build(),
-    )
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! Plan (the workflow's input)
 //!   └─ EventWorkflow "SegnoEvent"     stages in order, the actions of one side by side
-//!        ├─ deliver                   one action: transform, then each payload to its sink
+//!        ├─ deliver                   one action: is it available, transform, then each payload to its sink
 //!        └─ consume                   one consumer: Rust code
 //! ```
 
@@ -12,6 +12,8 @@ mod consume;
 mod deliver;
 mod event_ref;
 mod keep_alive;
+mod step;
+pub(crate) mod story;
 mod workflow;
 
 pub(crate) use activities::Activities;

@@ -1,21 +1,29 @@
 //! The workflow of an event on a route: durable orchestration, and nothing else. Everything it does is an
 //! activity, retried by the engine.
 
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
+use futures::FutureExt;
 use segno_event::Event;
 use segno_routing::{Plan, PlannedAction, PlannedHandler, Retry};
 use serde::{Deserialize, Serialize};
 use temporalio_client::RetryPolicy;
+use temporalio_common::error::IncomingError;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityExecutionError, ActivityOptions, ApplicationFailure, WorkflowContext, WorkflowResult,
-    WorkflowTermination, workflows::join_all,
+    ActivityExecutionError, ActivityOptions, ApplicationFailure, CancellableFuture, TimerResult,
+    WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination,
+    workflows::{join_all, select},
 };
 
 use super::{
-    DEAD_LETTER, WORKFLOW_TYPE, activities::Activities, consume::ConsumeInput, deliver::DeliverInput,
-    event_ref::EventRef, keep_alive::HEARTBEAT_TIMEOUT,
+    DEAD_LETTER, WORKFLOW_TYPE,
+    activities::Activities,
+    consume::ConsumeInput,
+    deliver::DeliverInput,
+    event_ref::EventRef,
+    keep_alive::HEARTBEAT_TIMEOUT,
+    story::{ActionState, ActionStory, FailedAttempt, Receipt, Story},
 };
 
 /// How long one attempt may take. A worker that dies is noticed far sooner, by its missing heartbeat.
@@ -26,18 +34,8 @@ const MAX_CAUSE: usize = 1000;
 /// Result of an execution that did all it had to.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// What each action did, in the order they were started.
-    pub(crate) actions: Vec<ActionReport>,
-}
-
-/// What an action did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ActionReport {
-    /// Name of the action, or of the consumer.
-    pub(crate) action: String,
-    /// How many payloads it delivered; for a consumer none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) delivered: Option<u64>,
+    /// What each action did, in the order of the plan.
+    pub(crate) actions: Vec<ActionStory>,
 }
 
 /// An action that failed for good.
@@ -50,84 +48,147 @@ struct FailedAction {
 /// Runs a [`Plan`].
 #[workflow]
 #[derive(Default)]
-pub(crate) struct EventWorkflow;
+pub(crate) struct EventWorkflow {
+    story: Story,
+}
 
 #[workflow_methods]
 impl EventWorkflow {
     #[run(name = WORKFLOW_TYPE)]
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, plan: Plan) -> WorkflowResult<Report> {
-        let Plan { event, handler, .. } = plan;
-        let mut report = Report::default();
-        let mut failed = Vec::new();
-        match handler {
-            PlannedHandler::Actions { stages } => {
-                let event = EventRef::of(event);
-                for stage in stages {
-                    for (action, outcome) in run_stage(ctx, &event, stage).await {
-                        match outcome {
-                            Ok(delivered) => {
-                                report.actions.push(ActionReport {
-                                    action,
-                                    delivered: Some(delivered),
-                                });
-                            }
-                            Err(error) => failed.push(FailedAction {
-                                action,
-                                cause: cause(&error),
-                            }),
-                        }
-                    }
-                    // One action's failure does not stop the others; a cancellation does.
-                    if ctx.cancellation_token().is_cancelled() {
-                        return Err(WorkflowTermination::cancelled());
-                    }
-                }
-            }
-            PlannedHandler::Consumer { name, retry } => match consume(ctx, event, &name, retry).await {
-                Ok(()) => report.actions.push(ActionReport {
-                    action: name,
-                    delivered: None,
-                }),
-                Err(_) if ctx.cancellation_token().is_cancelled() => {
+        let story = Story::of(&plan);
+        ctx.state_mut(|state| state.story = story);
+        let failed = match plan.deadline {
+            None => carry_out(ctx, plan).await?,
+            Some(within) => in_time(ctx, plan, within).await?,
+        };
+        let actions = ctx.state(|state| state.story.clone()).into_result();
+        if failed.is_empty() {
+            Ok(Report { actions })
+        } else {
+            Err(dead_letter(actions.len() - failed.len(), failed).into())
+        }
+    }
+
+    /// What the execution has done so far.
+    #[query(name = "story")]
+    pub(crate) fn story(&self, _ctx: &WorkflowContextView) -> Story {
+        self.story.clone()
+    }
+}
+
+/// Does what is planned within this time, and returns what has failed. What is not through by then counts as failed: the execution ends, and what still runs of it
+/// is told so at its next heartbeat.
+async fn in_time(
+    ctx: &WorkflowContext<EventWorkflow>,
+    plan: Plan,
+    within: Duration,
+) -> Result<Vec<FailedAction>, WorkflowTermination> {
+    let mut work = pin!(carry_out(ctx, plan).fuse());
+    let mut alarm = ctx.timer(within);
+    select! {
+        done = work => {
+            alarm.cancel();
+            return done;
+        }
+        rang = alarm => if rang == TimerResult::Cancelled {
+            return Err(WorkflowTermination::cancelled());
+        },
+    }
+    let now = ctx.workflow_time();
+    let cause = format!(
+        "not done within the deadline of {}",
+        humantime::format_duration(within)
+    );
+    ctx.state_mut(|state| state.story.cut(&cause, now));
+    let failed = |action: ActionStory| FailedAction {
+        action: action.action,
+        cause: action.reason.unwrap_or_default(),
+    };
+    let actions = ctx.state(|state| state.story.actions.clone());
+    let of_failed = actions
+        .into_iter()
+        .filter(|action| action.state == ActionState::Failed);
+    Ok(of_failed.map(failed).collect())
+}
+
+/// Does what is planned, and returns what has failed of it for good.
+async fn carry_out(
+    ctx: &WorkflowContext<EventWorkflow>,
+    plan: Plan,
+) -> Result<Vec<FailedAction>, WorkflowTermination> {
+    let Plan { event, handler, .. } = plan;
+    match handler {
+        PlannedHandler::Actions { stages } => {
+            let event = EventRef::of(event);
+            let mut failed = Vec::new();
+            for stage in stages {
+                failed.extend(run_stage(ctx, &event, stage).await);
+                // One action's failure does not stop the others; a cancellation does.
+                if ctx.cancellation_token().is_cancelled() {
                     return Err(WorkflowTermination::cancelled());
                 }
-                Err(error) => failed.push(FailedAction {
-                    action: name,
-                    cause: cause(&error),
-                }),
-            },
-            PlannedHandler::Workflow { name } => {
-                let text = format!("a plan for the workflow {name:?} was started as {WORKFLOW_TYPE}");
-                return Err(ApplicationFailure::non_retryable(text).into());
             }
+            Ok(failed)
         }
-        if failed.is_empty() {
-            Ok(report)
-        } else {
-            Err(dead_letter(report.actions.len(), failed).into())
+        PlannedHandler::Consumer { name, retry } => {
+            let failed = consume(ctx, event, &name, retry).await;
+            if failed.is_some() && ctx.cancellation_token().is_cancelled() {
+                return Err(WorkflowTermination::cancelled());
+            }
+            Ok(failed.into_iter().collect())
+        }
+        PlannedHandler::Workflow { name } => {
+            let text = format!("a plan for the workflow {name:?} was started as {WORKFLOW_TYPE}");
+            Err(ApplicationFailure::non_retryable(text).into())
         }
     }
 }
 
-/// Starts the actions of a stage together and waits for all of them.
+/// Starts the actions of a stage together, waits for all of them, and returns those that failed.
 async fn run_stage(
     ctx: &WorkflowContext<EventWorkflow>,
     event: &EventRef,
     stage: Vec<PlannedAction>,
-) -> Vec<(String, Result<u64, ActivityExecutionError>)> {
-    let names: Vec<_> = stage.iter().map(|action| action.name.clone()).collect();
-    let running: Vec<_> = stage
+) -> Vec<FailedAction> {
+    let running = stage.into_iter().map(|action| {
+        let name = action.name.clone();
+        let options = options(&name, &action.retry);
+        let input = DeliverInput {
+            event: event.clone(),
+            action,
+        };
+        let activity = ctx.execute_activity(Activities::deliver, input, options);
+        told(ctx, name, async { activity.await.map(Some) })
+    });
+    join_all(running.collect::<Vec<_>>())
+        .await
         .into_iter()
-        .map(|action| {
-            let options = options(&action.name, &action.retry);
-            let input = DeliverInput {
-                event: event.clone(),
-                action,
-            };
-            ctx.execute_activity(Activities::deliver, input, options)
-        })
-        .collect();
-    names.into_iter().zip(join_all(running).await).collect()
+        .flatten()
+        .collect()
+}
+
+/// Carries out one action and tells of it in the story.
+async fn told(
+    ctx: &WorkflowContext<EventWorkflow>,
+    name: String,
+    activity: impl Future<Output = Result<Option<Receipt>, ActivityExecutionError>>,
+) -> Option<FailedAction> {
+    let begun = ctx.workflow_time();
+    ctx.state_mut(|state| state.story.begin(&name, begun));
+    let outcome = activity.await;
+    let now = ctx.workflow_time();
+    match outcome {
+        Ok(receipt) => {
+            ctx.state_mut(|state| state.story.end(&name, receipt, now));
+            None
+        }
+        Err(error) => {
+            let cause = cause(&error);
+            ctx.state_mut(|state| state.story.fail(&name, cause.clone(), attempts(&error), now));
+            Some(FailedAction { action: name, cause })
+        }
+    }
 }
 
 async fn consume(
@@ -135,13 +196,14 @@ async fn consume(
     event: Event,
     name: &str,
     retry: Retry,
-) -> Result<(), ActivityExecutionError> {
+) -> Option<FailedAction> {
     let options = options(name, &retry);
     let input = ConsumeInput {
         event: EventRef::of(event),
         consumer: name.to_owned(),
     };
-    ctx.execute_activity(Activities::consume, input, options).await
+    let activity = ctx.execute_activity(Activities::consume, input, options);
+    told(ctx, name.to_owned(), async { activity.await.map(|()| None) }).await
 }
 
 /// The name doubles as the activity's id, by which people find it: names are unique within a route.
@@ -167,6 +229,17 @@ fn cause(error: &ActivityExecutionError) -> String {
     };
     text.truncate(text.floor_char_boundary(MAX_CAUSE));
     text
+}
+
+/// The attempt that failed, where the failure tells.
+fn attempts(error: &ActivityExecutionError) -> Option<u32> {
+    match error.reason() {
+        Some(IncomingError::Application(failure)) => {
+            let details = failure.details::<FailedAttempt>().ok().flatten();
+            details.map(|details| details.attempt)
+        }
+        _ => None,
+    }
 }
 
 /// The failure of an execution whose `failed` actions gave up, while `done` others did their work.

@@ -20,20 +20,26 @@ use super::{
 #[schema(as = ExecutionActivity)]
 pub(super) struct Action {
     /// Its name: of an action or a consumer the one in the configuration.
-    name: String,
+    pub(super) name: String,
     /// Its activity type: `deliver`, `consume` and others.
     #[serde(rename = "type")]
     ty: String,
     /// Where it is.
-    state: State,
+    pub(super) state: State,
     /// How many attempts were started.
-    attempts: i32,
-    /// What it returned: of `deliver` how many payloads were delivered.
+    pub(super) attempts: i32,
+    /// When it was scheduled (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Value>,
+    pub(super) started: Option<String>,
+    /// When it ended for good (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<String>,
+    /// What it returned: of `deliver` what `story` tells of the attempt and the payloads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<Value>,
     /// Why it failed, or why its last attempt did while it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<Failure>,
+    pub(super) failure: Option<Failure>,
     /// When it is tried again (RFC 3339); only while it waits for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_time: Option<String>,
@@ -62,7 +68,7 @@ pub(super) struct Actions(BTreeMap<i64, (String, Action)>);
 
 impl Actions {
     /// Takes note of one history event.
-    pub(super) fn see(&mut self, event_id: i64, attributes: Attributes) {
+    pub(super) fn see(&mut self, event_id: i64, at: Option<String>, attributes: Attributes) {
         match attributes {
             Attributes::ActivityTaskScheduledEventAttributes(scheduled) => {
                 let action = Action {
@@ -70,6 +76,8 @@ impl Actions {
                     ty: scheduled.activity_type.unwrap_or_default().name,
                     state: State::Scheduled,
                     attempts: 0,
+                    started: at,
+                    ended: None,
                     result: None,
                     failure: None,
                     next_attempt_time: None,
@@ -86,6 +94,7 @@ impl Actions {
             Attributes::ActivityTaskCompletedEventAttributes(completed) => {
                 self.update(completed.scheduled_event_id, |action| {
                     action.state = State::Completed;
+                    action.ended = at;
                     action.result = Some(value(completed.result));
                     action.failure = None;
                 });
@@ -93,18 +102,21 @@ impl Actions {
             Attributes::ActivityTaskFailedEventAttributes(failed) => {
                 self.update(failed.scheduled_event_id, |action| {
                     action.state = State::Failed;
+                    action.ended = at;
                     action.failure = failed.failure.map(Failure::of);
                 });
             }
             Attributes::ActivityTaskTimedOutEventAttributes(timed_out) => {
                 self.update(timed_out.scheduled_event_id, |action| {
                     action.state = State::Failed;
+                    action.ended = at;
                     action.failure = timed_out.failure.map(Failure::of);
                 });
             }
             Attributes::ActivityTaskCanceledEventAttributes(canceled) => {
                 self.update(canceled.scheduled_event_id, |action| {
-                    action.state = State::Canceled
+                    action.state = State::Canceled;
+                    action.ended = at;
                 });
             }
             _ => {}

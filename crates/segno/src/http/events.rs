@@ -117,6 +117,7 @@ fn check_sizes(events: &[Event], limit: usize) -> Result<(), Problem> {
             let mistake = Mistake {
                 event: Some(index),
                 attribute: None,
+                path: None,
                 rule,
             };
             return Err(too_large("an event of the batch", limit).with_errors(vec![mistake]));
@@ -152,6 +153,7 @@ fn mistakes(event: InvalidEvent) -> impl Iterator<Item = Mistake> {
         event: event.index,
         rule: violation.rule.to_string(),
         attribute: Some(violation.attribute),
+        path: None,
     })
 }
 
@@ -161,10 +163,23 @@ fn problem_of_intake(error: &intake::Error, batch: bool) -> Problem {
             let mistake = Mistake {
                 event: batch.then_some(*index),
                 attribute: None,
+                path: None,
                 rule: error.to_string(),
             };
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string())
                 .with_errors(vec![mistake])
+        }
+        intake::Error::Misfits(events) => {
+            let mistakes = events.iter().flat_map(|event| {
+                event.misfits.iter().map(|misfit| Mistake {
+                    event: batch.then_some(event.index),
+                    attribute: Some("data".to_owned()),
+                    path: Some(misfit.path.clone()),
+                    rule: misfit.what.clone(),
+                })
+            });
+            Problem::new(StatusCode::BAD_REQUEST, "schema-mismatch", error.to_string())
+                .with_errors(mistakes.collect())
         }
         intake::Error::Unavailable(status) => {
             tracing::warn!(code = %status.code(), message = status.message(), "the engine takes no events");

@@ -23,7 +23,10 @@ use super::{
     actions::{Action, Actions},
     executions::{Execution, problem_of_engine},
     problem::{MEDIA_TYPE, Problem},
+    story,
+    timestamp::rfc3339,
 };
+use crate::execution::story::ActionStory;
 
 /// History events that are looked through: the executions of events have tens.
 const MAX_EVENTS: usize = 5_000;
@@ -53,6 +56,10 @@ pub(super) struct Detail {
     failure: Option<Failure>,
     /// Its activities in the order they were scheduled: actions, consumers, deliveries of timers.
     actions: Vec<Action>,
+    /// What became of each action of the plan, in its order, those included that are still to come; left out where the
+    /// input is no plan. The same as the query `story` answers, from the history alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    story: Option<Vec<ActionStory>>,
 }
 
 /// Why something failed.
@@ -71,6 +78,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// What was in the end the cause.
+    pub(super) fn cause(&self) -> &str {
+        self.cause.as_ref().map_or(&self.message, |cause| cause.cause())
+    }
+
     pub(super) fn of(failure: ProtoFailure) -> Self {
         let ty = match &failure.failure_info {
             Some(FailureInfo::ApplicationFailureInfo(info)) => info.r#type.clone(),
@@ -151,17 +163,19 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
                     cause: None,
                 });
             }
-            Some(attributes) => actions.see(event.event_id, attributes),
+            Some(attributes) => actions.see(event.event_id, event.event_time.and_then(rfc3339), attributes),
             None => {}
         }
     }
     let actions = actions.with_pending(described.pending_activities);
+    let story = story::tell(&input, &actions);
     Ok(Detail {
         execution: Execution::of(info),
         input,
         result,
         failure,
         actions,
+        story,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod actions;
+mod catalogue;
 mod events;
 mod execution;
 mod executions;
@@ -11,6 +12,7 @@ pub mod openapi;
 mod origin;
 mod page;
 pub mod problem;
+mod story;
 mod timestamp;
 
 use std::sync::Arc;
@@ -30,10 +32,14 @@ pub(crate) use events::Events;
 pub(crate) use health::Health;
 use problem::Problem;
 
+use crate::catalogue::Catalogue;
+
 /// What the API is made of.
 pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) events: Events,
+    /// What may be sent.
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) health: Health,
     /// The timers' own routes.
     pub(crate) timers: Router,
@@ -48,6 +54,7 @@ pub(crate) fn router(parts: Parts) -> Router {
     let Parts {
         client,
         events,
+        catalogue,
         health,
         timers,
         max_concurrent,
@@ -59,9 +66,14 @@ pub(crate) fn router(parts: Parts) -> Router {
         .route("/executions/{*workflow_id}", get(execution::get))
         .route("/", get(page::get))
         .with_state(client);
+    let catalogue = Router::new()
+        .route("/catalogue", get(catalogue::get))
+        .route("/asyncapi.json", get(catalogue::asyncapi))
+        .with_state(catalogue);
     let limited = Router::new()
         .route("/events", post(events::post).with_state(events))
         .merge(executions)
+        .merge(catalogue)
         .merge(timers)
         .route_layer(from_fn_with_state(slots, limits::concurrency));
     let probes = Router::new()

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{events, execution, executions, health};
+use super::{catalogue, events, execution, executions, health};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -12,10 +12,19 @@ use super::{events, execution, executions, health};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         contact(),
     ),
-    paths(events::post, executions::list, execution::get, health::livez, health::readyz),
+    paths(
+        events::post,
+        executions::list,
+        execution::get,
+        catalogue::get,
+        catalogue::asyncapi,
+        health::livez,
+        health::readyz
+    ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
         (name = "executions", description = "What became of events and timers."),
+        (name = "catalogue", description = "What may be sent: event types, their schemas, and the routes."),
         (name = "health", description = "Probes."),
     )
 )]

@@ -47,6 +47,10 @@ pub struct Mistake {
     /// The attribute that breaks a rule; left out where it is the event as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
+    /// The part of the event that it is about, as a JSON pointer such as `/data/total`; left out where the attribute says it
+    /// all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The rule that it breaks.
     pub rule: String,
 }

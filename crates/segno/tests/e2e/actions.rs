@@ -58,14 +58,17 @@ async fn several_payloads_or_none(engine: TestEngine) {
         [("0".to_owned(), event)],
         "without a transform the event itself"
     );
-    assert_eq!(
-        execution["result"]["actions"],
-        json!([
-            {"action": "each", "delivered": 3},
-            {"action": "never", "delivered": 0},
-            {"action": "whole", "delivered": 1},
-        ])
-    );
+    let result = execution["result"]["actions"].as_array().unwrap();
+    let delivered: Vec<_> = result
+        .iter()
+        .map(|action| {
+            (
+                action["action"].as_str().unwrap(),
+                action["delivered"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(delivered, [("each", 3), ("never", 0), ("whole", 1)]);
     app.stop().await;
 }
 

@@ -18,6 +18,8 @@ mod actions;
 mod backup;
 mod bad_input;
 mod batches;
+mod catalogue;
+mod choreography;
 mod cluster;
 #[cfg(feature = "embedded")]
 mod crash;

@@ -95,7 +95,19 @@ async fn progress_is_kept(engine: TestEngine) {
     });
     let execution = app.closed(only_execution(&app.accept(&event).await)).await;
     assert_eq!(execution["status"], "Completed", "{execution:#}");
-    assert_eq!(execution["actions"][0]["result"], 5);
+    let told = &execution["story"][0];
+    assert_eq!(
+        (&told["delivered"], &told["attempts"]),
+        (&json!(5), &json!(2)),
+        "{execution:#}"
+    );
+    let attempts: Vec<_> = told["payloads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sent| sent["attempt"].as_u64())
+        .collect();
+    assert_eq!(attempts, [None, None, Some(2), Some(2), Some(2)], "{told:#}");
     let payloads: Vec<_> = receiver
         .wait_for(6, DEADLINE)
         .await
