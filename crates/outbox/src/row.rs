@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn what_other_programs_wrote_wrong_is_told_by_its_column() {
         let good = Row::of(&event(), None, None).unwrap();
-        let wrong: [(fn(&mut Row), &str); 5] = [
+        type Change = fn(&mut Row);
+        let wrong: [(Change, &str); 5] = [
             (
                 |row| row.time = Some("today".to_owned()),
                 "`time` is not a time as in RFC 3339",

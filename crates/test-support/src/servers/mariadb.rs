@@ -5,6 +5,10 @@ use std::{
 
 use super::{Launch, Server, is_root, program, run, texts};
 
+/// The kernel has few places for native asynchronous I/O, and each server takes thousands of them: of several that start
+/// together one finds none and gives up.
+const NO_AIO: &str = "--innodb-use-native-aio=0";
+
 /// A MariaDB server with its defaults for durability; `root` needs no password, and there is the database `test`.
 #[derive(Debug)]
 pub struct MariaDb(Server);
@@ -22,6 +26,7 @@ impl MariaDb {
             "--no-defaults",
             "--auth-root-authentication-method=normal",
             "--skip-name-resolve",
+            NO_AIO,
             &data,
         ]);
         if is_root() {
@@ -37,6 +42,7 @@ impl MariaDb {
                 "--no-defaults",
                 "--bind-address=127.0.0.1",
                 "--skip-name-resolve",
+                NO_AIO,
                 &format!("--port={port}"),
                 &format!("--datadir={}", folder.join("data").display()),
                 &format!("--socket={}", folder.join("s").display()),
