@@ -4,6 +4,7 @@
 //! execution that carries it out. [`explain`] answers for people: every route, with the reason why it was or was not
 //! taken. Both are pure.
 
+mod after;
 mod explain;
 mod id;
 mod index;
@@ -12,6 +13,7 @@ mod retry;
 mod route;
 mod timing;
 
+pub use after::{After, Decision, FailedAction};
 pub use explain::{
     ActionExplanation, EventSummary, Explanation, HandlerExplanation, Outcome, RouteExplanation, Yields,
     explain,

@@ -8,7 +8,7 @@ use segno_event::{Event, Filter, Transform};
 
 use crate::route::Verdict;
 use crate::timing::human;
-use crate::{Action, Handler, Retry, Route, Routes, Start};
+use crate::{Action, After, Handler, Retry, Route, Routes, Start};
 
 /// What is to be done with one event on one route. Self-contained: it is the input of the execution that does it, so
 /// what runs is what was routed, whatever the configuration says later.
@@ -23,6 +23,12 @@ pub struct Plan {
     /// How long it may take. It fails when it is not done by then.
     #[serde(default, with = "human", skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
+    /// The sink that is told if it ends as a dead letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
+    /// The dead letter that this run follows. None: it is the first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<After>,
     /// How its execution is started.
     #[serde(skip)]
     pub start: Start,
@@ -90,12 +96,15 @@ pub fn plan_on(route: &Route, event: &Event) -> Option<Plan> {
         event: event.clone(),
         handler: PlannedHandler::of(&route.handler),
         deadline: route.timing.deadline,
+        alert: None,
+        after: None,
         start: route.timing.start(event),
     })
 }
 
 impl PlannedHandler {
-    fn of(handler: &Handler) -> Self {
+    /// What a handler of the configuration is in a plan.
+    pub fn of(handler: &Handler) -> Self {
         match handler {
             Handler::Actions(actions) => {
                 let planned = |stage: Vec<&Action>| stage.into_iter().map(PlannedAction::of).collect();

@@ -11,11 +11,14 @@ use temporalio_client::{
     errors::WorkflowStartError,
     tonic::{Code, Status},
 };
-use temporalio_common::data_converters::RawValue;
-use temporalio_common::protos::temporal::api::common::v1::Payload;
+use temporalio_common::{
+    data_converters::RawValue, protos::temporal::api::common::v1::Payload,
+    search_attributes::SearchAttributes,
+};
 use utoipa::ToSchema;
 
 use crate::{
+    archive,
     catalogue::{Misfit, Schemas},
     execution::WORKFLOW_TYPE,
     search_attributes,
@@ -27,7 +30,7 @@ use crate::{
 const CONCURRENT_STARTS: usize = 32;
 
 /// Longest input of an execution, in bytes: what a Temporal server takes is 2 MiB.
-const MAX_INPUT: usize = 2 * 1024 * 1024 - 1024;
+pub(crate) const MAX_INPUT: usize = 2 * 1024 * 1024 - 1024;
 
 /// What became of an event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -37,7 +40,7 @@ pub struct Accepted {
     pub id: String,
     /// The event's source.
     pub source: String,
-    /// Whether the event was taken in before: all of its executions existed already.
+    /// Whether the event was taken in before: all of its executions existed already, or it was kept.
     pub duplicate: bool,
     /// One entry for each route that matched.
     pub executions: Vec<Started>,
@@ -120,16 +123,30 @@ pub struct Intake {
     client: Client,
     routes: Arc<Routes>,
     schemas: Arc<Schemas>,
+    /// The sink that is told of dead letters.
+    alert: Option<String>,
+    /// Whether events that no route takes are kept.
+    archive: bool,
 }
 
 /// A start that is only to be sent.
 struct Start {
     index: usize,
-    route: String,
+    /// None: no route takes the event, it is only kept.
+    route: Option<String>,
     workflow_id: String,
     workflow: String,
     options: WorkflowStartOptions,
     input: Vec<u8>,
+}
+
+/// A start that was sent.
+struct Outcome {
+    index: usize,
+    route: Option<String>,
+    workflow_id: String,
+    run_id: String,
+    duplicate: bool,
 }
 
 impl Intake {
@@ -139,6 +156,8 @@ impl Intake {
             client,
             routes,
             schemas: Arc::default(),
+            alert: None,
+            archive: false,
         }
     }
 
@@ -146,6 +165,20 @@ impl Intake {
     #[must_use]
     pub fn with_schemas(self, schemas: Arc<Schemas>) -> Self {
         Self { schemas, ..self }
+    }
+
+    /// Has this sink told of the executions that fail for good.
+    #[must_use]
+    pub fn with_alert(mut self, sink: Option<String>) -> Self {
+        self.alert = sink;
+        self
+    }
+
+    /// Whether events that no route takes are kept, so that a later route can have them replayed.
+    #[must_use]
+    pub fn with_archive(mut self, unmatched: bool) -> Self {
+        self.archive = unmatched;
+        self
     }
 
     /// Starts an execution for each event and route that matches. When it returns, all of them are durable;
@@ -156,7 +189,12 @@ impl Intake {
         self.check(events)?;
         let mut starts = Vec::new();
         for (index, event) in events.iter().enumerate() {
-            for plan in plan(&self.routes, event) {
+            let plans = plan(&self.routes, event);
+            if plans.is_empty() && self.archive {
+                starts.push(Start::archive(index, event)?);
+            }
+            for mut plan in plans {
+                plan.alert.clone_from(&self.alert);
                 starts.push(Start::of(index, plan)?);
             }
         }
@@ -174,8 +212,17 @@ impl Intake {
             .buffered(CONCURRENT_STARTS)
             .try_collect()
             .await?;
-        for (index, execution) in started {
-            accepted[index].executions.push(execution);
+        for started in started {
+            let event = &mut accepted[started.index];
+            match started.route {
+                Some(route) => event.executions.push(Started {
+                    route,
+                    workflow_id: started.workflow_id,
+                    run_id: started.run_id,
+                    duplicate: started.duplicate,
+                }),
+                None => event.duplicate = started.duplicate,
+            }
         }
         for event in &mut accepted {
             if event.executions.is_empty() {
@@ -204,7 +251,7 @@ impl Intake {
         }
     }
 
-    async fn start(&self, start: Start) -> Result<(usize, Started), Error> {
+    async fn start(&self, start: Start) -> Result<Outcome, Error> {
         let Start {
             index,
             route,
@@ -234,15 +281,13 @@ impl Intake {
                 return Err(Error::Refused { workflow_id, source });
             }
         };
-        Ok((
+        Ok(Outcome {
             index,
-            Started {
-                route,
-                workflow_id,
-                run_id,
-                duplicate,
-            },
-        ))
+            route,
+            workflow_id,
+            run_id,
+            duplicate,
+        })
     }
 }
 
@@ -250,12 +295,6 @@ impl Start {
     fn of(index: usize, plan: Plan) -> Result<Self, Error> {
         let workflow_id = workflow_id(&plan.route, &plan.event);
         let attributes = search_attributes::of(&plan.route, &plan.event);
-        // An event is handled once on a route, whether its execution still runs or has closed.
-        let options = WorkflowStartOptions::new(TASK_QUEUE, &workflow_id)
-            .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
-            .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
-            .search_attributes(attributes)
-            .build();
         let (workflow, input) = match &plan.handler {
             PlannedHandler::Workflow { name } => (name.clone(), serde_json::to_vec(&plan.event)),
             _ => (WORKFLOW_TYPE.to_owned(), serde_json::to_vec(&plan)),
@@ -270,13 +309,36 @@ impl Start {
         }
         Ok(Self {
             index,
-            route: plan.route,
+            route: Some(plan.route),
+            options: once(&workflow_id, attributes),
             workflow_id,
             workflow,
-            options,
             input,
         })
     }
+
+    /// The execution that keeps an event which no route takes.
+    fn archive(index: usize, event: &Event) -> Result<Self, Error> {
+        let workflow_id = archive::workflow_id(event);
+        let attributes = search_attributes::of_event(event);
+        Ok(Self {
+            index,
+            route: None,
+            options: once(&workflow_id, attributes),
+            workflow_id,
+            workflow: archive::TYPE.to_owned(),
+            input: serde_json::to_vec(event).map_err(Error::Encode)?,
+        })
+    }
+}
+
+/// An event is handled once on a route, whether its execution still runs or has closed.
+fn once(workflow_id: &str, attributes: SearchAttributes) -> WorkflowStartOptions {
+    WorkflowStartOptions::new(TASK_QUEUE, workflow_id)
+        .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+        .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
+        .search_attributes(attributes)
+        .build()
 }
 
 /// Whether the same call may succeed later.

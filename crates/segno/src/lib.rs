@@ -34,14 +34,19 @@
 //! | [`worker`] | runs workflows and activities for it |
 //! | `execution` | the workflow of an event on a route, and its activities |
 //! | [`intake`] | starts an execution for each event and route |
+//! | `archive` | keeps the events that no route takes |
+//! | `run` | what the engine has on record of a run |
+//! | `dead_letters` | the executions that failed, and what can be done about them |
 //! | [`http`] | the API over all of it |
 //! | [`cli`] | the command line |
 
+mod archive;
 mod builder;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
 mod consumer;
+mod dead_letters;
 mod demo;
 pub mod engine;
 mod error;
@@ -50,6 +55,7 @@ pub mod http;
 pub mod intake;
 pub mod listen;
 mod logging;
+mod run;
 mod running;
 pub mod search_attributes;
 mod shutdown;

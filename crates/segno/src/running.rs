@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
+    archive::ArchiveWorkflow,
     builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
     catalogue::Catalogue,
+    dead_letters::{self, DeadLetterActivities, Decider, KeeperWorkflow},
     engine::{self, Engine},
-    execution::{Activities, EventWorkflow},
+    execution::{Activities, AlertWorkflow, EventWorkflow},
     http,
     intake::Intake,
     listen::{self, Listener},
@@ -89,8 +91,18 @@ impl Running {
         let mut options_of_worker = worker::options();
         options_of_worker
             .register_workflow::<EventWorkflow>()
+            .and_then(|options| options.register_workflow::<AlertWorkflow>())
+            .and_then(|options| options.register_workflow::<ArchiveWorkflow>())
+            .and_then(|options| options.register_workflow::<KeeperWorkflow>())
             .map_err(Error::Workflow)?;
         options_of_worker.register_activities(Activities::new(sinks, consumers));
+        let routes = Arc::new(config.routes);
+        let letters = config.dead_letters;
+        options_of_worker.register_activities(DeadLetterActivities {
+            routes: Arc::clone(&routes),
+            alert: letters.alert.clone(),
+            renew_after: letters.renew_after,
+        });
         let timers = segno_timers::Options {
             allow_private: config.timers.allow_private,
             secret: config.timers.secret,
@@ -116,12 +128,23 @@ impl Running {
             stopping: stopping.clone(),
             worker_ended: worker.ended(),
         };
-        let catalogue = Arc::new(Catalogue::new(&config.routes, &config.schemas));
-        let intake =
-            Intake::new(client.clone(), Arc::new(config.routes)).with_schemas(Arc::new(config.schemas));
+        let catalogue = Arc::new(Catalogue::new(&routes, &config.schemas));
+        let intake = Intake::new(client.clone(), Arc::clone(&routes))
+            .with_schemas(Arc::new(config.schemas))
+            .with_alert(letters.alert.clone())
+            .with_archive(config.archive.unmatched);
+        if let Err(error) = dead_letters::schedule(&client, letters.renew_after).await {
+            tracing::error!(%error, "dead letters that nobody deals with will be deleted: the keeper is not scheduled");
+        }
         let timers = Timers::new(client.clone(), timers);
+        let decider = Decider {
+            client: client.clone(),
+            routes,
+            alert: letters.alert,
+        };
         let router = http::router(http::Parts {
             client,
+            decider,
             events: http::Events {
                 intake: intake.clone(),
                 max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),

@@ -25,11 +25,14 @@ pub const EVENT_TYPE: SearchAttributeKey<String> = SearchAttributeKey::keyword("
 pub const EVENT_SOURCE: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoEventSource");
 /// The event's `subject`, where it has one.
 pub const EVENT_SUBJECT: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoEventSubject");
+/// The event's `id`.
+pub const EVENT_ID: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoEventId");
 /// The route that the execution runs.
 pub const ROUTE: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoRoute");
 
 /// The attributes of events' executions, with their types.
-const OWN: [(&str, IndexedValueType); 4] = [
+const OWN: [(&str, IndexedValueType); 5] = [
+    ("SegnoEventId", IndexedValueType::Keyword),
     ("SegnoEventType", IndexedValueType::Keyword),
     ("SegnoEventSource", IndexedValueType::Keyword),
     ("SegnoEventSubject", IndexedValueType::Keyword),
@@ -208,10 +211,17 @@ fn type_name(kind: IndexedValueType) -> &'static str {
 
 /// The attributes of the execution that runs `route` for `event`. Values are cut to what a keyword holds.
 pub(crate) fn of(route: &str, event: &Event) -> SearchAttributes {
+    let mut attributes = of_event(event);
+    attributes.apply(ROUTE.value_set(keyword(route)));
+    attributes
+}
+
+/// The attributes of an execution for `event` that runs no route.
+pub(crate) fn of_event(event: &Event) -> SearchAttributes {
     let mut attributes = vec![
+        EVENT_ID.value_set(keyword(&event.id)),
         EVENT_TYPE.value_set(keyword(&event.ty)),
         EVENT_SOURCE.value_set(keyword(&event.source)),
-        ROUTE.value_set(keyword(route)),
     ];
     if let Some(subject) = &event.subject {
         attributes.push(EVENT_SUBJECT.value_set(keyword(subject)));
@@ -219,7 +229,8 @@ pub(crate) fn of(route: &str, event: &Event) -> SearchAttributes {
     SearchAttributes::new(attributes)
 }
 
-fn keyword(value: &str) -> String {
+/// A value as it is kept: cut to what a keyword holds.
+pub(crate) fn keyword(value: &str) -> String {
     value[..value.floor_char_boundary(MAX_KEYWORD)].to_owned()
 }
 

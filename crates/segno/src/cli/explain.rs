@@ -151,14 +151,9 @@ pub fn print(args: &Args, explained: &Explained, out: &mut dyn Write) -> io::Res
             }
             Ok(())
         }
-        (Output::Json, [one]) if !explained.batch => json(one, out),
-        (Output::Json, all) => json(all, out),
+        (Output::Json, [one]) if !explained.batch => output::json(one, out),
+        (Output::Json, all) => output::json(all, out),
     }
-}
-
-fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
 }
 
 fn table(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {

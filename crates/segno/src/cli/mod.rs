@@ -1,8 +1,10 @@
 //! The command line.
 
+mod api;
 #[cfg(feature = "embedded")]
 mod backup;
 pub mod check;
+mod dead_letters;
 mod demo;
 #[cfg(feature = "embedded")]
 mod engine;
@@ -51,6 +53,7 @@ enum Command {
     Restore(restore::Restore),
     Check(check::Args),
     Explain(explain::Args),
+    DeadLetters(dead_letters::DeadLetters),
 }
 
 /// Runs the command that the process was called with.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Restore(restore) => restore.run(),
         Command::Check(check) => check::run(check),
         Command::Explain(explain) => explain::run(explain),
+        Command::DeadLetters(letters) => block_on(letters.run()),
     };
     match done {
         Ok(code) => code,

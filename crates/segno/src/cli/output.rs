@@ -55,3 +55,9 @@ pub fn to_stdout(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> miette
         result => result.into_diagnostic(),
     }
 }
+
+/// Prints a value as JSON for people to read.
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}

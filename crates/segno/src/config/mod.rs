@@ -5,6 +5,7 @@
 //! out of the source before it is shown.
 
 mod code;
+mod dead_letters;
 mod duration;
 mod engine;
 mod grpc;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use segno_routing::Routes;
 
 pub use code::Code;
+pub use dead_letters::{Archive, DeadLetters};
 pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
@@ -50,6 +52,10 @@ pub struct Config {
     pub grpc: Grpc,
     /// `[timers]`.
     pub timers: Timers,
+    /// `[dead_letters]`.
+    pub dead_letters: DeadLetters,
+    /// `[archive]`.
+    pub archive: Archive,
     /// `[sinks.NAME]`, by name.
     pub sinks: BTreeMap<String, segno_sinks::Options>,
     /// `[[routes]]`, compiled.
@@ -107,7 +113,11 @@ impl Config {
         let section = root.table(&mut reader, "timers", "timers");
         let timers = timers(&mut reader, section);
         let section = root.table(&mut reader, "sinks", "sinks");
-        let sinks = sinks::read(&mut reader, section);
+        let mut sinks = sinks::read(&mut reader, section);
+        let section = root.table(&mut reader, "dead_letters", "dead_letters");
+        let dead_letters = dead_letters::read(&mut reader, section, &mut sinks);
+        let section = root.table(&mut reader, "archive", "archive");
+        let archive = dead_letters::archive(&mut reader, section);
         let sections = root.tables(&mut reader, "routes", "route");
         let routes = routes::read(&mut reader, sections, &sinks.names);
         let section = root.table(&mut reader, "schemas", "schemas");
@@ -125,6 +135,8 @@ impl Config {
             engine,
             grpc,
             timers,
+            dead_letters,
+            archive,
             sinks: sinks.options,
             routes,
             schemas,

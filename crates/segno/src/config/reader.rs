@@ -158,6 +158,8 @@ pub(super) fn example(key: &str) -> &'static str {
         "env" => ", the variable that the key is in, such as env = \"ORDERS_API_KEY\"; or `file`",
         "webhook" => ", such as webhook = { url = \"https://example.com/hook\" }",
         "file" => ", such as file = { path = \"deliveries.jsonl\" }",
+        "sink" => ", the name of a sink, such as sink = \"notify\", or a webhook's `url`",
+        "alert" => ", such as alert = { sink = \"notify\" }",
         "temporal" => ", such as temporal = \"127.0.0.1:7233\"",
         _ => "",
     }

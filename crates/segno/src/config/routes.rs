@@ -252,7 +252,7 @@ fn words(reader: &mut Reader<'_>, section: &mut Section<'_>, key: &'static str) 
     Some(text.text.to_owned())
 }
 
-fn sink_name(reader: &mut Reader<'_>, text: &Text<'_>, sinks: &[String]) -> Option<String> {
+pub(super) fn sink_name(reader: &mut Reader<'_>, text: &Text<'_>, sinks: &[String]) -> Option<String> {
     if sinks.iter().any(|name| name == text.text) {
         return Some(text.text.to_owned());
     }

@@ -119,7 +119,7 @@ fn file(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<file::Optio
     Some(file::Options { path: path? })
 }
 
-fn webhook(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<webhook::Options> {
+pub(super) fn webhook(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<webhook::Options> {
     let allow_private = section.bool(reader, "allow_private").unwrap_or_default();
     let url = section
         .required(reader, "url")

@@ -8,6 +8,7 @@ use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 use super::{
+    alert::{self, AlertInput},
     consume::{self, ConsumeInput},
     deliver::{self, DeliverInput},
     event_ref::Events,
@@ -52,6 +53,16 @@ impl Activities {
         input: ConsumeInput,
     ) -> Result<(), ActivityError> {
         consume::run(&self, &ctx, input).await
+    }
+
+    /// Tells a sink of a dead letter.
+    #[activity(name = "alert")]
+    pub(crate) async fn alert(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        input: AlertInput,
+    ) -> Result<(), ActivityError> {
+        alert::run(&self, &ctx, input).await
     }
 }
 

@@ -22,6 +22,9 @@ use super::{
 pub(crate) struct DeliverInput {
     pub(super) event: EventRef,
     pub(super) action: PlannedAction,
+    /// Sets the idempotency keys apart from those of the execution's other runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) edition: Option<String>,
 }
 
 /// Asks whether the action is available for the event, applies the transform and delivers each payload in turn, from the
@@ -33,7 +36,11 @@ pub(super) async fn run(
 ) -> Result<Receipt, ActivityError> {
     let progress = Progress::resume(ctx);
     keep_alive(ctx, &progress, async {
-        let DeliverInput { event, action } = input;
+        let DeliverInput {
+            event,
+            action,
+            edition,
+        } = input;
         let execution = execution(ctx);
         let step = Step::begin(ctx, &execution.workflow_id, &action);
         let event = activities.events.get(event, || ctx.client(), &execution).await?;
@@ -62,7 +69,10 @@ pub(super) async fn run(
             .enumerate()
             .skip_while(|(n, _)| (*n as u64) < progress.get())
         {
-            let key = format!("{}/{}/{n}", execution.workflow_id, action.name);
+            let mut key = format!("{}/{}/{n}", execution.workflow_id, action.name);
+            if let Some(edition) = &edition {
+                key = format!("{key}/{edition}");
+            }
             let delivered = activities
                 .sinks
                 .deliver(&action.to, Delivery::new(&key, &payload).of(&event))

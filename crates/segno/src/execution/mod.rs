@@ -4,10 +4,13 @@
 //! Plan (the workflow's input)
 //!   └─ EventWorkflow "SegnoEvent"     stages in order, the actions of one side by side
 //!        ├─ deliver                   one action: is it available, transform, then each payload to its sink
-//!        └─ consume                   one consumer: Rust code
+//!        ├─ consume                   one consumer: Rust code
+//!        └─ AlertWorkflow "SegnoAlert"  tells a sink of a dead letter; outlives its parent
+//!             └─ alert
 //! ```
 
 mod activities;
+mod alert;
 mod consume;
 mod deliver;
 mod event_ref;
@@ -17,6 +20,7 @@ pub(crate) mod story;
 mod workflow;
 
 pub(crate) use activities::Activities;
+pub(crate) use alert::AlertWorkflow;
 pub(crate) use workflow::EventWorkflow;
 
 /// Type of the workflow that runs actions and consumers.

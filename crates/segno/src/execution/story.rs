@@ -136,11 +136,18 @@ impl Story {
             }],
             PlannedHandler::Workflow { .. } => Vec::new(),
         };
-        Self {
+        let mut story = Self {
             route: plan.route.clone(),
             event: told(&plan.event),
             actions,
+        };
+        for done in plan.after.iter().flat_map(|after| &after.done) {
+            if let Some(action) = story.action(done) {
+                action.state = ActionState::Done;
+                action.reason = Some("an earlier run did it".to_owned());
+            }
         }
+        story
     }
 
     fn action(&mut self, name: &str) -> Option<&mut ActionStory> {

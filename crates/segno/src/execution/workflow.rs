@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use futures::FutureExt;
 use segno_event::Event;
-use segno_routing::{Plan, PlannedAction, PlannedHandler, Retry};
+use segno_routing::{After, Decision, FailedAction, Plan, PlannedAction, PlannedHandler, Retry};
 use serde::{Deserialize, Serialize};
 use temporalio_client::RetryPolicy;
 use temporalio_common::error::IncomingError;
@@ -19,6 +19,7 @@ use temporalio_sdk::{
 use super::{
     DEAD_LETTER, WORKFLOW_TYPE,
     activities::Activities,
+    alert,
     consume::ConsumeInput,
     deliver::DeliverInput,
     event_ref::EventRef,
@@ -36,13 +37,9 @@ const MAX_CAUSE: usize = 1000;
 pub(crate) struct Report {
     /// What each action did, in the order of the plan.
     pub(crate) actions: Vec<ActionStory>,
-}
-
-/// An action that failed for good.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct FailedAction {
-    action: String,
-    cause: String,
+    /// The dead letter that the run followed, and what was decided about it; none on the first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<After>,
 }
 
 /// Runs a [`Plan`].
@@ -58,16 +55,32 @@ impl EventWorkflow {
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, plan: Plan) -> WorkflowResult<Report> {
         let story = Story::of(&plan);
         ctx.state_mut(|state| state.story = story);
+        let (alert, after) = (plan.alert.clone(), plan.after.clone());
+        let letter = alert::Letter::of(&plan, ctx.workflow_id(), ctx.run_id());
+        let done = after.as_ref().map_or(0, |after| after.done.len());
+        match after.as_ref().map(|after| &after.decision) {
+            None | Some(Decision::Retry) => {}
+            Some(Decision::Skip | Decision::Resolve) => {
+                let actions = Vec::new();
+                return Ok(Report { actions, after });
+            }
+            Some(Decision::Keep { failed, .. }) => {
+                let failure = dead_letter(done, failed);
+                alert::start(ctx, alert, letter, failed).await;
+                return Err(failure.into());
+            }
+        }
         let failed = match plan.deadline {
             None => carry_out(ctx, plan).await?,
             Some(within) => in_time(ctx, plan, within).await?,
         };
         let actions = ctx.state(|state| state.story.clone()).into_result();
         if failed.is_empty() {
-            Ok(Report { actions })
-        } else {
-            Err(dead_letter(actions.len() - failed.len(), failed).into())
+            return Ok(Report { actions, after });
         }
+        let failure = dead_letter(actions.len() - failed.len(), &failed);
+        alert::start(ctx, alert, letter, &failed).await;
+        Err(failure.into())
     }
 
     /// What the execution has done so far.
@@ -104,6 +117,7 @@ async fn in_time(
     let failed = |action: ActionStory| FailedAction {
         action: action.action,
         cause: action.reason.unwrap_or_default(),
+        attempts: action.attempts.unwrap_or_default(),
     };
     let actions = ctx.state(|state| state.story.actions.clone());
     let of_failed = actions
@@ -117,13 +131,20 @@ async fn carry_out(
     ctx: &WorkflowContext<EventWorkflow>,
     plan: Plan,
 ) -> Result<Vec<FailedAction>, WorkflowTermination> {
-    let Plan { event, handler, .. } = plan;
+    let Plan {
+        event,
+        handler,
+        after,
+        ..
+    } = plan;
+    let (done, edition) = after.map_or_else(Default::default, |after| (after.done, after.edition));
     match handler {
         PlannedHandler::Actions { stages } => {
             let event = EventRef::of(event);
             let mut failed = Vec::new();
-            for stage in stages {
-                failed.extend(run_stage(ctx, &event, stage).await);
+            for mut stage in stages {
+                stage.retain(|action| !done.contains(&action.name));
+                failed.extend(run_stage(ctx, &event, stage, edition.as_deref()).await);
                 // One action's failure does not stop the others; a cancellation does.
                 if ctx.cancellation_token().is_cancelled() {
                     return Err(WorkflowTermination::cancelled());
@@ -150,6 +171,7 @@ async fn run_stage(
     ctx: &WorkflowContext<EventWorkflow>,
     event: &EventRef,
     stage: Vec<PlannedAction>,
+    edition: Option<&str>,
 ) -> Vec<FailedAction> {
     let running = stage.into_iter().map(|action| {
         let name = action.name.clone();
@@ -157,6 +179,7 @@ async fn run_stage(
         let input = DeliverInput {
             event: event.clone(),
             action,
+            edition: edition.map(str::to_owned),
         };
         let activity = ctx.execute_activity(Activities::deliver, input, options);
         told(ctx, name, async { activity.await.map(Some) })
@@ -184,9 +207,13 @@ async fn told(
             None
         }
         Err(error) => {
-            let cause = cause(&error);
-            ctx.state_mut(|state| state.story.fail(&name, cause.clone(), attempts(&error), now));
-            Some(FailedAction { action: name, cause })
+            let (cause, attempts) = (cause(&error), attempts(&error));
+            ctx.state_mut(|state| state.story.fail(&name, cause.clone(), attempts, now));
+            Some(FailedAction {
+                action: name,
+                cause,
+                attempts: attempts.unwrap_or_default(),
+            })
         }
     }
 }
@@ -243,7 +270,7 @@ fn attempts(error: &ActivityExecutionError) -> Option<u32> {
 }
 
 /// The failure of an execution whose `failed` actions gave up, while `done` others did their work.
-fn dead_letter(done: usize, failed: Vec<FailedAction>) -> ApplicationFailure {
+fn dead_letter(done: usize, failed: &[FailedAction]) -> ApplicationFailure {
     let total = done + failed.len();
     let causes: Vec<_> = failed
         .iter()
@@ -257,6 +284,6 @@ fn dead_letter(done: usize, failed: Vec<FailedAction>) -> ApplicationFailure {
     ApplicationFailure::builder(text)
         .type_name(DEAD_LETTER.to_owned())
         .non_retryable(true)
-        .details(failed)
+        .details(failed.to_vec())
         .build()
 }

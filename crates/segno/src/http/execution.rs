@@ -4,32 +4,27 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use temporalio_client::{
     Client, NamespacedClient,
     tonic::{IntoRequest, Status},
 };
 use temporalio_common::protos::temporal::api::{
-    common::v1::{Payload, Payloads, WorkflowExecution},
-    failure::v1::{Failure as ProtoFailure, failure::FailureInfo},
-    history::v1::{HistoryEvent, history_event::Attributes},
-    workflowservice::v1::{DescribeWorkflowExecutionRequest, GetWorkflowExecutionHistoryRequest},
+    common::v1::WorkflowExecution, history::v1::history_event::Attributes,
+    workflowservice::v1::DescribeWorkflowExecutionRequest,
 };
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    actions::{Action, Actions},
     executions::{Execution, problem_of_engine},
     problem::{MEDIA_TYPE, Problem},
     story,
-    timestamp::rfc3339,
 };
-use crate::execution::story::ActionStory;
-
-/// History events that are looked through: the executions of events have tens.
-const MAX_EVENTS: usize = 5_000;
+use crate::{
+    execution::story::ActionStory,
+    run::{Action, Actions, Failure, history, rfc3339, value},
+};
 
 /// Which run.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -60,51 +55,6 @@ pub(super) struct Detail {
     /// input is no plan. The same as the query `story` answers, from the history alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<Vec<ActionStory>>,
-}
-
-/// Why something failed.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ExecutionFailure)]
-pub(super) struct Failure {
-    /// What went wrong.
-    message: String,
-    /// The kind of failure: `DeadLetter`, `Delivery`, `Transform`, `Timeout` and others.
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
-    ty: String,
-    /// What it was caused by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(no_recursion)]
-    cause: Option<Box<Failure>>,
-}
-
-impl Failure {
-    /// What was in the end the cause.
-    pub(super) fn cause(&self) -> &str {
-        self.cause.as_ref().map_or(&self.message, |cause| cause.cause())
-    }
-
-    pub(super) fn of(failure: ProtoFailure) -> Self {
-        let ty = match &failure.failure_info {
-            Some(FailureInfo::ApplicationFailureInfo(info)) => info.r#type.clone(),
-            Some(FailureInfo::TimeoutFailureInfo(info)) => {
-                format!(
-                    "Timeout{}",
-                    info.timeout_type()
-                        .as_str_name()
-                        .trim_start_matches("TIMEOUT_TYPE")
-                )
-            }
-            Some(FailureInfo::CanceledFailureInfo(_)) => "Canceled".to_owned(),
-            Some(FailureInfo::TerminatedFailureInfo(_)) => "Terminated".to_owned(),
-            _ => String::new(),
-        };
-        let cause = failure.cause.map(|cause| Box::new(Self::of(*cause)));
-        Self {
-            message: failure.message,
-            ty,
-            cause,
-        }
-    }
 }
 
 /// Shows one execution. Its id contains slashes: as one path segment it is percent-encoded.
@@ -157,11 +107,7 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
                 failure = failed.failure.map(Failure::of);
             }
             Some(Attributes::WorkflowExecutionTerminatedEventAttributes(terminated)) => {
-                failure = Some(Failure {
-                    message: terminated.reason,
-                    ty: "Terminated".to_owned(),
-                    cause: None,
-                });
+                failure = Some(Failure::terminated(terminated.reason));
             }
             Some(attributes) => actions.see(event.event_id, event.event_time.and_then(rfc3339), attributes),
             None => {}
@@ -177,56 +123,4 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
         actions,
         story,
     })
-}
-
-async fn history(client: &Client, execution: WorkflowExecution) -> Result<Vec<HistoryEvent>, Status> {
-    let mut events = Vec::new();
-    let mut token = Vec::new();
-    loop {
-        let request = GetWorkflowExecutionHistoryRequest {
-            namespace: client.namespace(),
-            execution: Some(execution.clone()),
-            next_page_token: token,
-            ..Default::default()
-        };
-        let mut service = client.connection().workflow_service();
-        let reply = service
-            .get_workflow_execution_history(request.into_request())
-            .await?
-            .into_inner();
-        events.extend(reply.history.unwrap_or_default().events);
-        token = reply.next_page_token;
-        if token.is_empty() || events.len() >= MAX_EVENTS {
-            return Ok(events);
-        }
-    }
-}
-
-/// Payloads as JSON: nothing as null, one as itself, more as an array.
-pub(super) fn value(payloads: Option<Payloads>) -> Value {
-    let mut values: Vec<_> = payloads
-        .unwrap_or_default()
-        .payloads
-        .into_iter()
-        .map(payload)
-        .collect();
-    match values.len() {
-        0 => Value::Null,
-        1 => values.swap_remove(0),
-        _ => Value::Array(values),
-    }
-}
-
-/// A payload as JSON; what is none as `{"encoding": …, "base64": …}`.
-fn payload(payload: Payload) -> Value {
-    let encoding = payload
-        .metadata
-        .get("encoding")
-        .map(|encoding| String::from_utf8_lossy(encoding).into_owned());
-    let decoded = match encoding.as_deref() {
-        Some("binary/null") => Some(Value::Null),
-        Some("json/plain") => serde_json::from_slice(&payload.data).ok(),
-        _ => None,
-    };
-    decoded.unwrap_or_else(|| json!({ "encoding": encoding, "base64": STANDARD.encode(&payload.data) }))
 }

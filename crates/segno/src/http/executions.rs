@@ -96,29 +96,16 @@ impl Execution {
             workflow_id: execution.workflow_id,
             run_id: execution.run_id,
             ty: info.r#type.unwrap_or_default().name,
-            status: status_name(WorkflowExecutionStatus::try_from(info.status).unwrap_or_default()),
-            start_time: info.start_time.and_then(super::timestamp::rfc3339),
-            close_time: info.close_time.and_then(super::timestamp::rfc3339),
+            status: crate::run::status_name(
+                WorkflowExecutionStatus::try_from(info.status).unwrap_or_default(),
+            ),
+            start_time: info.start_time.and_then(crate::run::rfc3339),
+            close_time: info.close_time.and_then(crate::run::rfc3339),
             route: attributes.get(&ROUTE),
             event_type: attributes.get(&EVENT_TYPE),
             event_source: attributes.get(&EVENT_SOURCE),
             event_subject: attributes.get(&EVENT_SUBJECT),
         }
-    }
-}
-
-/// The name that the visibility query language has for a status.
-fn status_name(status: WorkflowExecutionStatus) -> &'static str {
-    match status {
-        WorkflowExecutionStatus::Unspecified => "Unspecified",
-        WorkflowExecutionStatus::Running => "Running",
-        WorkflowExecutionStatus::Completed => "Completed",
-        WorkflowExecutionStatus::Failed => "Failed",
-        WorkflowExecutionStatus::Canceled => "Canceled",
-        WorkflowExecutionStatus::Terminated => "Terminated",
-        WorkflowExecutionStatus::ContinuedAsNew => "ContinuedAsNew",
-        WorkflowExecutionStatus::TimedOut => "TimedOut",
-        WorkflowExecutionStatus::Paused => "Paused",
     }
 }
 

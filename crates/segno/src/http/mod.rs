@@ -1,19 +1,19 @@
 //! The HTTP API: events in, executions to be looked at, timers, probes, and the API's own description.
 
 mod access_log;
-mod actions;
 mod catalogue;
+mod dead_letters;
 mod events;
 mod execution;
 mod executions;
 mod health;
+mod json;
 mod limits;
 pub mod openapi;
 mod origin;
 mod page;
 pub mod problem;
 mod story;
-mod timestamp;
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(crate) use events::Events;
 pub(crate) use health::Health;
 use problem::Problem;
 
-use crate::catalogue::Catalogue;
+use crate::{catalogue::Catalogue, dead_letters::Decider};
 
 /// What the API is made of.
 pub(crate) struct Parts {
@@ -41,6 +41,8 @@ pub(crate) struct Parts {
     /// What may be sent.
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) health: Health,
+    /// Decides about dead letters.
+    pub(crate) decider: Decider,
     /// The timers' own routes.
     pub(crate) timers: Router,
     /// Requests served at once; the probes do not count.
@@ -56,6 +58,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         events,
         catalogue,
         health,
+        decider,
         timers,
         max_concurrent,
         local_only,
@@ -74,6 +77,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .route("/events", post(events::post).with_state(events))
         .merge(executions)
         .merge(catalogue)
+        .merge(dead_letters::router(decider))
         .merge(timers)
         .route_layer(from_fn_with_state(slots, limits::concurrency));
     let probes = Router::new()

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{catalogue, events, execution, executions, health};
+use super::{catalogue, dead_letters, events, execution, executions, health};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,12 +19,18 @@ use super::{catalogue, events, execution, executions, health};
         catalogue::get,
         catalogue::asyncapi,
         health::livez,
-        health::readyz
+        health::readyz,
+        dead_letters::list,
+        dead_letters::show,
+        dead_letters::retry,
+        dead_letters::skip,
+        dead_letters::resolve,
     ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
         (name = "executions", description = "What became of events and timers."),
         (name = "catalogue", description = "What may be sent: event types, their schemas, and the routes."),
+        (name = "dead letters", description = "What failed for good, and what to do about it."),
         (name = "health", description = "Probes."),
     )
 )]

@@ -3,8 +3,10 @@
 use segno_routing::{Plan, PlannedHandler};
 use serde_json::Value;
 
-use super::actions::{Action, State};
-use crate::execution::story::{ActionState, ActionStory, Receipt, Story};
+use crate::{
+    execution::story::{ActionState, ActionStory, Receipt, Story},
+    run::{Action, State},
+};
 
 /// The actions of a plan, in its order, those included that are still to come. None where the input is no plan: a
 /// workflow of the program's own, or a timer.

@@ -23,6 +23,7 @@ mod choreography;
 mod cluster;
 #[cfg(feature = "embedded")]
 mod crash;
+mod dead_letters;
 mod duplicates;
 mod example;
 mod executions;

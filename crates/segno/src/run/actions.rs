@@ -10,46 +10,43 @@ use temporalio_common::protos::temporal::api::{
 };
 use utoipa::ToSchema;
 
-use super::{
-    execution::{Failure, value},
-    timestamp::rfc3339,
-};
+use super::{failure::Failure, payload::value, timestamp::rfc3339};
 
 /// An activity of an execution.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExecutionActivity)]
-pub(super) struct Action {
+pub(crate) struct Action {
     /// Its name: of an action or a consumer the one in the configuration.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its activity type: `deliver`, `consume` and others.
     #[serde(rename = "type")]
-    ty: String,
+    pub(crate) ty: String,
     /// Where it is.
-    pub(super) state: State,
+    pub(crate) state: State,
     /// How many attempts were started.
-    pub(super) attempts: i32,
+    pub(crate) attempts: i32,
     /// When it was scheduled (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) started: Option<String>,
+    pub(crate) started: Option<String>,
     /// When it ended for good (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ended: Option<String>,
+    pub(crate) ended: Option<String>,
     /// What it returned: of `deliver` what `story` tells of the attempt and the payloads.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) result: Option<Value>,
+    pub(crate) result: Option<Value>,
     /// Why it failed, or why its last attempt did while it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
     /// When it is tried again (RFC 3339); only while it waits for that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_attempt_time: Option<String>,
+    pub(crate) next_attempt_time: Option<String>,
 }
 
 /// Where an activity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ActivityState)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It waits for a worker, or for its next attempt.
     Scheduled,
     /// A worker runs it.
@@ -64,11 +61,11 @@ pub(super) enum State {
 
 /// The activities by the id of the event that scheduled them.
 #[derive(Default)]
-pub(super) struct Actions(BTreeMap<i64, (String, Action)>);
+pub(crate) struct Actions(BTreeMap<i64, (String, Action)>);
 
 impl Actions {
     /// Takes note of one history event.
-    pub(super) fn see(&mut self, event_id: i64, at: Option<String>, attributes: Attributes) {
+    pub(crate) fn see(&mut self, event_id: i64, at: Option<String>, attributes: Attributes) {
         match attributes {
             Attributes::ActivityTaskScheduledEventAttributes(scheduled) => {
                 let action = Action {
@@ -130,7 +127,7 @@ impl Actions {
     }
 
     /// The activities in order, with what the history does not say of those that are not closed.
-    pub(super) fn with_pending(mut self, pending: Vec<PendingActivityInfo>) -> Vec<Action> {
+    pub(crate) fn with_pending(mut self, pending: Vec<PendingActivityInfo>) -> Vec<Action> {
         for info in pending {
             let running = info.state() == PendingActivityState::Started;
             let open = |state| matches!(state, State::Scheduled | State::Running);

@@ -1,0 +1,68 @@
+//! Calls of a running Segno's HTTP API, for commands that ask it for something.
+
+use std::time::Duration;
+
+use miette::{IntoDiagnostic, WrapErr, miette};
+use reqwest::Method;
+use serde_json::Value;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the running Segno is.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Api {
+    /// Address of the running Segno's HTTP API.
+    #[arg(
+        long = "api",
+        value_name = "URL",
+        env = "SEGNO_API",
+        default_value = "http://127.0.0.1:8080",
+        global = true
+    )]
+    url: url::Url,
+}
+
+impl Api {
+    /// Calls the API: the path's segments are encoded, and its answer is JSON.
+    ///
+    /// # Errors
+    /// When it cannot be reached, and what it answers if that is a problem.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> miette::Result<Value> {
+        let mut url = self.url.clone();
+        url.path_segments_mut()
+            .map_err(|()| miette!("--api {} is not the address of an HTTP API", self.url))?
+            .pop_if_empty()
+            .extend(path);
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .build()
+            .into_diagnostic()?;
+        let mut request = client.request(method, url.clone()).query(query);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.into_diagnostic().wrap_err_with(|| {
+            format!(
+                "no Segno answers at {}: start one with `segno up`, or say where it is with --api",
+                self.url
+            )
+        })?;
+        let status = response.status();
+        let text = response.text().await.into_diagnostic()?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(answer);
+        }
+        match answer["detail"].as_str() {
+            Some(detail) => Err(miette!("{detail}")),
+            None => Err(miette!("{url} answers {status}")),
+        }
+    }
+}

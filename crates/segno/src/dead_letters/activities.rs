@@ -1,0 +1,47 @@
+//! The activities that deal with dead letters.
+
+use std::{sync::Arc, time::Duration};
+
+use segno_routing::Routes;
+use temporalio_macros::activities;
+use temporalio_sdk::activities::{ActivityContext, ActivityError};
+use time::OffsetDateTime;
+
+use super::{
+    Decider,
+    keeper::{self, Round},
+};
+
+/// What these activities need besides the engine's client.
+pub(crate) struct DeadLetterActivities {
+    /// The routes as they are configured now.
+    pub(crate) routes: Arc<Routes>,
+    /// The sink that is told of dead letters.
+    pub(crate) alert: Option<String>,
+    /// The age at which letters are kept on, where it is configured.
+    pub(crate) renew_after: Option<Duration>,
+}
+
+impl DeadLetterActivities {
+    fn decider(&self, ctx: &ActivityContext) -> Decider {
+        Decider {
+            client: ctx.client(),
+            routes: Arc::clone(&self.routes),
+            alert: self.alert.clone(),
+        }
+    }
+}
+
+#[activities]
+impl DeadLetterActivities {
+    /// Keeps on every dead letter that the engine would delete soon.
+    #[activity(name = "keep_dead_letters")]
+    pub(crate) async fn keep(self: Arc<Self>, ctx: ActivityContext, _: ()) -> Result<Round, ActivityError> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "ages are by this machine's clock; a day more or less is no matter"
+        )]
+        let now = OffsetDateTime::now_utc();
+        keeper::keep(&self.decider(&ctx), self.renew_after, now, &ctx).await
+    }
+}

@@ -1,0 +1,101 @@
+//! One dead letter.
+
+use segno_routing::FailedAction;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::run::{Recorded, format};
+
+/// A dead letter: the latest run of an event's execution has failed.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = DeadLetter)]
+pub(crate) struct Letter {
+    /// Its id: that of the execution.
+    pub(crate) id: String,
+    /// Id of the run that failed.
+    pub(crate) run_id: String,
+    /// Name of the route.
+    pub(crate) route: String,
+    /// The event, without its data.
+    pub(crate) event: LetterEvent,
+    /// What failed: actions, or a consumer or workflow.
+    pub(crate) failed: Vec<Failed>,
+    /// The actions that are done; a retry leaves them out.
+    pub(crate) done: Vec<String>,
+    /// How many runs of the execution have failed.
+    pub(crate) failures: u32,
+    /// Why it failed, in one text.
+    pub(crate) error: String,
+    /// When the event was taken in, or the last retry began (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) started_at: Option<String>,
+    /// When it failed (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failed_at: Option<String>,
+}
+
+/// What identifies an event.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = DeadLetterEvent)]
+pub(crate) struct LetterEvent {
+    pub(crate) id: String,
+    pub(crate) source: String,
+    #[serde(rename = "type")]
+    pub(crate) ty: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<String>,
+    /// When it happened (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) time: Option<String>,
+}
+
+/// Something that failed for good.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = DeadLetterFailure)]
+pub(crate) struct Failed {
+    /// Name of the action, or of the consumer or workflow.
+    pub(crate) action: String,
+    /// How many attempts there were; 0 where it is not known.
+    pub(crate) attempts: u32,
+    /// The last error.
+    pub(crate) error: String,
+}
+
+impl Letter {
+    /// The dead letter that a failed run is.
+    pub(crate) fn of(run: &Recorded) -> Self {
+        let event = &run.plan.event;
+        Self {
+            id: run.summary.workflow_id.clone(),
+            run_id: run.summary.run_id.clone(),
+            route: run.plan.route.clone(),
+            event: LetterEvent {
+                id: event.id.clone(),
+                source: event.source.clone(),
+                ty: event.ty.clone(),
+                subject: event.subject.clone(),
+                time: event.time.map(format),
+            },
+            failed: run.failed().into_iter().map(Failed::from).collect(),
+            done: run.done(),
+            failures: run.failures(),
+            error: run
+                .failure
+                .as_ref()
+                .map(|failure| failure.message.clone())
+                .unwrap_or_default(),
+            started_at: run.summary.started.map(format),
+            failed_at: run.failed_at().map(format),
+        }
+    }
+}
+
+impl From<FailedAction> for Failed {
+    fn from(failed: FailedAction) -> Self {
+        Self {
+            action: failed.action,
+            attempts: failed.attempts,
+            error: failed.cause,
+        }
+    }
+}
