@@ -266,7 +266,7 @@ async fn a_retry_with_another_payload(engine: TestEngine) {
 async fn a_retry_on_the_route_of_now(engine: TestEngine) {
     let good = Receiver::start().await;
     let (bad, down) = switched().await;
-    let broken = config(&good, &bad).replace(".data.total", ".data.total | error(\"broken\")");
+    let broken = config(&good, &bad).replace(".data.total", ".data.total | error");
     let app = App::start(&engine, &broken).await;
     let id = fail(&app, &order("1", 7)).await;
     app.stop().await;
