@@ -37,10 +37,6 @@ impl DeadLetterActivities {
     /// Keeps on every dead letter that the engine would delete soon.
     #[activity(name = "keep_dead_letters")]
     pub(crate) async fn keep(self: Arc<Self>, ctx: ActivityContext, _: ()) -> Result<Round, ActivityError> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "ages are by this machine's clock; a day more or less is no matter"
-        )]
         let now = OffsetDateTime::now_utc();
         keeper::keep(&self.decider(&ctx), self.renew_after, now, &ctx).await
     }
