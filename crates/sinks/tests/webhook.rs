@@ -6,9 +6,12 @@
     reason = "a test has no better use for an error"
 )]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use segno_sinks::{Delivered, Delivery, Failure, Secret, Sinks, signature};
+use segno_sinks::{Delivered, Delivery, Failure, Options, Secret, Sinks, signature};
 use segno_test_support::{Answer, Received, Receiver, free_port};
 use serde_json::json;
 
@@ -212,21 +215,18 @@ async fn a_sink_that_is_not_configured_is_a_permanent_failure() {
 }
 
 #[test]
-fn every_wrong_sink_is_named() {
-    let options = toml::from_str(
-        r#"
-        both = { webhook = { url = "http://a" }, file = { path = "b" } }
-        fine = { file = { path = "b" } }
-        none = {}
-        "#,
-    )
-    .unwrap();
-    let errors = Sinks::new(options, "/nowhere".as_ref()).unwrap_err();
-    assert_eq!(errors.0.keys().collect::<Vec<_>>(), ["both", "none"]);
-    assert!(
-        errors
-            .to_string()
-            .contains("sink \"both\": a sink has exactly one kind"),
-        "{errors}"
-    );
+fn a_sink_of_two_kinds_or_none_is_refused() {
+    for (sink, said) in [
+        (
+            r#"{ webhook = { url = "http://a" }, file = { path = "b" } }"#,
+            "a sink has one kind",
+        ),
+        ("{}", "a sink has one of"),
+        (r#"{ limits = { rate = "1/s" } }"#, "a sink has one of"),
+        ("{ wehbook = {} }", "there is no kind of sink \"wehbook\""),
+    ] {
+        let error = toml::from_str::<BTreeMap<String, Options>>(&format!("hook = {sink}"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
