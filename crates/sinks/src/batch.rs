@@ -5,9 +5,16 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 use crate::{Delivered, Failure};
+
+mod target;
+
+pub use target::{Lanes, Target};
 
 /// What became of one delivery.
 pub type Outcome = Result<Delivered, Failure>;
@@ -63,7 +70,8 @@ impl<T: Item> Batcher<T> {
         Self(jobs)
     }
 
-    /// Delivers the item with the next batch.
+    /// Delivers the item with the next batch. Items are sent in the order in which this is called, or rather first polled, unless a
+    /// thousand wait already.
     ///
     /// # Errors
     ///
@@ -71,7 +79,12 @@ impl<T: Item> Batcher<T> {
     pub async fn deliver(&self, item: T) -> Outcome {
         let (done, wait) = oneshot::channel();
         let gone = || Failure::retryable("the sink is closing");
-        self.0.send(Job { item, done }).await.map_err(|_| gone())?;
+        // At once where there is room: tasks that have to wait for their turn get it in any order.
+        match self.0.try_send(Job { item, done }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(job)) => self.0.send(job).await.map_err(|_| gone())?,
+            Err(TrySendError::Closed(_)) => return Err(gone()),
+        }
         wait.await.unwrap_or_else(|_| Err(gone()))
     }
 }
