@@ -7,6 +7,12 @@
 //! - [`webhook`]: an HTTP request signed as [Standard Webhooks] 1.0.0 says, with a [`guard`] against
 //!   requests to private addresses.
 //! - [`mod@file`]: JSON lines appended to a file, for trying things out.
+//! - `eventbridge`: events on a bus of Amazon EventBridge.
+//! - `nats`: messages of NATS JetStream.
+//! - `redis`: entries of Redis Streams.
+//! - `sns`: messages to topics of Amazon SNS.
+//! - `sql`: rows of a table in PostgreSQL, MySQL or MariaDB.
+//! - `sqs`: messages to queues of Amazon SQS.
 //!
 //! Each has its [`limits`]. Where a target takes several payloads in one call, those that come side by side go as one
 //! [`batch`]. [`Sinks`] holds a configuration's sinks by name.
@@ -27,17 +33,33 @@
 //!
 //! [Standard Webhooks]: https://www.standardwebhooks.com
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod batch;
 mod delivery;
+#[cfg(feature = "eventbridge")]
+pub mod eventbridge;
 pub mod file;
 pub mod guard;
+#[cfg(any(feature = "sns", feature = "sqs", feature = "nats", feature = "sql"))]
+mod ids;
 pub mod limits;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod options;
 mod outcome;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod registry;
 mod retry_after;
 mod secret;
 pub mod signature;
+#[cfg(feature = "sns")]
+pub mod sns;
+#[cfg(feature = "sql")]
+pub mod sql;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 mod template;
 pub mod webhook;
 

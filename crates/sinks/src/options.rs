@@ -72,7 +72,13 @@ macro_rules! kinds {
 }
 
 kinds! {
+    "eventbridge" ("eventbridge") => EventBridge(eventbridge),
     "file" => File(file),
+    "nats" ("nats") => Nats(nats),
+    "redis" ("redis") => Redis(redis),
+    "sns" ("sns") => Sns(sns),
+    "sql" ("sql") => Sql(sql),
+    "sqs" ("sqs") => Sqs(sqs),
     "webhook" => Webhook(webhook),
 }
 

@@ -1,0 +1,157 @@
+//! The SNS sink: messages to a topic of Amazon SNS.
+//!
+//! The payload as JSON is the message. Deliveries that come side by side go in one call, up to ten and 256 KiB, and each has its own
+//! outcome. A topic may take larger messages, up to 1 MiB (its `MaximumMessageSize`): these go alone.
+//!
+//! A topic whose name ends with `.fifo` keeps the messages of a group in order and leaves out what comes twice, as a FIFO queue of
+//! SQS does: all that the SQS sink says about that is true here.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use crate::{
+    Delivered, Delivery, Failure, Sink, Template,
+    aws::{Attributes, Connection, Credentials, OptionError, body, group},
+    batch::{Batcher, Lanes, Size},
+    ids::id,
+};
+
+mod topic;
+
+use topic::{Message, Topic};
+
+/// SNS's own limits of one call, unless a topic takes more.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
+const SIZE: Size = Size {
+    items: 10,
+    bytes: 262_144,
+    calls: 8,
+};
+/// Most bytes of a message that a topic may be set to take.
+const LARGEST: usize = 1_048_576;
+/// Most characters of a group's name and of a deduplication id.
+const ID: usize = 128;
+/// Most characters of a subject.
+const SUBJECT: usize = 100;
+
+/// Options of an SNS sink.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// The topic's ARN.
+    pub topic: String,
+    /// The subject, for subscribers by mail: one line of ASCII, cut after 100 characters. One that comes out empty is left out.
+    pub subject: Option<Template>,
+    /// The message group of a FIFO topic; without this it is the event's subject, and a message without a subject is a group
+    /// of its own.
+    pub group: Option<Template>,
+    /// Attributes of the messages, which subscriptions filter by, up to ten. One that comes out empty is left out.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, Template>,
+    /// The region; without it the topic's ARN says it.
+    pub region: Option<String>,
+    /// Another endpoint than AWS's.
+    pub endpoint: Option<String>,
+    /// The profile in AWS's files.
+    pub profile: Option<String>,
+    /// An access key, where AWS's usual ways to find one are not meant.
+    pub credentials: Option<Credentials>,
+}
+
+/// The sink these options describe.
+pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
+    // arn:aws:sns:eu-central-1:123456789012:orders
+    let parts: Vec<_> = options.topic.split(':').collect();
+    let ["arn", _, "sns", region, _, name] = parts[..] else {
+        return Err(OptionError::Topic(options.topic));
+    };
+    let region = options.region.unwrap_or_else(|| region.to_owned());
+    let fifo = name.ends_with(".fifo");
+    let connection = Connection::new(
+        options.endpoint,
+        Some(region),
+        options.profile,
+        options.credentials,
+    )?;
+    let target = Arc::new(Topic::new(options.topic, connection));
+    Ok(Arc::new(Sns {
+        way: match fifo {
+            true => Way::Fifo(Lanes::to(SIZE, &target)),
+            false => Way::Standard(Batcher::to(SIZE, target)),
+        },
+        subject: options.subject,
+        group: options.group,
+        attributes: Attributes::new(options.attributes)?,
+    }))
+}
+
+#[derive(Debug)]
+struct Sns {
+    way: Way,
+    subject: Option<Template>,
+    group: Option<Template>,
+    attributes: Attributes,
+}
+
+#[derive(Debug)]
+enum Way {
+    Standard(Batcher<Message>),
+    Fifo(Lanes<Message>),
+}
+
+/// What SNS takes as a subject: printable ASCII, not too long.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+fn subject(text: &str) -> String {
+    let shown = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    let text: String = text.trim().chars().map(shown).take(SUBJECT).collect();
+    text.trim_end().to_owned()
+}
+
+#[async_trait]
+impl Sink for Sns {
+    async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
+        let subject_text = self
+            .subject
+            .as_ref()
+            .map(|subject| subject.render(delivery))
+            .transpose()?;
+        let mut message = Message {
+            body: body(delivery.payload),
+            subject: subject_text
+                .map(|text| subject(&text))
+                .filter(|text| !text.is_empty()),
+            attributes: self.attributes.render(delivery)?,
+            group: group::given(self.group.as_ref(), delivery)?.map(|group| id(&group, ID)),
+            deduplication: None,
+        };
+        let bytes = message.size();
+        if bytes > LARGEST {
+            return Err(Failure::permanent(format!(
+                "the message has {bytes} bytes with its attributes, and SNS takes {LARGEST} at most"
+            )));
+        }
+        match &self.way {
+            Way::Standard(batcher) => batcher.deliver(message).await,
+            Way::Fifo(lanes) => {
+                message.deduplication = Some(id(delivery.key, ID));
+                let group = message.group.take();
+                let group = group.unwrap_or_else(|| id(group::of(delivery), ID));
+                message.group = Some(group.clone());
+                lanes.deliver(&group, message).await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_short_lines_of_ascii() {
+        assert_eq!(subject(" Order\n7 für Ä "), "Order?7 f?r ?");
+        assert_eq!(subject(&"x".repeat(200)).len(), 100);
+    }
+}

@@ -1,0 +1,140 @@
+//! The SQL sink: rows of a table in PostgreSQL, or in MySQL or MariaDB.
+//!
+//! Each delivery is one row. Deliveries that come side by side are one statement, and so one transaction. If a row of it is refused,
+//! each goes alone, so that it does not fail its neighbours.
+//!
+//! A row is there once: one column is unique and holds the idempotency key, or whatever the options put there instead, and a row whose
+//! key is there counts as delivered. Only that column tells: a row that breaks another constraint is refused, for good.
+//!
+//! Values are never part of a statement's text, and names in it are quoted.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use crate::{
+    Confidential, Delivered, Delivery, Failure, Sink,
+    batch::{Batcher, Size},
+};
+
+mod columns;
+mod mysql;
+mod name;
+mod postgres;
+mod refusal;
+
+pub use columns::Column;
+use columns::{Columns, Row};
+use mysql::MySql;
+use name::{Name, Table};
+use postgres::Postgres;
+
+/// One statement. The bytes are far less than the databases' own limits.
+const SIZE: Size = Size {
+    items: 200,
+    bytes: 4 << 20,
+    calls: CONNECTIONS as usize,
+};
+/// Most connections.
+const CONNECTIONS: u32 = 4;
+/// Most columns: 200 rows of them have fewer values than the 65,535 that a statement of MySQL takes.
+const COLUMNS: usize = 300;
+/// Longest idempotency key that is stored; longer ones are hashed. It fits what every database can index.
+const KEY: usize = 255;
+
+/// Options of an SQL sink.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// The database: `postgres://user:password@host:5432/database` or `mysql://user:password@host:3306/database`.
+    pub url: Confidential,
+    /// The table, or schema and table with a full stop between them; upper and lower case count.
+    pub table: String,
+    /// The columns and what they get. Without them a row is the columns `payload` and `delivered_at`, beside the key's.
+    pub columns: Option<BTreeMap<String, Column>>,
+    /// The column that tells what is there already; it has to have a unique index of its own. If `columns` has it, it gets what is said
+    /// there, and the idempotency key otherwise.
+    #[serde(default = "key_column")]
+    pub key_column: String,
+    /// Whether the table is made if it is not there; for a table without `columns` alone.
+    #[serde(default)]
+    pub create: bool,
+}
+
+fn key_column() -> String {
+    "idempotency_key".to_owned()
+}
+
+/// Options that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionError {
+    /// The URL is of no database that the sink knows. What it is, is not said: it may hold a password.
+    #[error(
+        "`url` is no URL of a database, such as postgres://user@host/database or mysql://user@host/database"
+    )]
+    Url,
+    /// No table or column can be named so.
+    #[error(
+        "{0:?} cannot be the name of a {1}: a name has 1 to 63 characters, none of them a control character"
+    )]
+    Name(String, &'static str),
+    /// There are too many columns, or none.
+    #[error("a row has 1 to {COLUMNS} columns, and not {0}")]
+    Columns(usize),
+    /// What types the columns would have is not known.
+    #[error("a table with `columns` of its own cannot be made: leave `create` out and make it yourself")]
+    Create,
+    /// A JSON pointer begins with a slash.
+    #[error("{0:?} is no JSON pointer: it is empty or begins with a slash, such as \"/customer/id\"")]
+    Pointer(String),
+}
+
+/// The sink these options describe.
+pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
+    let table: Table = options.table.parse()?;
+    let key: Name = Name::column(&options.key_column)?;
+    if options.create && options.columns.is_some() {
+        return Err(OptionError::Create);
+    }
+    let columns = Columns::new(options.columns, &key)?;
+    let target = Target {
+        table,
+        key,
+        names: columns.names(),
+        own_key: columns.own_key(),
+        create: options.create,
+    };
+    let url = options.url.expose();
+    let batcher = match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Batcher::to(SIZE, Arc::new(Postgres::new(url, target)?)),
+        Some("mysql" | "mariadb") => Batcher::to(SIZE, Arc::new(MySql::new(url, target)?)),
+        _ => return Err(OptionError::Url),
+    };
+    Ok(Arc::new(Sql { columns, batcher }))
+}
+
+/// Where rows go.
+#[derive(Debug)]
+struct Target {
+    table: Table,
+    key: Name,
+    /// The columns in the order of a row's cells.
+    names: Vec<Name>,
+    /// Whether the key's column holds the idempotency key itself.
+    own_key: bool,
+    create: bool,
+}
+
+#[derive(Debug)]
+struct Sql {
+    columns: Columns,
+    batcher: Batcher<Row>,
+}
+
+#[async_trait]
+impl Sink for Sql {
+    async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
+        self.batcher.deliver(self.columns.row(delivery)?).await
+    }
+}

@@ -1,0 +1,208 @@
+//! The NATS sink against a real server.
+#![cfg(feature = "nats")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test has no better use for an error"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use async_nats::jetstream::{
+    self,
+    stream::{Config, Stream},
+};
+use futures::future::join_all;
+use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
+use segno_test_support::servers::Nats;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const TAKEN: Result<Delivered, Failure> = Ok(Delivered { status: None });
+
+/// A sink named `stream`.
+fn sink(url: &str, options: &str) -> Sinks {
+    let text = format!("stream.nats = {{ url = \"{url}\", {options} }}");
+    Sinks::new(toml::from_str(&text).unwrap(), "/nowhere".as_ref()).unwrap()
+}
+
+async fn deliver(sinks: &Sinks, key: &str, payload: &Value) -> Result<Delivered, Failure> {
+    sinks.deliver("stream", Delivery::new(key, payload)).await
+}
+
+/// The stream `ORDERS` of `orders.>`, made unless it is there.
+async fn stream(server: &Nats, max_message_size: i32) -> Stream {
+    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let config = Config {
+        name: "ORDERS".to_owned(),
+        subjects: vec!["orders.>".to_owned()],
+        max_message_size,
+        ..Config::default()
+    };
+    context.get_or_create_stream(config).await.unwrap()
+}
+
+/// Delivers until it is taken, as its caller does.
+async fn until_taken(sinks: &Sinks, key: &str, payload: &Value) {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match deliver(sinks, key, payload).await {
+            Ok(_) => return,
+            Err(failure) => assert!(
+                matches!(failure, Failure::Retryable { .. }) && Instant::now() < deadline,
+                "{failure:?}"
+            ),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn messages_arrive_whole() {
+    let server = Nats::start().await;
+    let stream = stream(&server, -1).await;
+    let sinks = sink(
+        &server.url(),
+        r#"subject = "orders.{{ payload.region }}", headers = { Tenant = "{{ payload.tenant or '' }}", Kind = "order" }"#,
+    );
+    let payloads: Vec<_> = (0..500)
+        .map(|n| json!({"n": n, "region": format!("r{}", n % 3), "text": "ä\u{0}\n"}))
+        .collect();
+    let keys: Vec<_> = (0..500).map(|n| format!("route//shop/ä {n}/tell/0")).collect();
+    // What is delivered before the others begin comes before them.
+    assert_eq!(deliver(&sinks, "first", &payloads[0]).await, TAKEN);
+    let deliveries = payloads
+        .iter()
+        .zip(&keys)
+        .map(|(payload, key)| deliver(&sinks, key, payload));
+    for outcome in join_all(deliveries).await {
+        assert_eq!(outcome, TAKEN);
+    }
+    let mut numbers = BTreeSet::new();
+    for sequence in 2..=501 {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        let payload: Value = serde_json::from_slice(&message.payload).unwrap();
+        let n = payload["n"].as_u64().unwrap();
+        assert_eq!(payload, payloads[n as usize]);
+        assert_eq!(message.subject.as_str(), format!("orders.r{}", n % 3));
+        let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
+        assert_eq!(
+            header("Nats-Msg-Id"),
+            Some(format!("route//shop/%C3%A4%20{n}/tell/0"))
+        );
+        assert_eq!(
+            (header("Kind").as_deref(), header("Tenant")),
+            (Some("order"), None)
+        );
+        numbers.insert(n);
+    }
+    assert_eq!(numbers.len(), 500);
+}
+
+#[tokio::test]
+async fn a_key_that_comes_again_is_one_message() {
+    let server = Nats::start().await;
+    let mut stream = stream(&server, -1).await;
+    let sinks = sink(&server.url(), r#"subject = "orders.eu""#);
+    let long = "k".repeat(1_000);
+    for key in ["same", "same", &long, &long] {
+        assert_eq!(deliver(&sinks, key, &json!(key)).await, TAKEN);
+    }
+    assert_eq!(stream.info().await.unwrap().state.messages, 2);
+}
+
+#[tokio::test]
+async fn without_a_stream_it_says_so_and_waits() {
+    let server = Nats::start().await;
+    let sinks = sink(&server.url(), r#"subject = "orders.eu""#);
+    let failure = deliver(&sinks, "k", &json!(1)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    let said = "no stream of JetStream takes messages of the subject \"orders.eu\"";
+    assert!(failure.to_string().contains(said), "{failure}");
+    let mut stream = stream(&server, -1).await;
+    assert_eq!(deliver(&sinks, "k", &json!(1)).await, TAKEN);
+    assert_eq!(stream.info().await.unwrap().state.messages, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_found_again_with_all_it_took() {
+    let mut server = Nats::start().await;
+    server.kill();
+    let sinks = sink(&server.url(), r#"subject = "orders.eu""#);
+    let failure = deliver(&sinks, "1", &json!(1)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    assert!(
+        failure.to_string().starts_with("NATS cannot be reached: "),
+        "{failure}"
+    );
+    server.start_again().await;
+    let first = stream(&server, -1).await;
+    until_taken(&sinks, "1", &json!(1)).await;
+    server.kill();
+    let failure = deliver(&sinks, "2", &json!(2)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    server.start_again().await;
+    for (key, payload) in [("2", json!(2)), ("1", json!(1))] {
+        until_taken(&sinks, key, &payload).await;
+    }
+    drop(first);
+    let mut stream = stream(&server, -1).await;
+    assert_eq!(stream.info().await.unwrap().state.messages, 2, "each once");
+}
+
+#[tokio::test]
+async fn what_no_attempt_mends_is_permanent() {
+    let server = Nats::start().await;
+    let _stream = stream(&server, 1_000).await;
+    let sinks = sink(
+        &server.url(),
+        r#"subject = "orders.{{ payload.to }}", headers = { Note = "{{ payload.note or '' }}" }"#,
+    );
+    for (payload, said) in [
+        (json!({"to": "a b"}), "the subject comes out"),
+        (json!({"to": "*"}), "the subject comes out"),
+        (json!({"to": ""}), "the subject comes out"),
+        (json!({}), "a template of the sink fails"),
+        (json!({"to": "a", "note": "x\r\ny"}), "line break"),
+        (json!({"to": "a", "text": "x".repeat(1_000)}), "max_msg_size"),
+        (json!({"to": "a", "text": "x".repeat(2_000_000)}), "max_payload"),
+    ] {
+        let failure = deliver(&sinks, "k", &payload).await.unwrap_err();
+        assert!(
+            matches!(failure, Failure::Permanent { .. }),
+            "{said}: {failure:?}"
+        );
+        assert!(failure.to_string().contains(said), "{failure}");
+    }
+    assert_eq!(deliver(&sinks, "k", &json!({"to": "a"})).await, TAKEN);
+}
+
+#[test]
+fn options_that_cannot_be_meant() {
+    for (options, said) in [
+        (
+            r#"url = "nats://user:hunter2@", subject = "s""#,
+            "no URL of a NATS server",
+        ),
+        (
+            r#"url = "nats://a", subject = "s", headers = { "a b" = "x" }"#,
+            "cannot be named \"a b\"",
+        ),
+        (
+            r#"url = "nats://a", subject = "s", headers = { Nats-Msg-Id = "x" }"#,
+            "one of NATS's own",
+        ),
+    ] {
+        let options = toml::from_str(&format!("stream.nats = {{ {options} }}")).unwrap();
+        let error = Sinks::new(options, "/nowhere".as_ref()).unwrap_err().to_string();
+        assert!(error.contains(said) && !error.contains("hunter2"), "{error}");
+    }
+    let text = "stream.nats = { url = \"nats://a\", subject = \"s\", token = \"hunter2\" }";
+    let options: BTreeMap<String, Options> = toml::from_str(text).unwrap();
+    assert!(!format!("{options:?}").contains("hunter2"));
+    assert!(toml::from_str::<BTreeMap<String, Options>>("stream.nats = { url = \"nats://a\" }").is_err());
+}
