@@ -17,6 +17,9 @@ pub enum Error {
     /// A sink cannot be made.
     #[error("the sinks cannot be set up")]
     Sinks(#[source] segno_sinks::BuildErrors),
+    /// A source cannot be made.
+    #[error(transparent)]
+    Source(#[from] crate::sources::BuildError),
     /// A flag says no API key.
     #[error("--api-key: {0}")]
     ApiKey(#[source] config::NoApiKey),

@@ -59,6 +59,7 @@ mod run;
 mod running;
 pub mod search_attributes;
 mod shutdown;
+pub mod sources;
 pub mod worker;
 
 pub use builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP};

@@ -21,6 +21,7 @@ use crate::{
     intake::Intake,
     listen::{self, Listener},
     shutdown::{Signals, Stop},
+    sources::{self, Sources},
     worker::{self, Worker},
 };
 
@@ -43,7 +44,8 @@ pub struct Running {
     intake: Intake,
     worker: Worker,
     server: JoinHandle<Result<(), std::io::Error>>,
-    /// Cancelled first: readiness fails.
+    sources: Sources,
+    /// Cancelled first: readiness fails, and sources fetch no more.
     stopping: CancellationToken,
     /// Cancelled next: no new connections.
     drain: CancellationToken,
@@ -136,6 +138,14 @@ impl Running {
         if let Err(error) = dead_letters::schedule(&client, letters.renew_after).await {
             tracing::error!(%error, "dead letters that nobody deals with will be deleted: the keeper is not scheduled");
         }
+        let sources = match sources::Ready::new(config.sources, &intake) {
+            Ok(sources) => sources,
+            Err(error) => {
+                drop(worker.stop().await);
+                engine.shutdown().await;
+                return Err(error.into());
+            }
+        };
         let timers = Timers::new(client.clone(), timers);
         let decider = Decider {
             client: client.clone(),
@@ -151,12 +161,14 @@ impl Running {
             },
             catalogue,
             health,
+            sources: sources.served.clone(),
             timers: segno_timers::router(timers),
             max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),
             local_only: listener.address().ip().is_loopback() && !allow_unauthenticated,
         });
         let http = listener.address();
         let server = tokio::spawn(serve(listener, router, drain.clone()));
+        let sources = sources.start(&stopping);
         tracing::info!(%http, engine = engine.address(), embedded = engine.is_embedded(), "ready");
         Ok(Self {
             http,
@@ -164,6 +176,7 @@ impl Running {
             intake,
             worker,
             server,
+            sources,
             stopping,
             drain,
         })
@@ -222,7 +235,7 @@ impl Running {
         }
     }
 
-    /// Stops in order: readiness fails, requests finish, then what the worker runs, then the engine closes.
+    /// Stops in order: readiness fails and sources fetch no more, requests and what sources have in hand finish, then what the worker runs, then the engine closes.
     pub async fn shutdown(self) -> Result<(), Error> {
         self.close(Duration::ZERO, false).await
     }
@@ -232,6 +245,7 @@ impl Running {
             engine,
             worker,
             mut server,
+            sources,
             stopping,
             drain,
             ..
@@ -253,7 +267,12 @@ impl Running {
                     }
                 }
             };
-            let (served, worked) = tokio::join!(served, worker.stop());
+            let fetched = async {
+                if tokio::time::timeout(DRAIN, sources.ended()).await.is_err() {
+                    tracing::warn!("sources were cut off");
+                }
+            };
+            let (served, worked, ()) = tokio::join!(served, worker.stop(), fetched);
             engine.shutdown().await;
             served.and(worked.map_err(Error::from))
         };

@@ -15,6 +15,9 @@ use segno::config::{Code, Config, Mistakes};
 use segno_routing::{Handler, Retry};
 use segno_sinks::Kind;
 
+#[path = "config/sources.rs"]
+mod sources;
+
 fn parse(text: &str) -> Result<Config, Mistakes> {
     Config::parse("segno.toml", text, Path::new("base"))
 }

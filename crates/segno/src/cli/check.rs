@@ -61,7 +61,11 @@ fn print_table(
         Ok(config) => {
             writeln!(out, "{name}: no mistakes")?;
             writeln!(out, "  sinks:  {}", list(&sinks(config)))?;
-            writeln!(out, "  routes: {}", list(&routes(config)))
+            writeln!(out, "  routes: {}", list(&routes(config)))?;
+            if !config.sources.is_empty() {
+                writeln!(out, "  sources: {}", list(&sources(config)))?;
+            }
+            Ok(())
         }
         Err(mistakes) => {
             for mistake in mistakes {
@@ -82,12 +86,19 @@ fn print_json(args: &Args, checked: &Result<Config, Mistakes>, out: &mut dyn Wri
     if let Ok(config) = checked {
         report["sinks"] = json!(sinks(config));
         report["routes"] = json!(routes(config));
+        if !config.sources.is_empty() {
+            report["sources"] = json!(sources(config));
+        }
     }
     writeln!(out, "{report:#}")
 }
 
 fn sinks(config: &Config) -> Vec<&str> {
     config.sinks.keys().map(String::as_str).collect()
+}
+
+fn sources(config: &Config) -> Vec<&str> {
+    config.sources.keys().map(String::as_str).collect()
 }
 
 fn routes(config: &Config) -> Vec<&str> {

@@ -6,6 +6,7 @@ mod backup;
 pub mod check;
 mod dead_letters;
 mod demo;
+mod emit;
 #[cfg(feature = "embedded")]
 mod engine;
 pub mod explain;
@@ -51,6 +52,7 @@ enum Command {
     /// Put a copy of the engine's file in its place, while Segno is not running.
     #[cfg(feature = "embedded")]
     Restore(restore::Restore),
+    Emit(emit::Args),
     Check(check::Args),
     Explain(explain::Args),
     DeadLetters(dead_letters::DeadLetters),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         #[cfg(feature = "embedded")]
         Command::Restore(restore) => restore.run(),
+        Command::Emit(emit) => outcome_of(emit.run()),
         Command::Check(check) => check::run(check),
         Command::Explain(explain) => explain::run(explain),
         Command::DeadLetters(letters) => block_on(letters.run()),
@@ -92,6 +95,11 @@ pub fn main() -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = miette::Result<()>>) -> miette::Result<ExitCode> {
+    outcome_of(command).map(|()| ExitCode::SUCCESS)
+}
+
+/// The same for a command with exit codes of its own.
+fn outcome_of<T>(command: impl Future<Output = miette::Result<T>>) -> miette::Result<T> {
     use miette::IntoDiagnostic;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -101,5 +109,5 @@ fn block_on(command: impl Future<Output = miette::Result<()>>) -> miette::Result
     // What is still at work by now was asked to end and is not worth waiting for: it ends with the process. The
     // runtime is not shut down first, because a worker's thread that is still at a timer then would panic.
     std::mem::forget(runtime);
-    done.map(|()| ExitCode::SUCCESS)
+    done
 }

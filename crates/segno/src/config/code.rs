@@ -51,6 +51,10 @@ pub enum Code {
     PrivateAddress,
     /// A file that holds no CloudEvent.
     Event,
+    /// A source of no kind, or of several.
+    SourceKind,
+    /// A source whose options do not go together.
+    SourceOptions,
     /// A JSON Schema that is none, or that an example does not fit.
     Schema,
     /// Files to be included that cannot be.
@@ -63,7 +67,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -86,6 +90,8 @@ impl Code {
         Self::Retry,
         Self::PrivateAddress,
         Self::Event,
+        Self::SourceKind,
+        Self::SourceOptions,
         Self::Schema,
         Self::Include,
         Self::Schedule,
@@ -117,6 +123,8 @@ impl Code {
             Self::Retry => 20,
             Self::PrivateAddress => 21,
             Self::Event => 22,
+            Self::SourceKind => 40,
+            Self::SourceOptions => 41,
             Self::Schema => 67,
             Self::Include => 68,
             Self::Schedule => 69,

@@ -6,7 +6,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Keys whose values, and whatever is in them, are secret.
-const SECRET: [&str; 10] = [
+const SECRET: [&str; 14] = [
+    "credentials",
+    "secret_access_key",
+    "session_token",
+    "nkey",
     "secret",
     "secrets",
     "headers",

@@ -19,6 +19,7 @@ mod routes;
 mod schemas;
 mod section;
 mod sinks;
+mod sources;
 mod suggest;
 mod table;
 mod timing;
@@ -58,6 +59,8 @@ pub struct Config {
     pub archive: Archive,
     /// `[sinks.NAME]`, by name.
     pub sinks: BTreeMap<String, segno_sinks::Options>,
+    /// `[sources.NAME]`, by name.
+    pub sources: BTreeMap<String, segno_sources::Options>,
     /// `[[routes]]`, compiled.
     pub routes: Routes,
     /// `[schemas."TYPE"]`: what the data of events has to look like.
@@ -118,6 +121,8 @@ impl Config {
         let dead_letters = dead_letters::read(&mut reader, section, &mut sinks);
         let section = root.table(&mut reader, "archive", "archive");
         let archive = dead_letters::archive(&mut reader, section);
+        let section = root.table(&mut reader, "sources", "sources");
+        let sources = sources::read(&mut reader, section);
         let sections = root.tables(&mut reader, "routes", "route");
         let routes = routes::read(&mut reader, sections, &sinks.names);
         let section = root.table(&mut reader, "schemas", "schemas");
@@ -138,6 +143,7 @@ impl Config {
             dead_letters,
             archive,
             sinks: sinks.options,
+            sources,
             routes,
             schemas,
             base: base.to_owned(),

@@ -61,6 +61,7 @@ impl<'s> Reader<'s> {
             Code::Missing,
             Code::Type,
             Code::SinkKind,
+            Code::SourceKind,
             Code::Handler,
         ];
         let counts = |mistake: &Mistake| match mistake.code {

@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) health: Health,
     /// Decides about dead letters.
     pub(crate) decider: Decider,
+    /// The paths of sources that are called.
+    pub(crate) sources: Router,
     /// The timers' own routes.
     pub(crate) timers: Router,
     /// Requests served at once; the probes do not count.
@@ -59,6 +61,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         catalogue,
         health,
         decider,
+        sources,
         timers,
         max_concurrent,
         local_only,
@@ -79,6 +82,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(catalogue)
         .merge(dead_letters::router(decider))
         .merge(timers)
+        .merge(sources)
         .route_layer(from_fn_with_state(slots, limits::concurrency));
     let probes = Router::new()
         .route("/livez", get(health::livez))

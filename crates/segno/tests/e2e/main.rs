@@ -36,4 +36,5 @@ mod restart;
 mod retries;
 #[cfg(feature = "embedded")]
 mod security;
+mod sources;
 mod timers;

@@ -1,0 +1,157 @@
+//! The configured sources: what they hand their events to, and who looks after them.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::Router;
+use futures::future::join_all;
+use segno_event::Event;
+use segno_sources::{Built, Options, Outcome, Source};
+use temporalio_client::tonic::Code;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::{self, Intake};
+
+/// Pause before a source that failed runs again; it doubles with each failure in a row.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What runs so long is sound: the next failure is a first one.
+const SOUND: Duration = Duration::from_secs(60);
+
+/// A source that cannot be made of its options.
+#[derive(Debug, thiserror::Error)]
+#[error("source {name:?} cannot be set up: {error}")]
+pub struct BuildError {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub error: segno_sources::Error,
+}
+
+/// Sources that are made and do not run yet.
+#[derive(Default)]
+pub(crate) struct Ready {
+    /// Those that fetch.
+    fetching: Vec<(String, Arc<dyn Source>)>,
+    /// The paths of those that are called.
+    pub(crate) served: Router,
+    intake: Option<Arc<dyn segno_sources::Intake>>,
+}
+
+impl Ready {
+    /// Makes the sources of a configuration.
+    pub(crate) fn new(options: BTreeMap<String, Options>, intake: &Intake) -> Result<Self, BuildError> {
+        let intake: Arc<dyn segno_sources::Intake> = Arc::new(Door(intake.clone()));
+        let mut ready = Self::default();
+        for (name, options) in options {
+            match options.build(&name, &intake) {
+                Ok(Built::Fetching(source)) => ready.fetching.push((name, source)),
+                Ok(Built::Served(served)) => {
+                    tracing::info!(source = name, path = served.path, "served");
+                    ready.served = ready.served.merge(served.router);
+                }
+                Err(error) => return Err(BuildError { name, error }),
+            }
+        }
+        ready.intake = Some(intake);
+        Ok(ready)
+    }
+
+    /// Runs those that fetch, until `stop`.
+    pub(crate) fn start(self, stop: &CancellationToken) -> Sources {
+        let mut tasks = JoinSet::new();
+        if let Some(intake) = self.intake {
+            for (name, source) in self.fetching {
+                tasks.spawn(look_after(name, source, Arc::clone(&intake), stop.clone()));
+            }
+        }
+        Sources(tasks)
+    }
+}
+
+/// Sources that run.
+pub(crate) struct Sources(JoinSet<()>);
+
+impl Sources {
+    /// Waits until all have ended: each has finished what it had in hand.
+    pub(crate) async fn ended(mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
+}
+
+/// Runs a source again and again. A broker that is down is no reason not to be ready: what comes otherwise is taken.
+async fn look_after(
+    name: String,
+    source: Arc<dyn Source>,
+    intake: Arc<dyn segno_sources::Intake>,
+    stop: CancellationToken,
+) {
+    let mut pause = FIRST_PAUSE;
+    while !stop.is_cancelled() {
+        tracing::info!(source = name, "a source starts");
+        let began = Instant::now();
+        let (running, intake, token) = (Arc::clone(&source), Arc::clone(&intake), stop.clone());
+        // In a task of its own, so that a panic ends this run alone.
+        let run = tokio::spawn(async move { running.run(intake, token).await });
+        let error = match run.await {
+            Ok(Ok(())) if stop.is_cancelled() => break,
+            Ok(Ok(())) => "it has ended".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if began.elapsed() > SOUND {
+            pause = FIRST_PAUSE;
+        }
+        tracing::warn!(source = name, error, again_in = ?pause, "a source does not go on");
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    tracing::info!(source = name, "a source has ended");
+}
+
+/// Where sources hand events in. Each event is on its own: one that is refused leaves the others alone.
+struct Door(Intake);
+
+#[async_trait]
+impl segno_sources::Intake for Door {
+    async fn take(&self, events: &[Event]) -> Vec<Outcome> {
+        join_all(events.iter().map(|event| self.one(event))).await
+    }
+}
+
+impl Door {
+    async fn one(&self, event: &Event) -> Outcome {
+        match self.0.accept(std::slice::from_ref(event)).await {
+            Ok(_) => Outcome::Durable,
+            Err(error) => outcome(&error),
+        }
+    }
+}
+
+/// Refused for good is only what is wrong with the event itself. A missing right or namespace is mended without it.
+fn outcome(error: &intake::Error) -> Outcome {
+    match error {
+        intake::Error::Refused { source, .. } if source.code() == Code::InvalidArgument => {
+            Outcome::Refused(format!("{error}: {}", source.message()))
+        }
+        intake::Error::Refused { source, .. } | intake::Error::Unavailable(source) => {
+            Outcome::Later(format!("{error}: {}", source.message()))
+        }
+        intake::Error::Misfits(events) => {
+            let misfits = events.iter().flat_map(|event| &event.misfits);
+            let misfits: Vec<_> = misfits
+                .map(|misfit| format!("{}: {}", misfit.path, misfit.what))
+                .collect();
+            Outcome::Refused(format!("{error}: {}", misfits.join("; ")))
+        }
+        other => Outcome::Refused(other.to_string()),
+    }
+}

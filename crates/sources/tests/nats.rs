@@ -1,0 +1,242 @@
+//! The NATS source against a real server.
+
+#![cfg(feature = "nats")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{self, Context, consumer::PullConsumer, stream},
+};
+use segno_sources::{Outcome, REJECTED};
+use segno_test_support::{Cut, servers::Nats};
+use serde_json::json;
+use support::{Run, Taker, build, until};
+
+/// A stream `events` of the subjects `events.>`.
+async fn stream(server: &Nats) -> Context {
+    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let config = stream::Config {
+        name: "events".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        ..stream::Config::default()
+    };
+    context.create_stream(config).await.unwrap();
+    context
+}
+
+fn options(url: &str, more: &str) -> String {
+    format!("url = {url:?}\nstream = \"events\"\n{more}")
+}
+
+fn order(id: &str, subject: &str) -> String {
+    json!({"specversion": "1.0", "id": id, "source": "/shop", "type": "order.placed", "subject": subject})
+        .to_string()
+}
+
+async fn publish(context: &Context, body: String) {
+    context
+        .publish("events.orders", body.into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+}
+
+/// Waits until the consumer has nothing to deliver and nothing that is not acknowledged.
+async fn all_acknowledged(context: &Context, durable: &str) {
+    let consumer: PullConsumer = context.get_consumer_from_stream(durable, "events").await.unwrap();
+    until("nothing pending", async || {
+        let info = consumer.clone().info().await.unwrap().clone();
+        info.num_ack_pending == 0 && info.num_pending == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_in_both_modes_are_taken_and_acknowledged() {
+    let server = Nats::start().await;
+    let context = stream(&server).await;
+    let taker = Taker::new();
+    publish(&context, order("1", "a")).await;
+    let run = Run::start("nats", &options(&server.url(), ""), &taker);
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "2"),
+        ("ce-source", "/s"),
+        ("ce-type", "caf%C3%A9"),
+    ] {
+        headers.insert(name, value);
+    }
+    context
+        .publish_with_headers("events.other", headers, "{\"a\": 1}".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    let taken = taker.wait_for(2).await;
+    assert_eq!(taken[0].id, "1");
+    assert_eq!((taken[1].id.as_str(), taken[1].ty.as_str()), ("2", "café"));
+    all_acknowledged(&context, "segno").await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_hears_of_progress_and_delivers_again_after_a_crash() {
+    let server = Nats::start().await;
+    let context = stream(&server).await;
+    let (slow, quick) = (Taker::new(), Taker::new());
+    slow.answer(|_, _| Outcome::Later("down".to_owned()));
+    publish(&context, order("1", "a")).await;
+    let options = options(&server.url(), "ack_wait = \"1s\"");
+    let one = Run::start("nats", &options, &slow);
+    until("a try", async || slow.given("1") > 0).await;
+    let two = Run::start("nats", &options, &quick);
+    let began = tokio::time::Instant::now();
+    until("a time in which it would be delivered again", async || {
+        began.elapsed() > Duration::from_secs(4)
+    })
+    .await;
+    assert_eq!(quick.given("1"), 0, "the first one still works on it");
+    one.crash().await;
+    quick.wait_for(1).await;
+    all_acknowledged(&context, "segno").await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn told_to_stop_it_gives_back_what_it_cannot_store() {
+    let server = Nats::start().await;
+    let context = stream(&server).await;
+    let taker = Taker::new();
+    taker.answer(|_, _| Outcome::Later("down".to_owned()));
+    publish(&context, order("1", "a")).await;
+    let run = Run::start("nats", &options(&server.url(), "ack_wait = \"5m\""), &taker);
+    until("a try", async || taker.given("1") > 0).await;
+    run.stop().await;
+    // At once, and not after the five minutes.
+    taker.answer(|_, _| Outcome::Durable);
+    let run = Run::start("nats", &options(&server.url(), ""), &taker);
+    taker.wait_for(1).await;
+    all_acknowledged(&context, "segno").await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letter_subject_and_blocks_nothing() {
+    let server = Nats::start().await;
+    let context = stream(&server).await;
+    let config = stream::Config {
+        name: "dead".to_owned(),
+        subjects: vec!["dead".to_owned()],
+        ..stream::Config::default()
+    };
+    let dead = context.create_stream(config).await.unwrap();
+    let taker = Taker::new();
+    publish(&context, order("1", "a")).await;
+    publish(&context, "{".to_owned()).await;
+    publish(&context, order("2", "a")).await;
+    let with_dead_letter = options(&server.url(), "dead_letter = \"dead\"\nbatch = 3");
+    let run = Run::start("nats", &with_dead_letter, &taker);
+    taker.wait_for(2).await;
+    all_acknowledged(&context, "segno").await;
+    let message = dead.get_raw_message(1).await.unwrap();
+    assert_eq!(&message.payload[..], b"{");
+    let header = |name: &str| message.headers.get(name).unwrap().as_str().to_owned();
+    assert!(header("Segno-Reason").starts_with("the body is not JSON"));
+    assert_eq!(
+        (header("Segno-Subject"), header("Nats-Msg-Id")),
+        ("events.orders".to_owned(), "events/2".to_owned())
+    );
+    run.stop().await;
+
+    publish(&context, "7".to_owned()).await;
+    let run = Run::start("nats", &options(&server.url(), ""), &taker);
+    let event = taker.wait_for(3).await.remove(2);
+    assert_eq!(event.ty, REJECTED);
+    all_acknowledged(&context, "segno").await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_subject_of_no_stream_keeps_the_message() {
+    let server = Nats::start().await;
+    let context = stream(&server).await;
+    let taker = Taker::new();
+    publish(&context, "{".to_owned()).await;
+    publish(&context, order("1", "a")).await;
+    let run = Run::start(
+        "nats",
+        &options(&server.url(), "dead_letter = \"nowhere\""),
+        &taker,
+    );
+    taker.wait_for(1).await;
+    let consumer: PullConsumer = context.get_consumer_from_stream("segno", "events").await.unwrap();
+    until("a second delivery of the first", async || {
+        let info = consumer.clone().info().await.unwrap().clone();
+        info.delivered.consumer_sequence > 2 && info.ack_floor.stream_sequence == 0
+    })
+    .await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_killed_server_and_a_cut_network_lose_nothing() {
+    let mut server = Nats::start().await;
+    let cut = Cut::to(server.port()).await;
+    let url = format!("nats://127.0.0.1:{}", cut.port());
+    let context = stream(&server).await;
+    let taker = Taker::new();
+    publish(&context, order("1", "a")).await;
+    let run = Run::start("nats", &options(&url, ""), &taker);
+    taker.wait_for(1).await;
+    all_acknowledged(&context, "segno").await;
+    publish(&context, order("2", "a")).await;
+    taker.wait_for(2).await;
+    cut.cut();
+    publish(&context, order("3", "a")).await;
+    server.kill();
+    server.start_again().await;
+    cut.mend();
+    // It connects again by itself, or ends and is run again.
+    let mut run = run;
+    loop {
+        let taken = tokio::select! {
+            _ = taker.wait_for(3) => true,
+            ended = run.ended_mut() => { assert!(ended.is_err(), "{ended:?}"); false }
+        };
+        if taken {
+            break;
+        }
+        run = Run::start("nats", &options(&url, ""), &taker);
+    }
+    assert_eq!(taker.ids(), ["1", "2", "3"]);
+    let messages = async_nats::connect(server.url()).await.unwrap();
+    all_acknowledged(&jetstream::new(messages), "segno").await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn options_that_cannot_be_meant() {
+    let intake: std::sync::Arc<dyn segno_sources::Intake> = Taker::new();
+    for (more, reason) in [
+        ("batch = 2000", "from 1 to 1000"),
+        ("ack_wait = \"1ms\"", "at least a second"),
+        ("durable = \"a.b\"", "`durable` is empty, or has"),
+    ] {
+        let error = build("nats", &options("nats://localhost", more), &intake).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+    let server = Nats::start().await;
+    let run = Run::start("nats", &options(&server.url(), ""), &Taker::new());
+    let error = run.ended().await.unwrap_err().to_string();
+    assert!(error.contains("the stream events"), "{error}");
+}
