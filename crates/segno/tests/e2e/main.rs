@@ -36,5 +36,7 @@ mod restart;
 mod retries;
 #[cfg(feature = "embedded")]
 mod security;
+#[cfg(feature = "integrations")]
+mod sinks;
 mod sources;
 mod timers;
