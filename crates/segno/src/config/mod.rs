@@ -12,6 +12,7 @@ mod grpc;
 mod http;
 mod mask;
 mod mistake;
+mod outbox;
 mod position;
 mod reader;
 mod retry;
@@ -34,6 +35,7 @@ pub use dead_letters::{Archive, DeadLetters};
 pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
+pub use outbox::{Debezium, Encryption, Outbox};
 
 use crate::catalogue::Schemas;
 use reader::Reader;
@@ -61,6 +63,8 @@ pub struct Config {
     pub sinks: BTreeMap<String, segno_sinks::Options>,
     /// `[sources.NAME]`, by name.
     pub sources: BTreeMap<String, segno_sources::Options>,
+    /// `[outbox.NAME]`, by name.
+    pub outboxes: BTreeMap<String, Outbox>,
     /// `[[routes]]`, compiled.
     pub routes: Routes,
     /// `[schemas."TYPE"]`: what the data of events has to look like.
@@ -123,6 +127,8 @@ impl Config {
         let archive = dead_letters::archive(&mut reader, section);
         let section = root.table(&mut reader, "sources", "sources");
         let sources = sources::read(&mut reader, section);
+        let section = root.table(&mut reader, "outbox", "outbox");
+        let outboxes = outbox::read(&mut reader, section, &sinks.names);
         let sections = root.tables(&mut reader, "routes", "route");
         let routes = routes::read(&mut reader, sections, &sinks.names);
         let section = root.table(&mut reader, "schemas", "schemas");
@@ -144,6 +150,7 @@ impl Config {
             archive,
             sinks: sinks.options,
             sources,
+            outboxes,
             routes,
             schemas,
             base: base.to_owned(),
