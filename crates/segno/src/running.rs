@@ -313,7 +313,11 @@ impl Running {
                 }
             };
             #[cfg(feature = "outbox")]
-            let relayed = relays.stopped();
+            let relayed = async {
+                if tokio::time::timeout(DRAIN, relays.stopped()).await.is_err() {
+                    tracing::warn!("outbox relays were cut off");
+                }
+            };
             #[cfg(not(feature = "outbox"))]
             let relayed = std::future::ready(());
             let (served, worked, (), ()) = tokio::join!(served, worker.stop(), fetched, relayed);
