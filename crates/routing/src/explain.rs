@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::plan::stages;
 use crate::route::Verdict;
-use crate::{Action, Handler, Route, Routes, workflow_id};
+use crate::{Action, Handler, Route, Routes, Timing, workflow_id};
 
 /// What every route says to one event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,6 +53,9 @@ pub enum Outcome {
         workflow_id: String,
         /// What it runs.
         handler: HandlerExplanation,
+        /// When it runs it, where that is not at once.
+        #[serde(flatten)]
+        timing: TimingExplanation,
     },
     /// No pattern matches the event's type.
     PatternMismatch {
@@ -71,6 +74,40 @@ pub enum Outcome {
         /// Why it fails.
         error: String,
     },
+}
+
+/// When a route's execution for the event runs. Durations are written for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TimingExplanation {
+    /// How long it waits before its first step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<String>,
+    /// How long it may take from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    /// The event's dedupe key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedupe: Option<DedupeExplanation>,
+}
+
+/// Which events this one is a repetition of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DedupeExplanation {
+    /// How long a key is remembered.
+    pub window: String,
+    /// The key, or why there is none and the event repeats no other.
+    #[serde(flatten)]
+    pub key: KeyExplanation,
+}
+
+/// The outcome of a key's expression.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyExplanation {
+    /// The key.
+    Key(String),
+    /// Why the expression fails on the event.
+    KeyError(String),
 }
 
 /// What a route that takes the event runs.
@@ -159,6 +196,7 @@ fn outcome(route: &Route, event: &Event) -> Outcome {
         Verdict::Matched => Outcome::Matched {
             workflow_id: workflow_id(&route.name, event),
             handler: handler(&route.handler, event),
+            timing: timing(&route.timing, event),
         },
         Verdict::Pattern => Outcome::PatternMismatch {
             patterns: route.on.iter().map(ToString::to_string).collect(),
@@ -168,6 +206,21 @@ fn outcome(route: &Route, event: &Event) -> Outcome {
             filter: filter(),
             error: error.to_string(),
         },
+    }
+}
+
+fn timing(timing: &Timing, event: &Event) -> TimingExplanation {
+    let human = |duration| humantime::format_duration(duration).to_string();
+    TimingExplanation {
+        delay: timing.delay.map(human),
+        deadline: timing.deadline.map(human),
+        dedupe: timing.dedupe.as_ref().map(|dedupe| DedupeExplanation {
+            window: human(dedupe.window),
+            key: match dedupe.key.of(event) {
+                Ok(key) => KeyExplanation::Key(key),
+                Err(error) => KeyExplanation::KeyError(error.to_string()),
+            },
+        }),
     }
 }
 

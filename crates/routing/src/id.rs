@@ -22,8 +22,17 @@ pub fn workflow_id(route: &str, event: &Event) -> String {
     hash.update(&event.source);
     hash.update([0]);
     hash.update(&event.id);
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{route}/{HASHED}/{hex}")
+    format!("{route}/{HASHED}/{}", hex(hash))
+}
+
+/// The id of the workflow that remembers a key of a route's dedupe window. No route has a colon in its name, so no event's
+/// workflow is named like it.
+pub fn dedupe_id(route: &str, key: &str) -> String {
+    format!("segno:dedupe/{route}/{}", hex(Sha256::new().chain_update(key)))
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const HASHED: &str = "sha256";

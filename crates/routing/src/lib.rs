@@ -15,10 +15,10 @@ mod timing;
 
 pub use after::{After, Decision, FailedAction};
 pub use explain::{
-    ActionExplanation, EventSummary, Explanation, HandlerExplanation, Outcome, RouteExplanation, Yields,
-    explain,
+    ActionExplanation, DedupeExplanation, EventSummary, Explanation, HandlerExplanation, KeyExplanation,
+    Outcome, RouteExplanation, TimingExplanation, Yields, explain,
 };
-pub use id::{MAX_WORKFLOW_ID, workflow_id};
+pub use id::{MAX_WORKFLOW_ID, dedupe_id, workflow_id};
 pub use plan::{Plan, PlannedAction, PlannedHandler, plan, plan_on};
 pub use retry::{Retry, RetryError};
 pub use route::{Action, DEFAULT_WEIGHT, Handler, Route, RouteError, Routes, is_route_name};

@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use segno_event::{Event, Filter, Transform};
+use segno_event::{Event, Filter, Key, Transform};
 use segno_routing::{
-    Action, Handler, Plan, PlannedAction, PlannedHandler, Retry, Route, RouteError, Routes, Timing, explain,
-    plan,
+    Action, Dedupe, Handler, Plan, PlannedAction, PlannedHandler, Retry, Route, RouteError, Routes, Timing,
+    explain, plan,
 };
 use serde_json::json;
 
@@ -277,4 +277,56 @@ fn a_plan_of_before_is_still_one() {
         panic!("no actions");
     };
     assert_eq!(stages[0][0].available, None);
+}
+
+#[test]
+fn the_start_of_an_execution_is_planned_and_explained() {
+    let timing = |key: &str| Timing {
+        delay: Some(Duration::from_secs(60)),
+        deadline: Some(Duration::from_secs(3600)),
+        dedupe: Some(Dedupe {
+            key: Key::compile(key).expect("a key"),
+            window: Duration::from_secs(600),
+        }),
+        schedule: None,
+    };
+    let of = |key: &str| {
+        let mut route = route("r", &["*"], None, workflow());
+        route.timing = timing(key);
+        Routes::new(vec![route]).unwrap()
+    };
+    let (good, bad) = (of("event.data.total"), of("event.data.none"));
+    let plans = plan(&good, &order());
+    assert_eq!(plans[0].start.delay, Some(Duration::from_secs(60)));
+    assert_eq!(
+        plans[0].start.dedupe,
+        Some(("150.5".to_owned(), Duration::from_secs(600)))
+    );
+    // The deadline is the execution's own affair, the start is not.
+    let json = serde_json::to_value(&plans[0]).unwrap();
+    assert_eq!(json["deadline"], "1h");
+    assert!(json.get("start").is_none());
+    assert_eq!(
+        serde_json::from_value::<Plan>(json).unwrap().deadline,
+        plans[0].deadline
+    );
+    assert_eq!(
+        plan(&bad, &order())[0].start.dedupe,
+        None,
+        "an event without a key repeats no other"
+    );
+    let explained = serde_json::to_value(explain(&good, &order())).unwrap();
+    let route = &explained["routes"][0];
+    assert_eq!(
+        (&route["delay"], &route["deadline"]),
+        (&json!("1m"), &json!("1h"))
+    );
+    assert_eq!(route["dedupe"], json!({"window": "10m", "key": "150.5"}));
+    let explained = serde_json::to_value(explain(&bad, &order())).unwrap();
+    assert!(
+        explained["routes"][0]["dedupe"]["key_error"]
+            .as_str()
+            .unwrap()
+            .contains("none")
+    );
 }

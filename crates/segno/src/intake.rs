@@ -1,10 +1,10 @@
 //! Intake: from an event to the executions that handle it, durable before it is acknowledged.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use segno_event::Event;
-use segno_routing::{Plan, PlannedHandler, Routes, plan, workflow_id};
+use segno_routing::{Plan, PlannedHandler, Routes, plan, plan_on, workflow_id};
 use serde::Serialize;
 use temporalio_client::{
     Client, UntypedWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStartOptions,
@@ -12,16 +12,19 @@ use temporalio_client::{
     tonic::{Code, Status},
 };
 use temporalio_common::{
-    data_converters::RawValue, protos::temporal::api::common::v1::Payload,
+    data_converters::RawValue,
+    protos::temporal::api::{common::v1::Payload, enums::v1::WorkflowIdReusePolicy as ReusePolicy},
     search_attributes::SearchAttributes,
 };
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     archive,
     catalogue::{Misfit, Schemas},
+    dedupe,
     execution::WORKFLOW_TYPE,
-    search_attributes,
+    run, search_attributes,
     worker::TASK_QUEUE,
 };
 
@@ -117,6 +120,13 @@ fn others(events: usize) -> String {
     }
 }
 
+impl Error {
+    /// Whether the same events would be refused again.
+    pub fn stays(&self) -> bool {
+        !matches!(self, Self::Unavailable(_))
+    }
+}
+
 /// Routes events and starts their executions.
 #[derive(Clone)]
 pub struct Intake {
@@ -136,8 +146,14 @@ struct Start {
     route: Option<String>,
     workflow_id: String,
     workflow: String,
-    options: WorkflowStartOptions,
+    attributes: SearchAttributes,
     input: Vec<u8>,
+    /// How long it waits before its first step.
+    delay: Option<Duration>,
+    /// How long a workflow of the program's own may take; the others look after that themselves.
+    timeout: Option<Duration>,
+    /// What is remembered of the event, or found to be known.
+    dedupe: Option<dedupe::Key>,
 }
 
 /// A start that was sent.
@@ -251,35 +267,44 @@ impl Intake {
         }
     }
 
+    /// Takes in an event for one route, whatever the event's type.
+    ///
+    /// # Errors
+    /// As [`Intake::accept`].
+    pub(crate) async fn accept_on(&self, route: &str, event: &Event) -> Result<OnRoute, Error> {
+        let Some(route) = self.routes.get(route) else {
+            return Ok(OnRoute::NoSuchRoute);
+        };
+        self.check(std::slice::from_ref(event))?;
+        let Some(mut plan) = plan_on(route, event) else {
+            return Ok(OnRoute::Filtered);
+        };
+        plan.alert.clone_from(&self.alert);
+        let outcome = self.start(Start::of(0, plan)?).await?;
+        Ok(OnRoute::Started {
+            workflow_id: outcome.workflow_id,
+        })
+    }
+
     async fn start(&self, start: Start) -> Result<Outcome, Error> {
-        let Start {
-            index,
-            route,
-            workflow_id,
-            workflow,
-            options,
-            input,
-        } = start;
-        let input = RawValue::new(vec![Payload {
-            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
-            data: input,
-            ..Default::default()
-        }]);
-        let (run_id, duplicate) = match self
-            .client
-            .start_workflow(UntypedWorkflow::new(workflow), input, options)
-            .await
-        {
-            Ok(handle) => (handle.run_id().unwrap_or_default().to_owned(), false),
-            Err(WorkflowStartError::AlreadyStarted { run_id, .. }) => (run_id.unwrap_or_default(), true),
-            Err(WorkflowStartError::Rpc(source)) if is_passing(source.code()) => {
-                return Err(Error::Unavailable(source));
+        if let Some(key) = &start.dedupe {
+            let earlier = dedupe::remember(&self.client, key, &start.workflow_id)
+                .await
+                .map_err(|status| refusal(status, &start.workflow_id))?;
+            if let Some(earlier) = earlier {
+                return Ok(Outcome {
+                    index: start.index,
+                    route: start.route,
+                    workflow_id: earlier.workflow_id,
+                    run_id: earlier.run_id,
+                    duplicate: true,
+                });
             }
-            Err(WorkflowStartError::Rpc(source)) => return Err(Error::Refused { workflow_id, source }),
-            Err(other) => {
-                let source = Status::internal(other.to_string());
-                return Err(Error::Refused { workflow_id, source });
-            }
+        }
+        let (index, route, workflow_id) = (start.index, start.route.clone(), start.workflow_id.clone());
+        let (run_id, duplicate) = match start.delay {
+            None => self.start_now(start).await?,
+            Some(_) => self.start_later(start).await?,
         };
         Ok(Outcome {
             index,
@@ -289,15 +314,98 @@ impl Intake {
             duplicate,
         })
     }
+
+    /// The run id, and whether the execution was there already. An event is handled once on a route, whether its execution
+    /// still runs or has closed.
+    async fn start_now(&self, start: Start) -> Result<(String, bool), Error> {
+        let options = WorkflowStartOptions::new(TASK_QUEUE, &start.workflow_id)
+            .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+            .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
+            .search_attributes(start.attributes)
+            .maybe_execution_timeout(start.timeout)
+            .build();
+        let input = RawValue::new(vec![payload(start.input)]);
+        let workflow = UntypedWorkflow::new(start.workflow);
+        match self.client.start_workflow(workflow, input, options).await {
+            Ok(handle) => Ok((handle.run_id().unwrap_or_default().to_owned(), false)),
+            Err(WorkflowStartError::AlreadyStarted { run_id, .. }) => Ok((run_id.unwrap_or_default(), true)),
+            Err(WorkflowStartError::Rpc(source)) => Err(refusal(source, &start.workflow_id)),
+            Err(other) => Err(Error::Refused {
+                workflow_id: start.workflow_id,
+                source: Status::internal(other.to_string()),
+            }),
+        }
+    }
+
+    /// The same for one that waits first.
+    async fn start_later(&self, start: Start) -> Result<(String, bool), Error> {
+        let workflow_id = start.workflow_id.clone();
+        let later = run::Start {
+            workflow_id: start.workflow_id,
+            ty: start.workflow,
+            input: payload(start.input),
+            request_id: Uuid::new_v4().to_string(),
+            reuse: ReusePolicy::RejectDuplicate,
+            attributes: Some(start.attributes),
+            memo: HashMap::new(),
+            delay: start.delay,
+            timeout: start.timeout,
+        };
+        let started = match later.send(&self.client).await {
+            Ok(Some(run_id)) => Ok((run_id, false)),
+            Ok(None) => {
+                let run_id = dedupe::run_id(&self.client, &workflow_id).await;
+                run_id.map(|run_id| (run_id.unwrap_or_default(), true))
+            }
+            Err(status) => Err(status),
+        };
+        started.map_err(|status| refusal(status, &workflow_id))
+    }
+}
+
+/// What became of an event that was for one route alone.
+pub(crate) enum OnRoute {
+    /// Its execution is there.
+    Started {
+        /// Its id.
+        workflow_id: String,
+    },
+    /// The route's filter does not hold.
+    Filtered,
+    /// There is no route of that name.
+    NoSuchRoute,
+}
+
+/// JSON as a payload.
+fn payload(data: Vec<u8>) -> Payload {
+    Payload {
+        metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+        data,
+        ..Default::default()
+    }
+}
+
+/// A refused call, by whether the same may succeed later.
+fn refusal(source: Status, workflow_id: &str) -> Error {
+    if is_passing(source.code()) {
+        Error::Unavailable(source)
+    } else {
+        Error::Refused {
+            workflow_id: workflow_id.to_owned(),
+            source,
+        }
+    }
 }
 
 impl Start {
     fn of(index: usize, plan: Plan) -> Result<Self, Error> {
         let workflow_id = workflow_id(&plan.route, &plan.event);
         let attributes = search_attributes::of(&plan.route, &plan.event);
-        let (workflow, input) = match &plan.handler {
-            PlannedHandler::Workflow { name } => (name.clone(), serde_json::to_vec(&plan.event)),
-            _ => (WORKFLOW_TYPE.to_owned(), serde_json::to_vec(&plan)),
+        let (workflow, input, timeout) = match &plan.handler {
+            PlannedHandler::Workflow { name } => {
+                (name.clone(), serde_json::to_vec(&plan.event), plan.deadline)
+            }
+            _ => (WORKFLOW_TYPE.to_owned(), serde_json::to_vec(&plan), None),
         };
         let input = input.map_err(Error::Encode)?;
         if input.len() > MAX_INPUT {
@@ -309,11 +417,18 @@ impl Start {
         }
         Ok(Self {
             index,
+            dedupe: plan.start.dedupe.map(|(key, window)| dedupe::Key {
+                route: plan.route.clone(),
+                key,
+                window,
+            }),
             route: Some(plan.route),
-            options: once(&workflow_id, attributes),
             workflow_id,
             workflow,
+            attributes,
             input,
+            delay: plan.start.delay,
+            timeout,
         })
     }
 
@@ -324,21 +439,15 @@ impl Start {
         Ok(Self {
             index,
             route: None,
-            options: once(&workflow_id, attributes),
             workflow_id,
             workflow: archive::TYPE.to_owned(),
+            attributes,
             input: serde_json::to_vec(event).map_err(Error::Encode)?,
+            delay: None,
+            timeout: None,
+            dedupe: None,
         })
     }
-}
-
-/// An event is handled once on a route, whether its execution still runs or has closed.
-fn once(workflow_id: &str, attributes: SearchAttributes) -> WorkflowStartOptions {
-    WorkflowStartOptions::new(TASK_QUEUE, workflow_id)
-        .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
-        .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
-        .search_attributes(attributes)
-        .build()
 }
 
 /// Whether the same call may succeed later.

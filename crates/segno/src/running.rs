@@ -3,29 +3,27 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
-use segno_event::Event;
 use segno_sinks::Sinks;
 use segno_timers::Timers;
 use temporalio_client::Client;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-#[cfg(feature = "outbox")]
-use crate::outbox;
 use crate::{
     Error,
     archive::ArchiveWorkflow,
     builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
     catalogue::Catalogue,
     dead_letters::{self, DeadLetterActivities, Decider, KeeperWorkflow},
+    dedupe::DedupeWorkflow,
     engine::{self, Engine},
     execution::{Activities, AlertWorkflow, EventWorkflow},
     http,
     intake::Intake,
     listen::{self, Listener},
+    schedules::{self, ScheduleActivities, ScheduleWorkflow},
     shutdown::{Signals, Stop},
     sources::{self, Sources},
-    wait::{WaitError, Waiter},
     worker::{self, Worker},
 };
 
@@ -46,9 +44,6 @@ pub struct Running {
     http: SocketAddr,
     engine: Engine,
     intake: Intake,
-    waiter: Waiter,
-    #[cfg(feature = "outbox")]
-    relays: outbox::Relays,
     worker: Worker,
     server: JoinHandle<Result<(), std::io::Error>>,
     sources: Sources,
@@ -63,7 +58,6 @@ impl Running {
         let Builder {
             mut config,
             consumers,
-            subscriptions: _,
             workflows,
             activities,
             http,
@@ -95,8 +89,6 @@ impl Running {
         let options = engine::Options::choose(config.engine.as_ref(), &embedding)?;
         listen::check_exposure(http, allow_unauthenticated)?;
         let sinks = Sinks::new(config.sinks, &config.base).map_err(Error::Sinks)?;
-        #[cfg(feature = "outbox")]
-        let outboxes = outbox::Outboxes::prepare(config.outboxes, &sinks)?;
         // Before the engine, so that a second process fails here and leaves the engine's file alone.
         let listener = listen::bind(http, "--http").await?;
 
@@ -106,6 +98,8 @@ impl Running {
             .and_then(|options| options.register_workflow::<AlertWorkflow>())
             .and_then(|options| options.register_workflow::<ArchiveWorkflow>())
             .and_then(|options| options.register_workflow::<KeeperWorkflow>())
+            .and_then(|options| options.register_workflow::<DedupeWorkflow>())
+            .and_then(|options| options.register_workflow::<ScheduleWorkflow>())
             .map_err(Error::Workflow)?;
         options_of_worker.register_activities(Activities::new(sinks, consumers));
         let routes = Arc::new(config.routes);
@@ -126,6 +120,17 @@ impl Running {
 
         let engine = Engine::start(options).await?;
         let client = engine.client().clone();
+        let catalogue = Arc::new(Catalogue::new(&routes, &config.schemas));
+        let intake = Intake::new(client.clone(), Arc::clone(&routes))
+            .with_schemas(Arc::new(config.schemas))
+            .with_alert(letters.alert.clone())
+            .with_archive(config.archive.unmatched);
+        options_of_worker.register_activities(ScheduleActivities::new(intake.clone()));
+        let placed = schedules::put_in_place(&client, &routes).await;
+        if let Err(error) = placed {
+            engine.shutdown().await;
+            return Err(error.into());
+        }
         let worker = match Worker::start(client.clone(), options_of_worker).await {
             Ok(worker) => worker,
             Err(error) => {
@@ -140,11 +145,6 @@ impl Running {
             stopping: stopping.clone(),
             worker_ended: worker.ended(),
         };
-        let catalogue = Arc::new(Catalogue::new(&routes, &config.schemas));
-        let intake = Intake::new(client.clone(), Arc::clone(&routes))
-            .with_schemas(Arc::new(config.schemas))
-            .with_alert(letters.alert.clone())
-            .with_archive(config.archive.unmatched);
         if let Err(error) = dead_letters::schedule(&client, letters.renew_after).await {
             tracing::error!(%error, "dead letters that nobody deals with will be deleted: the keeper is not scheduled");
         }
@@ -156,9 +156,6 @@ impl Running {
                 return Err(error.into());
             }
         };
-        let waiter = Waiter::new(client.clone(), Arc::clone(&routes));
-        #[cfg(feature = "outbox")]
-        let relays = outboxes.start(&intake, &stopping);
         let timers = Timers::new(client.clone(), timers);
         let decider = Decider {
             client: client.clone(),
@@ -168,8 +165,6 @@ impl Running {
         let router = http::router(http::Parts {
             client,
             decider,
-            #[cfg(feature = "outbox")]
-            outboxes: relays.clone(),
             events: http::Events {
                 intake: intake.clone(),
                 max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),
@@ -189,9 +184,6 @@ impl Running {
             http,
             engine,
             intake,
-            waiter,
-            #[cfg(feature = "outbox")]
-            relays,
             worker,
             server,
             sources,
@@ -223,26 +215,6 @@ impl Running {
     /// Takes in events from within the process.
     pub fn intake(&self) -> &Intake {
         &self.intake
-    }
-
-    /// Waits until consumers have handled events.
-    pub fn waiter(&self) -> &Waiter {
-        &self.waiter
-    }
-
-    /// Waits until the consumer has handled the event: see [`Waiter::wait_for`].
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`].
-    pub async fn wait_for(&self, event: &Event, consumer: &str, deadline: Duration) -> Result<(), WaitError> {
-        self.waiter.wait_for(event, consumer, deadline).await
-    }
-
-    /// The outbox relays of the configuration.
-    #[cfg(feature = "outbox")]
-    pub fn relays(&self) -> &outbox::Relays {
-        &self.relays
     }
 
     /// Runs until a signal comes or the process cannot go on, then stops in order. A second signal stops it at
@@ -281,8 +253,6 @@ impl Running {
     async fn close(self, lame_duck: Duration, server_done: bool) -> Result<(), Error> {
         let Self {
             engine,
-            #[cfg(feature = "outbox")]
-            relays,
             worker,
             mut server,
             sources,
@@ -312,15 +282,7 @@ impl Running {
                     tracing::warn!("sources were cut off");
                 }
             };
-            #[cfg(feature = "outbox")]
-            let relayed = async {
-                if tokio::time::timeout(DRAIN, relays.stopped()).await.is_err() {
-                    tracing::warn!("outbox relays were cut off");
-                }
-            };
-            #[cfg(not(feature = "outbox"))]
-            let relayed = std::future::ready(());
-            let (served, worked, (), ()) = tokio::join!(served, worker.stop(), fetched, relayed);
+            let (served, worked, ()) = tokio::join!(served, worker.stop(), fetched);
             engine.shutdown().await;
             served.and(worked.map_err(Error::from))
         };

@@ -751,54 +751,6 @@ fn files_that_cannot_be_read_are_mistakes_too() {
 }
 
 #[test]
-#[cfg(feature = "outbox")]
-fn outboxes_are_read_and_judged() {
-    let right =
-        "[outbox.orders]\ndatabase = \"postgres://u:hunter2@h/d\"\nbatch = 7\nmax_pause = \"250ms\"\n";
-    let config = parse(right).expect("no mistakes");
-    let outbox = &config.outboxes["orders"];
-    assert_eq!(outbox.batch.map(std::num::NonZeroU32::get), Some(7));
-    assert_eq!(outbox.max_pause, Some(Duration::from_millis(250)));
-    assert!(!format!("{outbox:?}").contains("hunter2"));
-
-    let wrong = |lines: &str| {
-        let text = format!(
-            "[outbox.orders]\ndatabase = \"sqlite:a.db\"\n{lines}\n[sinks.log]\nfile = {{ path = \"x\" }}\n"
-        );
-        found(&text)
-    };
-    assert_eq!(
-        wrong("to = \"lgo\""),
-        [(Code::UnknownSink, 3, "\"lgo\"".to_owned())]
-    );
-    assert_eq!(wrong("bacth = 7"), [(Code::UnknownKey, 3, "bacth".to_owned())]);
-    assert_eq!(wrong("batch = 0"), [(Code::Value, 3, "0".to_owned())]);
-    assert_eq!(
-        wrong("max_pause = \"0s\""),
-        [(Code::Value, 3, "\"0s\"".to_owned())]
-    );
-    assert_eq!(
-        wrong("keys = { k = \"c2hvcnQ=\" }"),
-        [(Code::OutboxKey, 3, "{ k = \"c2hvcnQ=\" }".to_owned())]
-    );
-    assert_eq!(
-        wrong("debezium = { source = \"/s\" }"),
-        [(Code::OutboxTable, 3, "{ source = \"/s\" }".to_owned())]
-    );
-    assert_eq!(
-        found("[outbox.orders]\ndatabase = \"oracle://h\"\n"),
-        [(Code::OutboxDatabase, 2, "\"oracle://h\"".to_owned())]
-    );
-    assert_eq!(found("[outbox.orders]\nbatch = 7\n")[0].0, Code::Missing);
-    let broken = "[outbox.orders]\ndatabase = \"oracle://u:hunter2@h\"\n";
-    let mut shown = Vec::new();
-    for mistake in &parse(broken).map(drop).expect_err("mistakes") {
-        segno::cli::output::diagnostic(&mut shown, mistake, false).unwrap();
-    }
-    assert!(!String::from_utf8(shown).unwrap().contains("hunter2"));
-}
-
-#[test]
 fn every_code_has_its_page() {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
     let index = fs::read_to_string(pages.join("README.md")).expect("the index");
@@ -820,6 +772,170 @@ fn every_code_has_its_page() {
     }
     let numbers: BTreeSet<_> = Code::ALL.iter().map(|code| code.number()).collect();
     assert_eq!(numbers.len(), Code::ALL.len());
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    folder
+}
+
+const LOG: &str = "[sinks.log]\nfile = { path = \"log.jsonl\" }\n";
+
+fn route_to(name: &str, sink: &str) -> String {
+    format!("[[routes]]\nname = \"{name}\"\non = \"*\"\nactions = [{{ name = \"a\", to = \"{sink}\" }}]\n")
+}
+
+#[test]
+fn included_files_are_one_configuration() {
+    let main = format!(
+        "include = [\"sinks.toml\", \"routes/*.toml\"]\n{}",
+        route_to("main", "log")
+    );
+    let folder = folder(&[
+        ("segno.toml", main.as_str()),
+        ("sinks.toml", LOG),
+        ("routes/b.toml", &route_to("b", "other")),
+        (
+            "routes/a.toml",
+            &format!(
+                "{}[sinks.other]\nfile = {{ path = \"x\" }}\n",
+                route_to("a", "log")
+            ),
+        ),
+        ("routes/a.json", "{}"),
+        ("routes/c.toml", "[schemas.\"t\"]\nfile = \"t.json\"\n"),
+        ("routes/t.json", "{\"type\": \"object\"}"),
+    ]);
+    let config = Config::load(&folder.path().join("segno.toml")).expect("no mistakes");
+    let names: Vec<_> = config.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["main", "a", "b"]);
+    assert_eq!(config.sinks.keys().collect::<Vec<_>>(), ["log", "other"]);
+    assert!(config.schemas.get("t").is_some());
+}
+
+#[test]
+fn mistakes_in_included_files_are_told_with_the_file() {
+    let main = format!(
+        "include = [\"a.toml\", \"none/*.toml\", \"a.toml\", \"gone.toml\"]\n{LOG}{}",
+        route_to("r", "log")
+    );
+    let folder = folder(&[
+        ("segno.toml", main.as_str()),
+        (
+            "a.toml",
+            &format!(
+                "data = \"x\"\n{LOG}{}{}",
+                route_to("r", "log"),
+                route_to("s", "lag")
+            ),
+        ),
+    ]);
+    let mistakes = Config::load(&folder.path().join("segno.toml")).expect_err("mistakes");
+    let found: Vec<_> = mistakes
+        .iter()
+        .map(|mistake| {
+            let file = mistake
+                .included_file()
+                .and_then(|file| Path::new(file).file_name()?.to_str());
+            (file, mistake.code(), mistake.position().map(|(line, _)| line))
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (None, Code::Include, Some(1)),
+            (None, Code::Include, Some(1)),
+            (None, Code::Include, Some(1)),
+            (Some("a.toml"), Code::UnknownKey, Some(1)),
+            (Some("a.toml"), Code::DuplicateName, Some(2)),
+            (Some("a.toml"), Code::DuplicateName, Some(5)),
+            (Some("a.toml"), Code::UnknownSink, Some(11)),
+        ],
+        "{:#?}",
+        list(&mistakes)
+    );
+    let json = serde_json::to_value(mistakes.iter().collect::<Vec<_>>()).expect("JSON");
+    assert!(json[0].get("file").is_none());
+    assert!(json[3]["file"].as_str().expect("a file").ends_with("a.toml"));
+}
+
+#[test]
+fn routes_have_times_and_keys() {
+    let route = |options: &str| format!("[[routes]]\nname = \"r\"\non = \"*\"\nworkflow = \"W\"\n{options}");
+    let config = parse(&route(
+        "delay = \"1m\"\ndeadline = \"1h\"\ndedupe = { key = \"event.id\", window = \"10m\" }\n\
+         schedule = { cron = \"0 9 * * mon-fri\", time_zone = \"Europe/Berlin\", data = { a = [1] } }",
+    ))
+    .expect("no mistakes");
+    let timing = &config.routes.get("r").expect("the route").timing;
+    assert_eq!(timing.delay, Some(Duration::from_secs(60)));
+    assert_eq!(timing.deadline, Some(Duration::from_secs(3600)));
+    assert_eq!(
+        timing.dedupe.as_ref().expect("a window").window,
+        Duration::from_secs(600)
+    );
+    let schedule = timing.schedule.as_ref().expect("a schedule");
+    assert_eq!(
+        (schedule.time_zone.as_str(), schedule.ty.as_str()),
+        ("Europe/Berlin", "segno.schedule")
+    );
+    assert_eq!(schedule.data, Some(serde_json::json!({"a": [1]})));
+    for (options, code) in [
+        ("delay = \"soon\"", Code::Duration),
+        ("deadline = \"0s\"", Code::Duration),
+        ("dedupe = { window = \"1m\" }", Code::Missing),
+        ("dedupe = { key = \"event.id\" }", Code::Missing),
+        ("dedupe = { key = \"event.\", window = \"1m\" }", Code::Key),
+        (
+            "dedupe = { key = \"event.id\", window = \"1m\", windows = 1 }",
+            Code::UnknownKey,
+        ),
+        ("schedule = { cron = \"9 o'clock\" }", Code::Schedule),
+        ("schedule = { cron = \"CRON_TZ=UTC 0 9 * * *\" }", Code::Schedule),
+        (
+            "schedule = { cron = \"0 9 * * *\", time_zone = \"Berlin\" }",
+            Code::Schedule,
+        ),
+        ("schedule = { time_zone = \"UTC\" }", Code::Missing),
+        ("schedule = { cron = \"0 9 * * *\", type = \"\" }", Code::Value),
+    ] {
+        let mistakes = parse(&route(options)).expect_err(options);
+        let codes: Vec<_> = mistakes.iter().map(|mistake| mistake.code()).collect();
+        assert_eq!(codes, [code], "{options}: {:?}", list(&mistakes));
+    }
+}
+
+#[test]
+fn mistakes_in_schemas() {
+    for (schema, line) in [
+        ("[schemas.\"t\"]\n", 1),
+        ("[schemas.\"t\"]\nschema = { type = \"objekt\" }", 2),
+        ("[schemas.\"t\"]\nschema = { }\nfile = \"x.json\"", 1),
+        ("[schemas.\"t\"]\nfile = \"gone.json\"", 2),
+        ("[schemas.\"t.*\"]\nschema = { }", 1),
+        (
+            "[schemas.\"t\"]\nschema = { type = \"string\" }\nexamples = [\"a\", 1]",
+            3,
+        ),
+    ] {
+        let mistakes = parse(schema).expect_err(schema);
+        let found: Vec<_> = mistakes
+            .iter()
+            .map(|mistake| (mistake.code(), mistake.position().map(|(line, _)| line)))
+            .collect();
+        assert_eq!(
+            found,
+            [(Code::Schema, Some(line))],
+            "{schema}: {:?}",
+            list(&mistakes)
+        );
+    }
 }
 
 proptest! {

@@ -8,7 +8,10 @@ use std::process::ExitCode;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use segno_event::Event;
 use segno_event::http::HttpError;
-use segno_routing::{ActionExplanation, Explanation, HandlerExplanation, Outcome, Yields, explain};
+use segno_routing::{
+    ActionExplanation, Explanation, HandlerExplanation, KeyExplanation, Outcome, TimingExplanation, Yields,
+    explain,
+};
 
 use super::output::{self, Output};
 use crate::config::{Code, Config, Mistake, Mistakes};
@@ -173,9 +176,14 @@ fn table(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     for route in &explanation.routes {
         write!(out, "  {:width$}  ", route.route)?;
         match &route.outcome {
-            Outcome::Matched { workflow_id, handler } => {
+            Outcome::Matched {
+                workflow_id,
+                handler,
+                timing,
+            } => {
                 taken += 1;
                 writeln!(out, "takes it as {workflow_id}")?;
+                self::timing(timing, out)?;
                 self::handler(handler, out)?;
             }
             Outcome::PatternMismatch { patterns } => writeln!(out, "no: it takes {}", patterns.join(", "))?,
@@ -194,6 +202,25 @@ fn table(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
             if taken == 1 { "takes" } else { "take" }
         ),
     }
+}
+
+fn timing(timing: &TimingExplanation, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(dedupe) = &timing.dedupe {
+        let window = &dedupe.window;
+        match &dedupe.key {
+            KeyExplanation::Key(key) => writeln!(out, "    once in {window} by the key {key:?}")?,
+            KeyExplanation::KeyError(error) => {
+                writeln!(out, "    repeats no other event: its key fails: {error}")?
+            }
+        }
+    }
+    if let Some(delay) = &timing.delay {
+        writeln!(out, "    after {delay}")?;
+    }
+    if let Some(deadline) = &timing.deadline {
+        writeln!(out, "    within {deadline}, or as a dead letter")?;
+    }
+    Ok(())
 }
 
 fn handler(handler: &HandlerExplanation, out: &mut dyn Write) -> io::Result<()> {

@@ -18,6 +18,8 @@ pub struct Mistake {
     /// Places in the source with what is to be said about them, the mistake's own first.
     pub(crate) labels: Vec<(Range<usize>, String)>,
     pub(crate) source: Option<Arc<NamedSource<String>>>,
+    /// Whether it is in a file that the main one includes.
+    included: bool,
 }
 
 impl Mistake {
@@ -28,6 +30,7 @@ impl Mistake {
             help: help.into(),
             labels: Vec::new(),
             source: None,
+            included: false,
         }
     }
 
@@ -49,6 +52,14 @@ impl Mistake {
     /// What to do about it.
     pub fn help(&self) -> &str {
         &self.help
+    }
+
+    /// The file that it is in, where that is one that the main file includes.
+    pub fn included_file(&self) -> Option<&str> {
+        self.source
+            .as_ref()
+            .filter(|_| self.included)
+            .map(|source| source.name())
     }
 
     /// The line and the column, in characters and both from 1. None where the whole file is meant.
@@ -100,16 +111,20 @@ impl Diagnostic for Mistake {
     }
 }
 
-/// Written as `{"code", "message", "help", "line", "column"}`; without line and column where the whole file is meant.
+/// Written as `{"code", "message", "help", "line", "column", "file"}`; without line and column where the whole file is
+/// meant, and without the file where it is the main one.
 impl Serialize for Mistake {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Mistake", 5)?;
+        let mut out = serializer.serialize_struct("Mistake", 6)?;
         out.serialize_field("code", &self.code.to_string())?;
         out.serialize_field("message", &self.message)?;
         out.serialize_field("help", &self.help)?;
         if let Some((line, column)) = self.position() {
             out.serialize_field("line", &line)?;
             out.serialize_field("column", &column)?;
+        }
+        if let Some(file) = self.included_file() {
+            out.serialize_field("file", file)?;
         }
         out.end()
     }
@@ -137,6 +152,15 @@ impl Mistakes {
             name: name.to_owned(),
             mistakes,
         }
+    }
+
+    /// These, and after them those of files that this one includes.
+    pub(crate) fn with_included(mut self, included: Vec<Self>) -> Self {
+        for mut mistake in included.into_iter().flat_map(|file| file.mistakes) {
+            mistake.included = true;
+            self.mistakes.push(mistake);
+        }
+        self
     }
 
     pub(crate) fn unreadable(name: &str, why: &str) -> Self {

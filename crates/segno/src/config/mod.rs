@@ -10,9 +10,9 @@ mod duration;
 mod engine;
 mod grpc;
 mod http;
+mod include;
 mod mask;
 mod mistake;
-mod outbox;
 mod position;
 mod reader;
 mod retry;
@@ -35,10 +35,11 @@ pub use dead_letters::{Archive, DeadLetters};
 pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
-pub use outbox::{Debezium, Encryption, Outbox};
 
 use crate::catalogue::Schemas;
+use include::Included;
 use reader::Reader;
+use routes::Names;
 use section::Section;
 
 /// What `segno.toml` says. Fields that are `None` were left out; whoever runs the program knows the defaults.
@@ -63,8 +64,6 @@ pub struct Config {
     pub sinks: BTreeMap<String, segno_sinks::Options>,
     /// `[sources.NAME]`, by name.
     pub sources: BTreeMap<String, segno_sources::Options>,
-    /// `[outbox.NAME]`, by name.
-    pub outboxes: BTreeMap<String, Outbox>,
     /// `[[routes]]`, compiled.
     pub routes: Routes,
     /// `[schemas."TYPE"]`: what the data of events has to look like.
@@ -109,6 +108,12 @@ impl Config {
         let broken = !syntax.is_empty();
         reader.syntax(&syntax);
         let mut root = Section::root(&document);
+        let files = include::files(&mut reader, &mut root, base);
+        let documents: Vec<_> = files.iter().map(include::File::document).collect();
+        let included = files.iter().zip(&documents);
+        let mut included: Vec<_> = included
+            .map(|(file, document)| Included::new(file, document))
+            .collect();
 
         let data = root
             .string(&mut reader, "data")
@@ -127,18 +132,35 @@ impl Config {
         let archive = dead_letters::archive(&mut reader, section);
         let section = root.table(&mut reader, "sources", "sources");
         let sources = sources::read(&mut reader, section);
-        let section = root.table(&mut reader, "outbox", "outbox");
-        let outboxes = outbox::read(&mut reader, section, &sinks.names);
+        for file in &mut included {
+            file.sinks(&mut sinks);
+        }
         let sections = root.tables(&mut reader, "routes", "route");
-        let routes = routes::read(&mut reader, sections, &sinks.names);
+        let mut names = Names::new("route");
+        let mut routes = routes::read(&mut reader, sections, &sinks.names, &mut names);
+        for file in &mut included {
+            file.routes(&sinks.names, &mut names, &mut routes);
+        }
         let section = root.table(&mut reader, "schemas", "schemas");
         let schemas = schemas::read(&mut reader, section, base);
+        let mut schemas: BTreeMap<_, _> = schemas
+            .into_iter()
+            .map(|schema| (schema.ty().to_owned(), schema))
+            .collect();
+        for file in &mut included {
+            file.schemas(&mut schemas);
+        }
         root.finish(&mut reader);
 
+        let elsewhere: Vec<_> = included.into_iter().filter_map(Included::finish).collect();
         let mistakes = reader.into_mistakes();
-        let routes = match (mistakes.is_empty(), Routes::new(routes)) {
+        let right = mistakes.is_empty() && elsewhere.is_empty();
+        let routes = match (right, Routes::new(routes)) {
             (true, Ok(routes)) => routes,
-            _ => return Err(Mistakes::new(name, mask::mask(text, &document, broken), mistakes)),
+            _ => {
+                let mistakes = Mistakes::new(name, mask::mask(text, &document, broken), mistakes);
+                return Err(mistakes.with_included(elsewhere));
+            }
         };
         Ok(Self {
             data,
@@ -150,9 +172,8 @@ impl Config {
             archive,
             sinks: sinks.options,
             sources,
-            outboxes,
             routes,
-            schemas,
+            schemas: schemas.into_values().collect(),
             base: base.to_owned(),
         })
     }

@@ -1,6 +1,6 @@
 //! `[[routes]]`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use segno_event::{Filter, Transform, TypePattern};
@@ -17,11 +17,15 @@ const HANDLERS: [&str; 3] = ["actions", "consumer", "workflow"];
 const LONGEST_LABEL: usize = 100;
 
 /// The routes without a mistake.
-pub(super) fn read(reader: &mut Reader<'_>, sections: Vec<Section<'_>>, sinks: &[String]) -> Vec<Route> {
-    let mut names = Names::new("route");
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    sections: Vec<Section<'_>>,
+    sinks: &[String],
+    names: &mut Names,
+) -> Vec<Route> {
     sections
         .into_iter()
-        .filter_map(|section| route(reader, section, sinks, &mut names))
+        .filter_map(|section| route(reader, section, sinks, names))
         .collect()
 }
 
@@ -271,17 +275,25 @@ pub(super) fn sink_name(reader: &mut Reader<'_>, text: &Text<'_>, sinks: &[Strin
 }
 
 /// The names of one kind, each given once.
-struct Names {
+pub(super) struct Names {
     what: &'static str,
     given: HashMap<String, Range<usize>>,
+    /// Those of files that were read before.
+    elsewhere: HashSet<String>,
 }
 
 impl Names {
-    fn new(what: &'static str) -> Self {
+    pub(super) fn new(what: &'static str) -> Self {
         Self {
             what,
             given: HashMap::new(),
+            elsewhere: HashSet::new(),
         }
+    }
+
+    /// What is read from now on is in a file of its own.
+    pub(super) fn in_another_file(&mut self) {
+        self.elsewhere.extend(self.given.drain().map(|(name, _)| name));
     }
 
     /// The name in `section`.
@@ -296,6 +308,13 @@ impl Names {
                 help,
             );
             reader.report(mistake.at(name.span, "not a name"));
+            return None;
+        }
+        if self.elsewhere.contains(name.text) {
+            let message = format!("two {}s are named `{}`", self.what, name.text);
+            let help = "executions are found by these names: give each its own, over all files";
+            let mistake = Mistake::new(Code::DuplicateName, message, help);
+            reader.report(mistake.at(name.span, "another file has one of this name"));
             return None;
         }
         match self.given.get(name.text) {

@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::reader::{Reader, Text};
 use super::section::Section;
 use super::{Code, Mistake, table};
-use crate::catalogue::{Schema, Schemas};
+use crate::catalogue::Schema;
 
 /// The schemas without a mistake.
-pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>, base: &Path) -> Schemas {
+pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>, base: &Path) -> Vec<Schema> {
     let Some(section) = section else {
-        return Schemas::default();
+        return Vec::new();
     };
     let schema = |(ty, value): (Text<'_>, _)| {
         let what = format!("the schema of `{}`", ty.text);

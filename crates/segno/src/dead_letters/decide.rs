@@ -201,6 +201,8 @@ impl Decider {
             reuse: WorkflowIdReusePolicy::AllowDuplicateFailedOnly,
             attributes: Some(attributes),
             memo,
+            delay: None,
+            timeout: None,
         })
     }
 }

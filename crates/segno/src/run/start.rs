@@ -1,6 +1,6 @@
 //! Starting a run by hand, with the parts that the SDK's client does not let one choose.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use temporalio_client::{
     Client, NamespacedClient,
@@ -30,11 +30,19 @@ pub(crate) struct Start {
     pub(crate) reuse: WorkflowIdReusePolicy,
     pub(crate) attributes: Option<SearchAttributes>,
     pub(crate) memo: HashMap<String, Payload>,
+    /// How long it waits before its first step.
+    pub(crate) delay: Option<Duration>,
+    /// How long it may take in all.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Start {
     /// Starts it. Returns the run's id, or none if an execution of the id stands in its way.
     pub(crate) async fn send(self, client: &Client) -> Result<Option<String>, Status> {
+        let duration = |duration: Duration| {
+            let too_long = |_| Status::invalid_argument("a duration is too long");
+            prost_types::Duration::try_from(duration).map_err(too_long)
+        };
         let request = StartWorkflowExecutionRequest {
             namespace: client.namespace(),
             workflow_id: self.workflow_id,
@@ -52,6 +60,8 @@ impl Start {
             workflow_id_conflict_policy: WorkflowIdConflictPolicy::Fail.into(),
             memo: (!self.memo.is_empty()).then_some(Memo { fields: self.memo }),
             search_attributes: self.attributes.map(SearchAttributes::into_proto),
+            workflow_start_delay: self.delay.map(duration).transpose()?,
+            workflow_execution_timeout: self.timeout.map(duration).transpose()?,
             ..Default::default()
         };
         let mut service = client.connection().workflow_service();

@@ -17,6 +17,7 @@ mod actions;
 #[cfg(feature = "embedded")]
 mod backup;
 mod bad_input;
+mod bad_input_table;
 mod batches;
 mod catalogue;
 mod choreography;
@@ -31,8 +32,6 @@ mod handlers;
 mod large_events;
 mod limits;
 mod modes;
-#[cfg(feature = "outbox")]
-mod outbox;
 mod program;
 mod restart;
 mod retries;
@@ -42,3 +41,4 @@ mod security;
 mod sinks;
 mod sources;
 mod timers;
+mod timing;

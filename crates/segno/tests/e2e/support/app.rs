@@ -44,12 +44,6 @@ impl App {
         }
     }
 
-    /// The running parts.
-    #[cfg(feature = "outbox")]
-    pub(crate) fn running(&self) -> &Running {
-        &self.running
-    }
-
     /// The engine's client.
     pub(crate) fn client(&self) -> &Client {
         self.running.client()
