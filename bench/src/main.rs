@@ -4,12 +4,14 @@
 
 mod disk;
 mod drive;
+mod events;
 mod footprint;
 mod job;
 mod machine;
 mod process;
 mod report;
 mod restate;
+mod routes;
 mod scale;
 mod settings;
 mod starts;
@@ -45,6 +47,9 @@ async fn main() -> Result<()> {
     if settings.mode == Mode::ServeStub {
         return serve::run_stub(&settings).await;
     }
+    if settings.mode == Mode::ServeEvents {
+        return events::serve(&settings).await;
+    }
     let mut terminated = signal(SignalKind::terminate())?;
     // Leaving by the end of this function ends the servers that were started.
     tokio::select! {
@@ -55,8 +60,17 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(settings: &Settings) -> Result<()> {
-    let kinds = Kind::available(settings);
     let mut report = Report::new(settings)?;
+    if settings.mode.has(Mode::Routes) {
+        report.routing = routes::measure(settings)?;
+    }
+    if settings.mode.has(Mode::Events) {
+        report.events = events::measure(settings).await?;
+    }
+    let kinds = match settings.mode {
+        Mode::Routes | Mode::Events => Vec::new(),
+        _ => Kind::available(settings),
+    };
     for round in 1..=settings.rounds {
         for &kind in &kinds {
             eprintln!("round {round} of {}: {}", settings.rounds, kind.name());

@@ -19,19 +19,26 @@ pub(crate) enum Mode {
     Memory,
     /// Very many executions: restarts of a killed engine, timers that are due, lists of closed ones
     Scale,
-    /// All of these but the last
+    /// All of these but the one before
     All,
+    /// Events from HTTP to a sink, durable on the way
+    Events,
+    /// What routing costs an event, from 10 routes to 10,000
+    Routes,
     /// The engine alone on a port; how this program starts it in a process of its own
     #[value(hide = true)]
     Serve,
     /// The same for the stub
     #[value(hide = true)]
     ServeStub,
+    /// The same for Segno as a whole
+    #[value(hide = true)]
+    ServeEvents,
 }
 
 impl Mode {
     pub(crate) fn has(self, other: Self) -> bool {
-        self == other || self == Self::All && other != Self::Scale
+        self == other || self == Self::All && !matches!(other, Self::Scale | Self::Events | Self::Routes)
     }
 }
 
@@ -80,6 +87,18 @@ pub(crate) struct Settings {
     /// Closed executions in the figure of lists
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) closed: usize,
+    /// Events of the figure of events, for Segno and Restate
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) events: usize,
+    /// The same for Segno on the dev server
+    #[arg(long, default_value_t = 500)]
+    pub(crate) peer_events: usize,
+    /// Callers at a time in the figure of events
+    #[arg(long, default_value_t = 50)]
+    pub(crate) event_callers: usize,
+    /// Events at each number of routes in the figure of routing
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) routed_events: usize,
     /// Gives a measurement up after this many seconds
     #[arg(long, default_value_t = 180)]
     pub(crate) limit: u64,
@@ -99,6 +118,9 @@ pub(crate) struct Settings {
     #[arg(long, hide = true, required_if_eq_any([("mode", "serve"), ("mode", "serve-stub")]))]
     #[serde(skip)]
     pub(crate) listen: Option<SocketAddr>,
+    #[arg(long, hide = true, required_if_eq("mode", "serve-events"))]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
     #[arg(long, hide = true, required_if_eq("mode", "serve"))]
     #[serde(skip)]
     pub(crate) db: Option<PathBuf>,

@@ -10,8 +10,10 @@ use serde::Serialize;
 
 use crate::{
     drive::{Sample, count},
+    events::Events,
     machine::Machine,
     process::Cpu,
+    routes::Routing,
     scale::{closed::Closed, restart::Restart},
     settings::Settings,
     target::Kind,
@@ -27,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) footprint: Vec<Footprint>,
     pub(crate) restarts: Vec<Restart>,
     pub(crate) closed: Option<Closed>,
+    pub(crate) events: Vec<Events>,
+    pub(crate) routing: Vec<Routing>,
 }
 
 /// How fast a server does a thing.
@@ -101,6 +105,8 @@ impl Report {
             footprint: Vec::new(),
             restarts: Vec::new(),
             closed: None,
+            events: Vec::new(),
+            routing: Vec::new(),
         })
     }
 

@@ -2,6 +2,8 @@
 
 use super::{Footprint, Rate, Report};
 use crate::{
+    events::Events,
+    routes::Routing,
     scale::{
         closed::Closed,
         restart::{Restart, Waits},
@@ -27,6 +29,14 @@ pub(crate) fn render(report: &Report) -> String {
     if !report.footprint.is_empty() {
         text += "\nWhat the servers take\n";
         text += &footprints(&report.footprint);
+    }
+    if !report.events.is_empty() {
+        text += "\nEvents from HTTP to a webhook\n";
+        text += &events(&report.events);
+    }
+    if !report.routing.is_empty() {
+        text += "\nRouting one event that three routes take\n";
+        text += &routing(&report.routing);
     }
     if !report.restarts.is_empty() {
         text += "\nRestarts of a killed engine\n";
@@ -64,6 +74,54 @@ fn lists(closed: &Closed) -> String {
             listed.pages.to_string(),
             format!("{:.1}", listed.mean_ms),
             format!("{:.1}", listed.most_ms),
+        ]
+    }));
+    align(&rows)
+}
+
+fn events(events: &[Events]) -> String {
+    let mut rows = vec![
+        [
+            "platform",
+            "callers",
+            "events/s",
+            "accept p50 ms",
+            "accept p99 ms",
+            "deliver p50 ms",
+            "deliver p99 ms",
+            "x dev server",
+            "x restate",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    rows.extend(events.iter().map(|row| {
+        vec![
+            row.platform.to_owned(),
+            row.callers.to_string(),
+            format!("{:.0}", row.per_second),
+            format!("{:.1}", row.accept_p50_ms),
+            format!("{:.1}", row.accept_p99_ms),
+            format!("{:.1}", row.deliver_p50_ms),
+            format!("{:.1}", row.deliver_p99_ms),
+            number(row.ratios.get("segno on the dev server").copied(), 1),
+            number(row.ratios.get("restate").copied(), 2),
+        ]
+    }));
+    align(&rows)
+}
+
+fn routing(routing: &[Routing]) -> String {
+    let mut rows = vec![
+        ["routes", "us/event", "asking each us"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(routing.iter().map(|row| {
+        vec![
+            row.routes.to_string(),
+            format!("{:.2}", row.plan_us),
+            format!("{:.2}", row.linear_us),
         ]
     }));
     align(&rows)

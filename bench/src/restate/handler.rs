@@ -17,3 +17,24 @@ impl OneStep {
         Ok(greeted)
     }
 }
+
+/// Delivers what it is called with, in one durable step that is tried again until the receiver takes it.
+pub(super) struct Deliver {
+    pub(super) http: reqwest::Client,
+    pub(super) url: String,
+}
+
+#[restate_sdk::service]
+impl Deliver {
+    #[handler]
+    async fn run(&self, ctx: Context<'_>, data: Json<serde_json::Value>) -> Result<(), HandlerError> {
+        let request = self.http.post(&self.url).json(&data.into_inner());
+        ctx.run(|| async move {
+            request.send().await?.error_for_status()?;
+            Ok(())
+        })
+        .name("deliver")
+        .await?;
+        Ok(())
+    }
+}

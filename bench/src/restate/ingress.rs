@@ -21,6 +21,11 @@ impl Ingress {
         answer.json().await.context("the answer is no string")
     }
 
+    /// Where a one-way call of a handler is handed over.
+    pub(super) fn send_url(&self, handler: &str) -> String {
+        format!("{}/{handler}/send", self.url)
+    }
+
     /// Hands a call over that is due in an hour; it is durable when this returns.
     pub(super) async fn send_later(&self, name: &str) -> Result<()> {
         let url = format!("{}/OneStep/run/send?delay=1h", self.url);

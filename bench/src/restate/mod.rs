@@ -10,8 +10,9 @@ mod server;
 
 use anyhow::{Context, Result};
 
+use self::ingress::Ingress;
+pub(crate) use self::server::Server;
 pub(crate) use self::server::program;
-use self::{ingress::Ingress, server::Server};
 use crate::{
     drive::{Load, Sample, drive},
     job::greeting,
@@ -44,6 +45,11 @@ pub(crate) async fn throughput(settings: &Settings) -> Result<Vec<Rate>> {
         rates.push(rate);
     }
     Ok(rates)
+}
+
+/// A server whose handler `Deliver/run` delivers to this URL.
+pub(crate) async fn delivering(settings: &Settings, receiver: &str) -> Result<Server> {
+    Server::delivering(settings, receiver).await
 }
 
 /// Takes the figure of starts alone: one-way calls that are due in an hour, so that nobody works on them.

@@ -12,7 +12,10 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use super::{handler::OneStep, ingress::Ingress};
+use super::{
+    handler::{Deliver, OneStep},
+    ingress::Ingress,
+};
 use crate::{
     process::Pid,
     settings::Settings,
@@ -25,7 +28,7 @@ pub(crate) fn program(settings: &Settings) -> Option<PathBuf> {
 }
 
 /// A running server. Dropping it ends it and removes its files.
-pub(super) struct Server {
+pub(crate) struct Server {
     process: ServerProcess,
     ingress: Ingress,
     /// Serves the handler.
@@ -36,6 +39,11 @@ pub(super) struct Server {
 impl Server {
     /// Starts it on files of its own, and registers the handler.
     pub(super) async fn start(settings: &Settings) -> Result<Self> {
+        Self::delivering(settings, "").await
+    }
+
+    /// The same, with a handler that delivers to this URL.
+    pub(super) async fn delivering(settings: &Settings, receiver: &str) -> Result<Self> {
         let folder = TempDir::with_prefix_in("segno-bench-", settings.folder())?;
         let (ingress, admin) = (free_port()?, free_port()?);
         let config = folder.path().join("restate.toml");
@@ -49,7 +57,11 @@ impl Server {
 
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let handler = format!("http://{}", listener.local_addr()?);
-        let endpoint = Endpoint::builder().bind(OneStep).build();
+        let deliver = Deliver {
+            http: reqwest::Client::builder().no_proxy().build()?,
+            url: receiver.to_owned(),
+        };
+        let endpoint = Endpoint::builder().bind(OneStep).bind(deliver).build();
         let serve = HttpServer::new(endpoint).serve_with_cancel(listener, std::future::pending::<()>());
         let serve = tokio::spawn(serve);
 
@@ -74,6 +86,11 @@ impl Server {
 
     pub(super) fn pid(&self) -> Pid {
         self.process.pid()
+    }
+
+    /// Where a one-way call of a handler, `Service/handler`, is handed over.
+    pub(crate) fn send_url(&self, handler: &str) -> String {
+        self.ingress.send_url(handler)
     }
 
     pub(super) fn ingress(&self) -> Ingress {

@@ -101,6 +101,8 @@ pub(crate) struct Target {
     kind: Kind,
     running: Running,
     connection: ConnectionOptions,
+    /// Host and port, where it has one.
+    address: Option<String>,
     start_up: Duration,
     file: Option<PathBuf>,
     _folder: TempDir,
@@ -134,10 +136,15 @@ impl Target {
         };
         let file =
             matches!(kind, Kind::SegnoInProcess | Kind::SegnoGrpc | Kind::DevServerFile).then_some(file);
+        let address = match &running {
+            Running::Elsewhere(_) => Some(connection.target.authority().to_owned()),
+            Running::Here(_) | Running::Stub => None,
+        };
         let mut target = Self {
             kind,
             running,
             connection,
+            address,
             start_up: Duration::ZERO,
             file,
             _folder: folder,
@@ -178,6 +185,11 @@ impl Target {
 
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Host and port, where it has one.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.address.as_deref()
     }
 
     /// From the start of the server to its first answer.
