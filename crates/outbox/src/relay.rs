@@ -20,6 +20,9 @@ mod settle;
 pub use options::RelayOptions;
 use settle::Prepared;
 
+/// Longest pause between two rows that are tried while nothing gets through: that something does again is soon known.
+const PROBE: Duration = Duration::from_secs(5);
+
 /// Publishes what is in an outbox, row by row in the order of each key, and marks a row only when the publisher has
 /// confirmed it.
 ///
@@ -142,7 +145,7 @@ impl<DB: Backend> Relay<DB> {
 
     async fn work(&self, stop: &CancellationToken, wake: &Notify) {
         let mut idle = Pause::new(self.options.min_pause, self.options.max_pause);
-        let mut away = Pause::new(self.options.min_pause, self.options.max_backoff);
+        let mut away = Pause::new(self.options.min_pause, self.options.max_backoff.min(PROBE));
         let (mut purge_at, mut look_at) = (Instant::now(), Instant::now());
         while !stop.is_cancelled() {
             // While nothing gets through, one row at a time is enough to find out.

@@ -100,6 +100,16 @@ impl Routes {
         Ok(Self { routes, index })
     }
 
+    /// The same with more routes after them.
+    ///
+    /// # Errors
+    /// As those of [`Routes::new`].
+    pub fn with(self, more: Vec<Route>) -> Result<Self, RouteError> {
+        let mut routes = self.routes;
+        routes.extend(more);
+        Self::new(routes)
+    }
+
     /// The routes, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Route> {
         self.routes.iter()

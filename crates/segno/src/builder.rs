@@ -18,6 +18,7 @@ use crate::{
     Error,
     config::{ApiKey, Config, NoApiKey, TlsFiles},
     consumer::{Consumer, DynConsumer},
+    consumers::Consumers,
     running::Running,
     shutdown,
 };
@@ -36,6 +37,7 @@ type Register = Box<dyn FnOnce(&mut WorkerOptions) -> Result<(), WorkflowRegistr
 pub struct Builder {
     pub(crate) config: Config,
     pub(crate) consumers: HashMap<String, Arc<dyn DynConsumer>>,
+    pub(crate) subscriptions: Consumers,
     pub(crate) workflows: BTreeMap<&'static str, Register>,
     pub(crate) activities: Vec<Register>,
     pub(crate) http: Option<SocketAddr>,
@@ -53,6 +55,7 @@ impl Builder {
         Self {
             config: Config::default(),
             consumers: HashMap::new(),
+            subscriptions: Consumers::new(),
             workflows: BTreeMap::new(),
             activities: Vec::new(),
             http: None,
@@ -74,6 +77,13 @@ impl Builder {
     /// Registers a consumer under the name by which routes know it. A later one of the same name replaces it.
     pub fn consumer(mut self, name: impl Into<String>, consumer: impl Consumer) -> Self {
         self.consumers.insert(name.into(), Arc::new(consumer));
+        self
+    }
+
+    /// Registers consumers with routes of their own, named as they are: nothing has to be configured for them. Later ones
+    /// replace earlier ones.
+    pub fn consumers(mut self, consumers: Consumers) -> Self {
+        self.subscriptions = consumers;
         self
     }
 
@@ -144,7 +154,8 @@ impl Builder {
     }
 
     /// Starts everything and returns once it takes work.
-    pub async fn start(self) -> Result<Running, Error> {
+    pub async fn start(mut self) -> Result<Running, Error> {
+        self.add_subscriptions()?;
         self.check_handlers()?;
         Running::start(self).await
     }
@@ -154,6 +165,18 @@ impl Builder {
         let mut signals = shutdown::Signals::new()?;
         let running = self.start().await?;
         running.run_until(&mut signals).await
+    }
+
+    fn add_subscriptions(&mut self) -> Result<(), Error> {
+        let mut routes = Vec::new();
+        for subscription in self.subscriptions.iter() {
+            routes.push(subscription.route());
+            self.consumers
+                .insert(subscription.name.clone(), subscription.consumer.clone());
+        }
+        let configured = std::mem::take(&mut self.config.routes);
+        self.config.routes = configured.with(routes).map_err(Error::SubscribedRoute)?;
+        Ok(())
     }
 
     /// What the routes name in Rust has to be there: better told at start than by an execution that waits.

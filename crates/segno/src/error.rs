@@ -14,6 +14,17 @@ pub enum Error {
         .0.join(", and ")
     )]
     Unregistered(Vec<String>),
+    /// A consumer is for no events.
+    #[error("the consumer {consumer:?}: {why}")]
+    Subscription {
+        /// The consumer's name.
+        consumer: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A consumer's route does not fit to the others.
+    #[error("a consumer's route has its name: {0}")]
+    SubscribedRoute(#[source] segno_routing::RouteError),
     /// A sink cannot be made.
     #[error("the sinks cannot be set up")]
     Sinks(#[source] segno_sinks::BuildErrors),
@@ -47,6 +58,14 @@ pub enum Error {
     /// The process cannot listen for signals.
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),
+    /// An outbox relay cannot be set up.
+    #[error("the outbox {name:?} cannot be set up: {reason}")]
+    Outbox {
+        /// Its name in the configuration.
+        name: String,
+        /// Why; without the database's URL.
+        reason: String,
+    },
     /// Not everything was closed in time.
     #[error("not everything was closed within {0:?}")]
     Shutdown(std::time::Duration),

@@ -46,6 +46,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod config;
 mod consumer;
+mod consumers;
 mod dead_letters;
 mod dedupe;
 mod demo;
@@ -56,20 +57,25 @@ pub mod http;
 pub mod intake;
 pub mod listen;
 mod logging;
+#[cfg(feature = "outbox")]
+pub mod outbox;
 mod run;
 mod running;
 pub mod schedules;
 pub mod search_attributes;
 mod shutdown;
 pub mod sources;
+mod wait;
 pub mod worker;
 
 pub use builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP};
 pub use consumer::{Consumer, ConsumerError};
+pub use consumers::{Consumers, NotProcessed};
 pub use error::Error;
 pub use execution::{DEAD_LETTER, WORKFLOW_TYPE};
 pub use running::Running;
 pub use segno_event::{Data, Event};
+pub use wait::{WaitError, Waiter};
 
 /// Segno as a library: see the [crate's](crate) example.
 #[derive(Clone, Copy, Debug)]

@@ -3,12 +3,15 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
+use segno_event::Event;
 use segno_sinks::Sinks;
 use segno_timers::Timers;
 use temporalio_client::Client;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "outbox")]
+use crate::outbox;
 use crate::{
     Error,
     archive::ArchiveWorkflow,
@@ -24,6 +27,7 @@ use crate::{
     schedules::{self, ScheduleActivities, ScheduleWorkflow},
     shutdown::{Signals, Stop},
     sources::{self, Sources},
+    wait::{WaitError, Waiter},
     worker::{self, Worker},
 };
 
@@ -44,6 +48,9 @@ pub struct Running {
     http: SocketAddr,
     engine: Engine,
     intake: Intake,
+    waiter: Waiter,
+    #[cfg(feature = "outbox")]
+    relays: outbox::Relays,
     worker: Worker,
     server: JoinHandle<Result<(), std::io::Error>>,
     sources: Sources,
@@ -58,6 +65,7 @@ impl Running {
         let Builder {
             mut config,
             consumers,
+            subscriptions: _,
             workflows,
             activities,
             http,
@@ -89,6 +97,8 @@ impl Running {
         let options = engine::Options::choose(config.engine.as_ref(), &embedding)?;
         listen::check_exposure(http, allow_unauthenticated)?;
         let sinks = Sinks::new(config.sinks, &config.base).map_err(Error::Sinks)?;
+        #[cfg(feature = "outbox")]
+        let outboxes = outbox::Outboxes::prepare(config.outboxes, &sinks)?;
         // Before the engine, so that a second process fails here and leaves the engine's file alone.
         let listener = listen::bind(http, "--http").await?;
 
@@ -156,6 +166,9 @@ impl Running {
                 return Err(error.into());
             }
         };
+        let waiter = Waiter::new(client.clone(), Arc::clone(&routes));
+        #[cfg(feature = "outbox")]
+        let relays = outboxes.start(&intake, &stopping);
         let timers = Timers::new(client.clone(), timers);
         let decider = Decider {
             client: client.clone(),
@@ -165,6 +178,8 @@ impl Running {
         let router = http::router(http::Parts {
             client,
             decider,
+            #[cfg(feature = "outbox")]
+            outboxes: relays.clone(),
             events: http::Events {
                 intake: intake.clone(),
                 max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),
@@ -184,6 +199,9 @@ impl Running {
             http,
             engine,
             intake,
+            waiter,
+            #[cfg(feature = "outbox")]
+            relays,
             worker,
             server,
             sources,
@@ -215,6 +233,26 @@ impl Running {
     /// Takes in events from within the process.
     pub fn intake(&self) -> &Intake {
         &self.intake
+    }
+
+    /// Waits until consumers have handled events.
+    pub fn waiter(&self) -> &Waiter {
+        &self.waiter
+    }
+
+    /// Waits until the consumer has handled the event: see [`Waiter::wait_for`].
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError`].
+    pub async fn wait_for(&self, event: &Event, consumer: &str, deadline: Duration) -> Result<(), WaitError> {
+        self.waiter.wait_for(event, consumer, deadline).await
+    }
+
+    /// The outbox relays of the configuration.
+    #[cfg(feature = "outbox")]
+    pub fn relays(&self) -> &outbox::Relays {
+        &self.relays
     }
 
     /// Runs until a signal comes or the process cannot go on, then stops in order. A second signal stops it at
@@ -253,6 +291,8 @@ impl Running {
     async fn close(self, lame_duck: Duration, server_done: bool) -> Result<(), Error> {
         let Self {
             engine,
+            #[cfg(feature = "outbox")]
+            relays,
             worker,
             mut server,
             sources,
@@ -282,7 +322,15 @@ impl Running {
                     tracing::warn!("sources were cut off");
                 }
             };
-            let (served, worked, ()) = tokio::join!(served, worker.stop(), fetched);
+            #[cfg(feature = "outbox")]
+            let relayed = async {
+                if tokio::time::timeout(DRAIN, relays.stopped()).await.is_err() {
+                    tracing::warn!("outbox relays were cut off");
+                }
+            };
+            #[cfg(not(feature = "outbox"))]
+            let relayed = std::future::ready(());
+            let (served, worked, (), ()) = tokio::join!(served, worker.stop(), fetched, relayed);
             engine.shutdown().await;
             served.and(worked.map_err(Error::from))
         };

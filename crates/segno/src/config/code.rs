@@ -55,6 +55,12 @@ pub enum Code {
     SourceKind,
     /// A source whose options do not go together.
     SourceOptions,
+    /// A database's URL of no kind that an outbox can be in.
+    OutboxDatabase,
+    /// A key of an outbox that encrypts nothing.
+    OutboxKey,
+    /// A table of Debezium's layout that cannot be connected.
+    OutboxTable,
     /// A JSON Schema that is none, or that an example does not fit.
     Schema,
     /// Files to be included that cannot be.
@@ -67,7 +73,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -92,6 +98,9 @@ impl Code {
         Self::Event,
         Self::SourceKind,
         Self::SourceOptions,
+        Self::OutboxDatabase,
+        Self::OutboxKey,
+        Self::OutboxTable,
         Self::Schema,
         Self::Include,
         Self::Schedule,
@@ -125,6 +134,9 @@ impl Code {
             Self::Event => 22,
             Self::SourceKind => 40,
             Self::SourceOptions => 41,
+            Self::OutboxDatabase => 50,
+            Self::OutboxKey => 51,
+            Self::OutboxTable => 52,
             Self::Schema => 67,
             Self::Include => 68,
             Self::Schedule => 69,

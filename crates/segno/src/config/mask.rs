@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Keys whose values, and whatever is in them, are secret.
-const SECRET: [&str; 14] = [
+const SECRET: [&str; 16] = [
     "credentials",
     "secret_access_key",
     "session_token",
@@ -21,6 +21,8 @@ const SECRET: [&str; 14] = [
     "grpc_meta",
     "client_key_data",
     "auth",
+    "database",
+    "keys",
 ];
 
 /// `source` with an asterisk for each byte of a secret. With `broken` TOML the rest of each line that mentions one of

@@ -13,6 +13,7 @@ mod http;
 mod include;
 mod mask;
 mod mistake;
+mod outbox;
 mod position;
 mod reader;
 mod retry;
@@ -35,6 +36,7 @@ pub use dead_letters::{Archive, DeadLetters};
 pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
+pub use outbox::{Debezium, Encryption, Outbox};
 
 use crate::catalogue::Schemas;
 use include::Included;
@@ -64,6 +66,8 @@ pub struct Config {
     pub sinks: BTreeMap<String, segno_sinks::Options>,
     /// `[sources.NAME]`, by name.
     pub sources: BTreeMap<String, segno_sources::Options>,
+    /// `[outbox.NAME]`, by name.
+    pub outboxes: BTreeMap<String, Outbox>,
     /// `[[routes]]`, compiled.
     pub routes: Routes,
     /// `[schemas."TYPE"]`: what the data of events has to look like.
@@ -126,15 +130,17 @@ impl Config {
         let timers = timers(&mut reader, section);
         let section = root.table(&mut reader, "sinks", "sinks");
         let mut sinks = sinks::read(&mut reader, section);
+        for file in &mut included {
+            file.sinks(&mut sinks);
+        }
         let section = root.table(&mut reader, "dead_letters", "dead_letters");
         let dead_letters = dead_letters::read(&mut reader, section, &mut sinks);
         let section = root.table(&mut reader, "archive", "archive");
         let archive = dead_letters::archive(&mut reader, section);
         let section = root.table(&mut reader, "sources", "sources");
         let sources = sources::read(&mut reader, section);
-        for file in &mut included {
-            file.sinks(&mut sinks);
-        }
+        let section = root.table(&mut reader, "outbox", "outbox");
+        let outboxes = outbox::read(&mut reader, section, &sinks.names);
         let sections = root.tables(&mut reader, "routes", "route");
         let mut names = Names::new("route");
         let mut routes = routes::read(&mut reader, sections, &sinks.names, &mut names);
@@ -172,6 +178,7 @@ impl Config {
             archive,
             sinks: sinks.options,
             sources,
+            outboxes,
             routes,
             schemas: schemas.into_values().collect(),
             base: base.to_owned(),

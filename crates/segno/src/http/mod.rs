@@ -11,6 +11,8 @@ mod json;
 mod limits;
 pub mod openapi;
 mod origin;
+#[cfg(feature = "outbox")]
+mod outbox;
 mod page;
 pub mod problem;
 mod story;
@@ -37,6 +39,8 @@ use crate::{catalogue::Catalogue, dead_letters::Decider};
 /// What the API is made of.
 pub(crate) struct Parts {
     pub(crate) client: Client,
+    #[cfg(feature = "outbox")]
+    pub(crate) outboxes: crate::outbox::Relays,
     pub(crate) events: Events,
     /// What may be sent.
     pub(crate) catalogue: Arc<Catalogue>,
@@ -57,6 +61,8 @@ pub(crate) struct Parts {
 pub(crate) fn router(parts: Parts) -> Router {
     let Parts {
         client,
+        #[cfg(feature = "outbox")]
+        outboxes,
         events,
         catalogue,
         health,
@@ -76,6 +82,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         .route("/catalogue", get(catalogue::get))
         .route("/asyncapi.json", get(catalogue::asyncapi))
         .with_state(catalogue);
+    #[cfg(feature = "outbox")]
+    let executions = executions.merge(outbox::router(outboxes));
     let limited = Router::new()
         .route("/events", post(events::post).with_state(events))
         .merge(executions)

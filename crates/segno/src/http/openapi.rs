@@ -39,6 +39,8 @@ struct Api;
 /// The whole document: this crate's part and the timers'.
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = Api::openapi();
+    #[cfg(feature = "outbox")]
+    document.merge(super::outbox::openapi());
     document.merge(segno_timers::openapi());
     document
 }

@@ -32,6 +32,8 @@ mod handlers;
 mod large_events;
 mod limits;
 mod modes;
+#[cfg(feature = "outbox")]
+mod outbox;
 mod program;
 mod restart;
 mod retries;

@@ -44,6 +44,12 @@ impl App {
         }
     }
 
+    /// The running parts.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
     /// The engine's client.
     pub(crate) fn client(&self) -> &Client {
         self.running.client()
