@@ -15,7 +15,7 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use segno_test_support::{Answer, Received, Receiver};
+use segno_test_support::{Answer, Received, Receiver, servers::Ministack};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -260,4 +260,32 @@ async fn a_mapping_of_its_own() {
         (&sent[0]["type"], &sent[0]["source"]),
         (&json!("order.paid"), &json!("/lambda/orders"))
     );
+}
+
+#[tokio::test]
+async fn an_emulator_of_aws_runs_it() {
+    let (aws, segno) = (Ministack::start().await, segno().await);
+    let python = std::env::var("SEGNO_BOTO3_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let output = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/aws/deploy.py"))
+        .args([&aws.url(), env!("CARGO_BIN_EXE_segno-lambda"), &segno.url("/")])
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success());
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer, json!({"error": null, "answer": {"events": 1}}));
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        let sent: Vec<_> = segno.requests().iter().flat_map(ids).collect();
+        if ["e-1", "q-1", "q-2"]
+            .iter()
+            .all(|id| sent.iter().any(|one| one == id))
+        {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{sent:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -20,6 +20,7 @@ mod answer;
 #[cfg(feature = "sqs")]
 mod aws;
 pub mod codec;
+#[cfg(any(feature = "nats", feature = "redis", feature = "sqs", feature = "webhook"))]
 mod duration;
 #[cfg(feature = "eventbridge")]
 pub mod eventbridge;
@@ -27,18 +28,34 @@ mod intake;
 pub mod message;
 #[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(any(
+    feature = "eventbridge",
+    feature = "nats",
+    feature = "redis",
+    feature = "sqs",
+    feature = "webhook"
+))]
 mod options;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod source;
 #[cfg(feature = "sqs")]
 pub mod sqs;
+#[cfg(any(feature = "nats", feature = "redis", feature = "sqs"))]
 mod store;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
 pub use codec::{Codec, Malformed};
 pub use intake::{Intake, Outcome};
-pub use options::Options;
-pub use source::{Built, Clock, Error, Kind, Served, Source, SystemClock};
+#[cfg(any(
+    feature = "eventbridge",
+    feature = "nats",
+    feature = "redis",
+    feature = "sqs",
+    feature = "webhook"
+))]
+pub use options::{Kind, Options};
+pub use source::{Built, Clock, Error, Served, Source, SystemClock};
+#[cfg(any(feature = "nats", feature = "redis", feature = "sqs"))]
 pub use store::{Order, REJECTED};

@@ -40,6 +40,7 @@ pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str
 }
 
 /// A message in hand.
+#[cfg(any(feature = "nats", feature = "redis", feature = "sqs"))]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
     pub(crate) id: String,
@@ -48,6 +49,7 @@ pub(crate) struct Received {
     pub(crate) body: Vec<u8>,
 }
 
+#[cfg(any(feature = "nats", feature = "redis", feature = "sqs"))]
 impl Received {
     pub(crate) fn message(&self) -> Message<'_> {
         Message {

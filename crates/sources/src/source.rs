@@ -7,8 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Intake;
 
-pub use crate::options::Kind;
-
 /// Why a source does not go on. It holds no secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -62,6 +60,13 @@ pub enum Built {
 }
 
 /// The source attribute of events that name none, and of what the source itself has to tell.
+#[cfg(any(
+    feature = "eventbridge",
+    feature = "nats",
+    feature = "redis",
+    feature = "sqs",
+    feature = "webhook"
+))]
 pub(crate) fn origin(name: &str) -> String {
     format!("/sources/{name}")
 }

@@ -17,7 +17,7 @@ use aws_sdk_sqs::{
     types::{Message, MessageAttributeValue, QueueAttributeName},
 };
 use segno_sources::{Outcome, REJECTED};
-use segno_test_support::{Cut, servers::Ministack};
+use segno_test_support::{Answer, Cut, Receiver, servers::Ministack};
 use serde_json::json;
 use support::{Run, Taker, build, until};
 
@@ -361,6 +361,66 @@ async fn a_cut_network_ends_the_run_and_loses_nothing() {
     taker.wait_for(2).await;
     assert_eq!(taker.ids(), ["1", "2"]);
     queue.is_empty().await;
+    run.stop().await;
+}
+
+/// A stand-in: the emulator deletes everything at once.
+#[tokio::test]
+async fn what_is_not_deleted_with_the_others_is_deleted_again() {
+    let (mut received, mut deleted) = (0, 0);
+    let server = Receiver::answering(move |request| {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        let answer = match target.strip_prefix("AmazonSQS.") {
+            Some("ReceiveMessage") => {
+                received += 1;
+                let message = |n: u32| {
+                    let body = order(&n.to_string(), "a");
+                    json!({"MessageId": n.to_string(), "ReceiptHandle": format!("r-{n}"), "Body": body})
+                };
+                match received {
+                    1 => json!({"Messages": (0..3).map(message).collect::<Vec<_>>()}),
+                    _ => json!({}),
+                }
+            }
+            Some("DeleteMessageBatch") => {
+                deleted += 1;
+                let failed = |id: &str, sender: bool| json!({"Id": id, "SenderFault": sender, "Code": "Error"});
+                match deleted {
+                    // One is done, one may be tried again, and of one the receipt is wrong for good.
+                    1 => json!({"Successful": [{"Id": "0"}], "Failed": [failed("1", false), failed("2", true)]}),
+                    2 => return Answer::status(500).body("{}"),
+                    _ => json!({"Successful": [{"Id": "0"}], "Failed": []}),
+                }
+            }
+            _ => json!({"Successful": [], "Failed": []}),
+        };
+        Answer::status(200)
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(answer.to_string())
+            .after(Duration::from_millis(20))
+    })
+    .await;
+    let taker = Taker::new();
+    let queue = server.url("/queue");
+    let run = Run::start("sqs", &options(&server.url(""), &queue, "pollers = 1"), &taker);
+    let deletions = || {
+        let requests = server.requests().into_iter();
+        let deletions =
+            requests.filter(|one| one.header("x-amz-target") == Some("AmazonSQS.DeleteMessageBatch"));
+        deletions
+            .filter(|one| one.status == 200)
+            .map(|one| {
+                let entries = one.json()["Entries"].clone();
+                let entries = entries.as_array().unwrap().iter();
+                entries
+                    .map(|entry| entry["ReceiptHandle"].as_str().unwrap().to_owned())
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    };
+    until("a second deletion", async || deletions().len() >= 2).await;
+    assert_eq!(deletions(), [vec!["r-0", "r-1", "r-2"], vec!["r-1"]]);
+    assert_eq!(taker.ids(), ["0", "1", "2"]);
     run.stop().await;
 }
 
