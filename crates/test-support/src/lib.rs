@@ -4,6 +4,8 @@
 //! - [`Receiver`]: a webhook receiver that records what it gets and answers as programmed.
 //! - [`Authority`]: certificates for TLS.
 //! - [`servers`]: Redis, NATS, PostgreSQL, MariaDB and an AWS emulator, each a test's own.
+//! - [`servers::Maildev`] and [`servers::Soketi`] run on Node.js, with what [`node`] names.
+//! - [`SmtpStandIn`]: a mail server that answers as programmed.
 //! - [`Cut`]: a proxy that a test can cut, as a network is.
 //! - [`free_port`]: a loopback port that no other test process of this machine is given.
 //!
@@ -13,14 +15,17 @@
 
 mod certificates;
 mod cut;
+pub mod node;
 mod ports;
 mod process;
 mod receiver;
 pub mod servers;
+mod smtp;
 mod temporal;
 
 pub use certificates::{Authority, Pair, write_file};
 pub use cut::Cut;
 pub use ports::free_port;
 pub use receiver::{Answer, Received, Receiver};
+pub use smtp::SmtpStandIn;
 pub use temporal::{Options, TemporalServer, client};

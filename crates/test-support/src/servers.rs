@@ -18,17 +18,21 @@ use tokio::{
 
 use crate::{free_port, process::Process};
 
+mod maildev;
 mod mariadb;
 mod ministack;
 mod nats;
 mod postgres;
 mod redis;
+mod soketi;
 
+pub use maildev::Maildev;
 pub use mariadb::MariaDb;
 pub use ministack::Ministack;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use soketi::Soketi;
 
 /// How long a server may take until it serves: far more than it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

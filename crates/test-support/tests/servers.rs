@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 
 use segno_test_support::{
     Cut,
-    servers::{MariaDb, Ministack, Nats, Postgres, Redis, Server},
+    servers::{Maildev, MariaDb, Ministack, Nats, Postgres, Redis, Server, Soketi},
 };
 use tokio::net::TcpStream;
 
@@ -21,6 +21,16 @@ async fn comes_back(mut server: impl DerefMut<Target = Server>) {
 #[tokio::test]
 async fn redis() {
     comes_back(Redis::start().await).await;
+}
+
+#[tokio::test]
+async fn maildev() {
+    comes_back(Maildev::start().await).await;
+}
+
+#[tokio::test]
+async fn soketi() {
+    comes_back(Soketi::start().await).await;
 }
 
 #[tokio::test]
