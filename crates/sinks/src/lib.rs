@@ -8,8 +8,13 @@
 //!   requests to private addresses.
 //! - [`mod@file`]: JSON lines appended to a file, for trying things out.
 //! - `eventbridge`: events on a bus of Amazon EventBridge.
+//! - `grpc`: unary gRPC calls by descriptor.
+//! - `mail`: mails by SMTP, or as files in a folder.
 //! - `nats`: messages of NATS JetStream.
+//! - `object_store`: objects in S3, Google Cloud Storage, Azure Blob Storage, or files in a folder.
+//! - `pusher`: events on channels of Pusher.
 //! - `redis`: entries of Redis Streams.
+//! - `slack`: messages to Slack's incoming webhooks.
 //! - `sns`: messages to topics of Amazon SNS.
 //! - `sql`: rows of a table in PostgreSQL, MySQL or MariaDB.
 //! - `sqs`: messages to queues of Amazon SQS.
@@ -40,20 +45,32 @@ mod delivery;
 #[cfg(feature = "eventbridge")]
 pub mod eventbridge;
 pub mod file;
+#[cfg(any(feature = "mail", feature = "object-store"))]
+mod folders;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod guard;
 #[cfg(any(feature = "sns", feature = "sqs", feature = "nats", feature = "sql"))]
 mod ids;
 pub mod limits;
+#[cfg(feature = "mail")]
+pub mod mail;
 #[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(feature = "object-store")]
+pub mod object_store;
 mod options;
 mod outcome;
+#[cfg(feature = "pusher")]
+pub mod pusher;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod registry;
 mod retry_after;
 mod secret;
 pub mod signature;
+#[cfg(feature = "slack")]
+pub mod slack;
 #[cfg(feature = "sns")]
 pub mod sns;
 #[cfg(feature = "sql")]
@@ -61,6 +78,7 @@ pub mod sql;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 mod template;
+mod templates;
 pub mod webhook;
 
 pub use delivery::Delivery;
@@ -71,3 +89,4 @@ pub use registry::{BuildError, BuildErrors, Sink, Sinks};
 pub use secret::{Secret, SecretError};
 pub use segno_event::Confidential;
 pub use template::{Template, TemplateError};
+pub use templates::Templates;

@@ -74,8 +74,13 @@ macro_rules! kinds {
 kinds! {
     "eventbridge" ("eventbridge") => EventBridge(eventbridge),
     "file" => File(file),
+    "grpc" ("grpc") => Grpc(grpc),
+    "mail" ("mail") => Mail(mail),
     "nats" ("nats") => Nats(nats),
+    "object-store" ("object-store") => ObjectStore(object_store),
+    "pusher" ("pusher") => Pusher(pusher),
     "redis" ("redis") => Redis(redis),
+    "slack" ("slack") => Slack(slack),
     "sns" ("sns") => Sns(sns),
     "sql" ("sql") => Sql(sql),
     "sqs" ("sqs") => Sqs(sqs),

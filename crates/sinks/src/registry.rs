@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{Delivered, Delivery, Failure, limits::Limited, options::Options};
+use crate::{Delivered, Delivery, Failure, Limits, limits::Limited, options::Options};
 
 /// Somewhere to deliver to.
 #[async_trait]
@@ -67,6 +67,14 @@ impl Sinks {
         } else {
             Err(BuildErrors(errors))
         }
+    }
+
+    /// The same with one more, within its limits. It takes the place of one of the same name.
+    #[must_use]
+    pub fn with(self, name: String, sink: Arc<dyn Sink>, limits: &Limits) -> Self {
+        let mut sinks = Arc::unwrap_or_clone(self.0);
+        sinks.insert(name, Arc::new(Limited::new(sink, limits)));
+        Self(Arc::new(sinks))
     }
 
     /// The names, sorted.

@@ -109,6 +109,12 @@ pub fn message_id(key: &str) -> String {
     id
 }
 
+/// What stands for an idempotency key where only a few letters and digits may: 128 bits of its SHA-256 in hexadecimal.
+pub fn digest(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[expect(clippy::expect_used, reason = "HMAC is defined for keys of any length")]
 fn mac(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.key()).expect("HMAC takes keys of any length");

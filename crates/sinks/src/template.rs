@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use minijinja::{Environment, UndefinedBehavior, Value, context, value::Serde};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, value::Serde};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{Delivery, Failure};
@@ -34,7 +34,23 @@ impl std::str::FromStr for Template {
     type Err = TemplateError;
 
     fn from_str(text: &str) -> Result<Self, TemplateError> {
+        Self::compile(text, |_| AutoEscape::None)
+    }
+}
+
+impl Template {
+    /// A template of HTML: what is put into it is escaped.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn html(text: &str) -> Result<Self, TemplateError> {
+        Self::compile(text, |_| AutoEscape::Html)
+    }
+
+    fn compile(text: &str, escape: fn(&str) -> AutoEscape) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
+        environment.set_auto_escape_callback(escape);
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         // Loops of a template that does not end would hold up a thread.
         environment.set_recursion_limit(100);
@@ -43,9 +59,7 @@ impl std::str::FromStr for Template {
             .map_err(TemplateError)?;
         Ok(Self(Arc::new(environment)))
     }
-}
 
-impl Template {
     /// The text for this delivery.
     ///
     /// # Errors
@@ -87,6 +101,17 @@ mod tests {
         assert!(matches!(failure, Failure::Permanent { .. }), "{failure:?}");
         let template: Template = "{{ payload.missing or 'nobody' }}".parse().unwrap();
         assert_eq!(template.render(Delivery::new("k", &payload)).unwrap(), "nobody");
+    }
+
+    #[test]
+    fn html_is_escaped_and_text_is_not() {
+        let payload = json!("<b>");
+        let render = |template: Template| template.render(Delivery::new("k", &payload)).unwrap();
+        assert_eq!(
+            render(Template::html("<p>{{ payload }}").unwrap()),
+            "<p>&lt;b&gt;"
+        );
+        assert_eq!(render("<p>{{ payload }}".parse().unwrap()), "<p><b>");
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod options;
 mod sender;
 
 pub use options::{HeaderError, Headers, Method, Options, Target, TargetError};
+#[cfg(any(feature = "pusher", feature = "slack"))]
+pub(crate) use sender::Reply;
 pub use sender::{Request, Sender, SenderError};
 
 /// The sink these options describe.

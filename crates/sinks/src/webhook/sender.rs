@@ -82,6 +82,16 @@ impl Sender {
     /// refuses. All else that is not 2xx is [`Failure::Retryable`], other 4xx too: in practice they often
     /// stand for a receiver that is being deployed or configured, and a retry costs little next to a loss.
     pub async fn send(&self, request: Request<'_>) -> Result<Delivered, Failure> {
+        let reply = self.exchange(request).await?;
+        judge(reply.status, reply.retry_after)
+    }
+
+    /// Makes one attempt and gives back the answer, for those who can tell more from it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send) without an answer.
+    pub(crate) async fn exchange(&self, request: Request<'_>) -> Result<Reply, Failure> {
         // Literal addresses never come to the resolver.
         if !self.allow_private && !matches!(request.url.host(), Some(url::Host::Domain(_))) {
             guard::check_url(request.url).map_err(refused)?;
@@ -103,10 +113,26 @@ impl Sender {
                 )));
             }
         };
-        let outcome = judge(response.status(), response.headers(), now());
-        drain(response).await;
-        outcome
+        Ok(Reply {
+            status: response.status(),
+            retry_after: asks(response.headers(), now()),
+            body: body(response).await,
+        })
     }
+}
+
+/// An answer, whatever its status.
+#[cfg_attr(
+    not(any(feature = "pusher", feature = "slack")),
+    expect(dead_code, reason = "for these sinks")
+)]
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    /// How long it asks to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+    /// Its beginning, as far as it came in time.
+    pub(crate) body: Vec<u8>,
 }
 
 /// The time that a message is signed at, and that a `Retry-After` counts from.
@@ -138,7 +164,7 @@ fn headers(request: &Request<'_>, now: SystemTime) -> Result<HeaderMap, Failure>
 }
 
 /// What an answer means.
-fn judge(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Result<Delivered, Failure> {
+fn judge(status: StatusCode, retry_after: Option<Duration>) -> Result<Delivered, Failure> {
     let code = Some(status.as_u16());
     if status.is_success() {
         return Ok(Delivered { status: code });
@@ -147,15 +173,17 @@ fn judge(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Result<Del
     if status == StatusCode::GONE {
         return Err(Failure::Permanent { reason, status: code });
     }
-    let retry_after = headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| retry_after::parse(value, now));
     Err(Failure::Retryable {
         reason,
         status: code,
         retry_after,
     })
+}
+
+/// How long an answer asks to be left alone.
+fn asks(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    retry_after::parse(value, now)
 }
 
 fn refused(why: Blocked) -> Failure {
@@ -183,18 +211,19 @@ fn explain(error: &reqwest::Error) -> Failure {
     Failure::retryable(format!("{what}: {cause}"))
 }
 
-async fn drain(mut response: reqwest::Response) {
-    let mut left = READ_AT_MOST;
-    // Whether this comes to an end changes nothing about the outcome.
+/// The answer's body, or its beginning. Whether it comes to an end changes nothing about the outcome.
+async fn body(mut response: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
     let _ = tokio::time::timeout(READ_FOR, async {
         while let Ok(Some(chunk)) = response.chunk().await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => break,
+            if body.len() + chunk.len() > READ_AT_MOST {
+                break;
             }
+            body.extend_from_slice(&chunk);
         }
     })
     .await;
+    body
 }
 
 #[cfg(test)]
@@ -203,11 +232,11 @@ mod tests {
 
     #[test]
     fn judges_every_status() {
-        let now = UNIX_EPOCH;
-        let asks = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("7"))]);
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("7"))]);
+        let asks = asks(&headers, UNIX_EPOCH);
         for code in 200..600 {
             let status = StatusCode::from_u16(code).unwrap();
-            let outcome = judge(status, &asks, now);
+            let outcome = judge(status, asks);
             match code {
                 200..300 => assert_eq!(outcome, Ok(Delivered { status: Some(code) })),
                 410 => {
