@@ -67,6 +67,7 @@ mod shutdown;
 pub mod sources;
 mod wait;
 pub mod worker;
+mod workflow_sink;
 
 pub use builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP};
 pub use consumer::{Consumer, ConsumerError};
@@ -76,6 +77,7 @@ pub use execution::{DEAD_LETTER, WORKFLOW_TYPE};
 pub use running::Running;
 pub use segno_event::{Data, Event};
 pub use wait::{WaitError, Waiter};
+pub use workflow_sink::WorkflowSink;
 
 /// Segno as a library: see the [crate's](crate) example.
 #[derive(Clone, Copy, Debug)]

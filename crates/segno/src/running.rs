@@ -29,6 +29,7 @@ use crate::{
     sources::{self, Sources},
     wait::{WaitError, Waiter},
     worker::{self, Worker},
+    workflow_sink::{self, LateClient},
 };
 
 /// Largest event, in bytes, unless configured.
@@ -97,6 +98,8 @@ impl Running {
         let options = engine::Options::choose(config.engine.as_ref(), &embedding)?;
         listen::check_exposure(http, allow_unauthenticated)?;
         let sinks = Sinks::new(config.sinks, &config.base).map_err(Error::Sinks)?;
+        let client_of_sinks = LateClient::default();
+        let sinks = workflow_sink::add(sinks, config.workflow_sinks, &client_of_sinks);
         #[cfg(feature = "outbox")]
         let outboxes = outbox::Outboxes::prepare(config.outboxes, &sinks)?;
         // Before the engine, so that a second process fails here and leaves the engine's file alone.
@@ -130,6 +133,7 @@ impl Running {
 
         let engine = Engine::start(options).await?;
         let client = engine.client().clone();
+        client_of_sinks.set(client.clone());
         let catalogue = Arc::new(Catalogue::new(&routes, &config.schemas));
         let intake = Intake::new(client.clone(), Arc::clone(&routes))
             .with_schemas(Arc::new(config.schemas))

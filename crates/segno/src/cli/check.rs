@@ -94,7 +94,14 @@ fn print_json(args: &Args, checked: &Result<Config, Mistakes>, out: &mut dyn Wri
 }
 
 fn sinks(config: &Config) -> Vec<&str> {
-    config.sinks.keys().map(String::as_str).collect()
+    let mut names: Vec<_> = config
+        .sinks
+        .keys()
+        .chain(config.workflow_sinks.keys())
+        .map(String::as_str)
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 fn sources(config: &Config) -> Vec<&str> {

@@ -145,8 +145,13 @@ impl<'t> Included<'t> {
                 }
             }
         }
-        let sinks::Sinks { options, names } = sinks::read(&mut self.reader, section);
+        let sinks::Sinks {
+            options,
+            workflows,
+            names,
+        } = sinks::read(&mut self.reader, section);
         all.options.extend(options);
+        all.workflows.extend(workflows);
         all.names.extend(names);
     }
 

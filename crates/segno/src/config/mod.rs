@@ -68,6 +68,8 @@ pub struct Config {
     pub sources: BTreeMap<String, segno_sources::Options>,
     /// `[outbox.NAME]`, by name.
     pub outboxes: BTreeMap<String, Outbox>,
+    /// `[sinks.NAME.workflow]`, by name: the sinks that need the engine.
+    pub workflow_sinks: BTreeMap<String, (crate::WorkflowSink, segno_sinks::Limits)>,
     /// `[[routes]]`, compiled.
     pub routes: Routes,
     /// `[schemas."TYPE"]`: what the data of events has to look like.
@@ -179,6 +181,7 @@ impl Config {
             sinks: sinks.options,
             sources,
             outboxes,
+            workflow_sinks: sinks.workflows,
             routes,
             schemas: schemas.into_values().collect(),
             base: base.to_owned(),

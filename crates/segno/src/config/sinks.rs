@@ -11,6 +11,10 @@ use segno_sinks::{Kind, Limits, Options, Secret, file, guard, webhook};
 use super::reader::{Reader, Text, text_of};
 use super::section::Section;
 use super::{Code, Mistake, duration, suggest, table};
+use crate::workflow_sink::WorkflowSink;
+
+/// The kind that needs the engine, and so is none of the library's.
+const WORKFLOW: &str = "workflow";
 
 /// How long an attempt of a webhook may take, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Sinks {
     /// Those without a mistake.
     pub(super) options: BTreeMap<String, Options>,
+    /// The same of the kind `workflow`.
+    pub(super) workflows: BTreeMap<String, (WorkflowSink, Limits)>,
     /// The names of all, so that a mistake in a sink is not one in the routes to it.
     pub(super) names: Vec<String>,
 }
@@ -31,9 +37,12 @@ pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Sin
         sinks.names.push(name.text.to_owned());
         check_name(reader, &name);
         let what = format!("sink `{}`", name.text);
-        let options = Section::of(reader, name.text, value, &what).and_then(|section| sink(reader, section));
-        if let Some(options) = options {
-            sinks.options.insert(name.text.to_owned(), options);
+        let found = Section::of(reader, name.text, value, &what).and_then(|section| sink(reader, section));
+        let name = name.text.to_owned();
+        match found {
+            Some((Found::Kind(kind), limits)) => drop(sinks.options.insert(name, Options { kind, limits })),
+            Some((Found::Workflow(sink), limits)) => drop(sinks.workflows.insert(name, (sink, limits))),
+            None => {}
         }
     }
     sinks
@@ -47,20 +56,32 @@ fn check_name(reader: &mut Reader<'_>, name: &Text<'_>) {
     }
 }
 
-fn sink(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Options> {
+/// A sink of whatever kind.
+enum Found {
+    Kind(Kind),
+    Workflow(WorkflowSink),
+}
+
+/// The kinds that this build has.
+fn names() -> String {
+    format!("{}, {WORKFLOW}", Kind::NAMES.join(", "))
+}
+
+fn sink(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<(Found, Limits)> {
     let what = section.what.clone();
     let limits = section
         .take("limits")
         .map_or_else(|| Some(Limits::default()), |value| table::read(reader, value));
     // Known keys also where they are left out, for suggestions.
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied().chain([WORKFLOW]) {
         section.take(kind);
     }
-    let kinds: Vec<_> = Kind::ALL.iter().filter(|kind| section.has(kind)).collect();
+    let kinds = Kind::ALL.iter().copied().chain([WORKFLOW]);
+    let kinds: Vec<_> = kinds.filter(|kind| section.has(kind)).collect();
     // A key that is no kind is reported as such, and is what is to be mended.
     if kinds.len() > 1 || section.entries().all(|(key, _)| key.text == "limits") {
         let message = format!("{what} must be of one kind");
-        let help = format!("give it one of {}", Kind::NAMES.join(", "));
+        let help = format!("give it one of {}", names());
         let mistake = Mistake::new(Code::SinkKind, message, help);
         let spans = kinds.iter().filter_map(|kind| section.key_span(kind));
         let mistake = spans.fold(mistake, |mistake, span| mistake.at(span, "one kind"));
@@ -76,37 +97,34 @@ fn sink(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Options> {
         found = self::kind(reader, &mut section, kind, &what);
     }
     section.finish(reader);
-    let kind = found.filter(|_| one)?;
-    Some(Options {
-        kind,
-        limits: limits?,
-    })
+    Some((found.filter(|_| one)?, limits?))
 }
 
 /// What is under the key `kind`.
-fn kind(reader: &mut Reader<'_>, section: &mut Section<'_>, kind: &'static str, what: &str) -> Option<Kind> {
+fn kind(reader: &mut Reader<'_>, section: &mut Section<'_>, kind: &'static str, what: &str) -> Option<Found> {
     match kind {
         "webhook" => {
             let section = section.table(reader, kind, what)?;
-            webhook(reader, section).map(|options| Kind::Webhook(Box::new(options)))
+            webhook(reader, section).map(|options| Found::Kind(Kind::Webhook(Box::new(options))))
         }
         "file" => {
             let section = section.table(reader, kind, what)?;
-            file(reader, section).map(|options| Kind::File(Box::new(options)))
+            file(reader, section).map(|options| Found::Kind(Kind::File(Box::new(options))))
+        }
+        WORKFLOW => {
+            let value = section.take(kind)?;
+            table::read(reader, value).map(Found::Workflow)
         }
         _ => {
             let value = section.take(kind)?;
             let found = table::read_with(reader, value, |value| Kind::read(kind, value))?;
             if found.is_none() {
-                let help = format!(
-                    "build it with the feature `{kind}`; this build has {}",
-                    Kind::NAMES.join(", ")
-                );
+                let help = format!("build it with the feature `{kind}`; this build has {}", names());
                 let message = format!("this build of segno has no `{kind}` sinks");
                 let span = section.key_span(kind).unwrap_or_default();
                 reader.report(Mistake::new(Code::SinkKind, message, help).at(span, "not built in"));
             }
-            found
+            found.map(Found::Kind)
         }
     }
 }
