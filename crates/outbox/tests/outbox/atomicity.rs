@@ -74,3 +74,21 @@ async fn twice_the_same<D: Db>(world: World<D>) {
     assert_eq!(world.count(CHANGES).await, 0);
     assert_eq!(world.count(ROWS).await, 1);
 }
+
+/// What servers spawn has to be able to move between threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spawned() {
+    let world = World::<segno_test_support::servers::Postgres>::new().await;
+    let (pool, outbox) = (world.pool.clone(), world.outbox.clone());
+    let spawned = tokio::spawn(async move {
+        let action = async |tx: &mut sqlx::PgConnection| {
+            sqlx::query("INSERT INTO changes VALUES (1, 'made', 'a')")
+                .execute(tx)
+                .await?;
+            Ok::<_, Error>(())
+        };
+        outbox.action_with_events(&pool, [event("1", "a")], action).await
+    });
+    spawned.await.unwrap().unwrap();
+    assert_eq!(world.count(ROWS).await, 1);
+}

@@ -14,6 +14,7 @@ mod crashes;
 mod debezium;
 mod encryption;
 mod inline;
+mod languages;
 mod order;
 mod poison;
 mod process;
