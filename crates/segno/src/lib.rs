@@ -37,6 +37,8 @@
 //! | `archive` | keeps the events that no route takes |
 //! | `run` | what the engine has on record of a run |
 //! | `dead_letters` | the executions that failed, and what can be done about them |
+//! | `operation`, `replay` | operations over many executions; events of before, handled again |
+//! | `story` | all that is known of one event |
 //! | [`http`] | the API over all of it |
 //! | [`cli`] | the command line |
 
@@ -57,14 +59,17 @@ pub mod http;
 pub mod intake;
 pub mod listen;
 mod logging;
+mod operation;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+mod replay;
 mod run;
 mod running;
 pub mod schedules;
 pub mod search_attributes;
 mod shutdown;
 pub mod sources;
+mod story;
 mod wait;
 pub mod worker;
 mod workflow_sink;

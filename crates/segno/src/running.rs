@@ -17,13 +17,14 @@ use crate::{
     archive::ArchiveWorkflow,
     builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
     catalogue::Catalogue,
-    dead_letters::{self, DeadLetterActivities, Decider, KeeperWorkflow},
+    dead_letters::{self, BulkWorkflow, DeadLetterActivities, Decider, KeeperWorkflow},
     dedupe::DedupeWorkflow,
     engine::{self, Engine},
     execution::{Activities, AlertWorkflow, EventWorkflow},
     http,
     intake::Intake,
     listen::{self, Listener},
+    replay::{ReplayActivities, ReplayWorkflow},
     schedules::{self, ScheduleActivities, ScheduleWorkflow},
     shutdown::{Signals, Stop},
     sources::{self, Sources},
@@ -113,10 +114,16 @@ impl Running {
             .and_then(|options| options.register_workflow::<KeeperWorkflow>())
             .and_then(|options| options.register_workflow::<DedupeWorkflow>())
             .and_then(|options| options.register_workflow::<ScheduleWorkflow>())
+            .and_then(|options| options.register_workflow::<BulkWorkflow>())
+            .and_then(|options| options.register_workflow::<ReplayWorkflow>())
             .map_err(Error::Workflow)?;
         options_of_worker.register_activities(Activities::new(sinks, consumers));
         let routes = Arc::new(config.routes);
         let letters = config.dead_letters;
+        options_of_worker.register_activities(ReplayActivities {
+            routes: Arc::clone(&routes),
+            alert: letters.alert.clone(),
+        });
         options_of_worker.register_activities(DeadLetterActivities {
             routes: Arc::clone(&routes),
             alert: letters.alert.clone(),

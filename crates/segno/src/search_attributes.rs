@@ -30,8 +30,12 @@ pub const EVENT_ID: SearchAttributeKey<String> = SearchAttributeKey::keyword("Se
 /// The route that the execution runs.
 pub const ROUTE: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoRoute");
 
+/// The replay that an execution is part of.
+pub const REPLAY: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoReplay");
+
 /// The attributes of events' executions, with their types.
-const OWN: [(&str, IndexedValueType); 5] = [
+const OWN: [(&str, IndexedValueType); 6] = [
+    ("SegnoReplay", IndexedValueType::Keyword),
     ("SegnoEventId", IndexedValueType::Keyword),
     ("SegnoEventType", IndexedValueType::Keyword),
     ("SegnoEventSource", IndexedValueType::Keyword),

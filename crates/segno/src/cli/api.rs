@@ -24,6 +24,15 @@ pub(super) struct Api {
 }
 
 impl Api {
+    /// The API at this address, or where it is unless told otherwise.
+    pub(super) fn at(url: Option<url::Url>) -> miette::Result<Self> {
+        let url = match url {
+            Some(url) => url,
+            None => "http://127.0.0.1:8080".parse().into_diagnostic()?,
+        };
+        Ok(Self { url })
+    }
+
     /// Calls the API: the path's segments are encoded, and its answer is JSON.
     ///
     /// # Errors

@@ -43,6 +43,51 @@ enum Command {
     Skip(Decide),
     /// Mark one as dealt with elsewhere; `--note` says how.
     Resolve(Decide),
+    /// Decide about all that a filter finds.
+    Bulk(Box<Bulk>),
+}
+
+#[derive(Debug, Args)]
+struct Bulk {
+    /// What to do with them.
+    #[arg(value_parser = ["retry", "skip", "resolve"])]
+    action: String,
+    #[command(flatten)]
+    filter: Filter,
+    /// Id of the operation: the same command again finds the operation that it began [default: a new one].
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// How many are done in a second at most.
+    #[arg(long, value_name = "RATE")]
+    per_second: Option<f64>,
+    /// Of retry: run the routes as they are configured now.
+    #[arg(long)]
+    current_route: bool,
+    /// Of retry: run all actions, and not only those that failed.
+    #[arg(long)]
+    all_actions: bool,
+    #[command(flatten)]
+    why: Why,
+}
+
+impl Bulk {
+    fn body(&self) -> Value {
+        let mut body = self.why.body();
+        body["action"] = self.action.as_str().into();
+        body["filter"] = json!({});
+        for (name, value) in self.filter.parameters() {
+            body["filter"][name] = value.into();
+        }
+        if let Some(id) = &self.id {
+            body["id"] = id.as_str().into();
+        }
+        if let Some(rate) = self.per_second {
+            body["per_second"] = rate.into();
+        }
+        body["current_route"] = self.current_route.into();
+        body["all_actions"] = self.all_actions.into();
+        body
+    }
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +200,21 @@ impl DeadLetters {
                 decide(&api, output, &retry.decide.id, "retry", &body).await
             }
             Command::Skip(skip) => decide(&api, output, &skip.id, "skip", &skip.why.body()).await,
+            Command::Bulk(bulk) => {
+                let begun = api
+                    .call(Method::POST, &["dead-letters", "bulk"], &[], Some(&bulk.body()))
+                    .await?;
+                output::to_stdout(|out| match output {
+                    Output::Json => output::json(&begun, out),
+                    Output::Table => writeln!(
+                        out,
+                        "bulk {}: {}; see GET /dead-letters/bulk/{}",
+                        text(&begun["id"]),
+                        text(&begun["state"]),
+                        text(&begun["id"])
+                    ),
+                })
+            }
             Command::Resolve(resolve) => {
                 decide(&api, output, &resolve.id, "resolve", &resolve.why.body()).await
             }
@@ -185,7 +245,7 @@ impl List {
 }
 
 impl Why {
-    fn body(&self) -> Value {
+    pub(super) fn body(&self) -> Value {
         let mut body = json!({});
         if let Some(by) = &self.by {
             body["by"] = by.as_str().into();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
@@ -14,20 +14,47 @@ use segno_routing::{
 };
 
 use super::output::{self, Output};
+use super::story::Asked;
 use crate::config::{Code, Config, Mistake, Mistakes};
 
 /// Show which routes an event takes, why not the others, and what would be delivered.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// File with the event as CloudEvents JSON, or with an array of events; `-` reads standard input.
-    #[arg(value_name = "EVENT.json")]
-    pub event: PathBuf,
+    #[arg(value_name = "EVENT.json", required_unless_present = "id")]
+    pub event: Option<PathBuf>,
+    /// In place of a file: source of an event that was taken in, of which the running Segno tells what became of it.
+    #[arg(long, value_name = "SOURCE", requires = "id", conflicts_with = "event")]
+    pub source: Option<String>,
+    /// Id of that event.
+    #[arg(long, value_name = "ID", requires = "source", conflicts_with = "event")]
+    pub id: Option<String>,
+    /// Address of the running Segno's HTTP API [default: http://127.0.0.1:8080].
+    #[arg(long, value_name = "URL", env = "SEGNO_API")]
+    pub api: Option<url::Url>,
     /// Configuration file.
     #[arg(long, value_name = "FILE", env = "SEGNO_CONFIG", default_value = "segno.toml")]
     pub config: PathBuf,
     /// What to print.
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+impl Args {
+    /// The event that was taken in, if it is one that is asked about.
+    pub(super) fn of_an_event_taken_in(&self) -> Option<Asked> {
+        Some(Asked {
+            source: self.source.clone()?,
+            id: self.id.clone()?,
+            api: self.api.clone(),
+            output: self.output,
+        })
+    }
+
+    /// The file with the events; where none is named, standard input.
+    fn file(&self) -> &Path {
+        self.event.as_deref().unwrap_or(Path::new("-"))
+    }
 }
 
 /// Runs the command: exit code 0 whether or not any route takes the event.
@@ -63,17 +90,17 @@ pub struct Explained {
 }
 
 fn events(args: &Args, stdin: &mut dyn Read) -> Result<(Vec<Event>, bool), Mistakes> {
-    let from_stdin = args.event.as_os_str() == "-";
+    let from_stdin = args.file().as_os_str() == "-";
     let name = if from_stdin {
         "standard input".to_owned()
     } else {
-        args.event.display().to_string()
+        args.file().display().to_string()
     };
     let mut body = Vec::new();
     let read = if from_stdin {
         stdin.read_to_end(&mut body).map(drop)
     } else {
-        fs::read(&args.event).map(|bytes| body = bytes)
+        fs::read(args.file()).map(|bytes| body = bytes)
     };
     read.map_err(|error| Mistakes::unreadable(&name, &error.to_string()))?;
     let batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');

@@ -13,8 +13,10 @@ pub mod explain;
 mod flags;
 mod grpc_flags;
 pub mod output;
+mod replay;
 #[cfg(feature = "embedded")]
 mod restore;
+mod story;
 mod up;
 
 use std::{io::Write, process::ExitCode};
@@ -56,6 +58,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     DeadLetters(dead_letters::DeadLetters),
+    Replay(Box<replay::Replay>),
 }
 
 /// Runs the command that the process was called with.
@@ -82,8 +85,12 @@ pub fn main() -> ExitCode {
         Command::Restore(restore) => restore.run(),
         Command::Emit(emit) => outcome_of(emit.run()),
         Command::Check(check) => check::run(check),
-        Command::Explain(explain) => explain::run(explain),
+        Command::Explain(explain) => match explain.of_an_event_taken_in() {
+            Some(asked) => block_on(asked.run()),
+            None => explain::run(explain),
+        },
         Command::DeadLetters(letters) => block_on(letters.run()),
+        Command::Replay(replay) => block_on(replay.run()),
     };
     match done {
         Ok(code) => code,

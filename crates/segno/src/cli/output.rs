@@ -61,3 +61,12 @@ pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut dyn Write)
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
 }
+
+/// A text as it fits into a line, without what would garble a terminal.
+pub(super) fn one_line(text: &str) -> String {
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}

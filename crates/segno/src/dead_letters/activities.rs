@@ -7,8 +7,11 @@ use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use time::OffsetDateTime;
 
+use crate::execution::{Progress, keep_alive};
+
 use super::{
     Decider,
+    bulk::{self, PageDone, PageInput},
     keeper::{self, Round},
 };
 
@@ -39,5 +42,16 @@ impl DeadLetterActivities {
     pub(crate) async fn keep(self: Arc<Self>, ctx: ActivityContext, _: ()) -> Result<Round, ActivityError> {
         let now = OffsetDateTime::now_utc();
         keeper::keep(&self.decider(&ctx), self.renew_after, now, &ctx).await
+    }
+
+    /// Decides about one page of a bulk operation's dead letters.
+    #[activity(name = "bulk_page")]
+    pub(crate) async fn bulk(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        input: PageInput,
+    ) -> Result<PageDone, ActivityError> {
+        let decider = self.decider(&ctx);
+        keep_alive(&ctx, &Progress::default(), bulk::carry_out(&decider, input)).await
     }
 }

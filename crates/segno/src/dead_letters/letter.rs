@@ -1,6 +1,6 @@
 //! One dead letter.
 
-use segno_routing::FailedAction;
+use segno_routing::{After, FailedAction};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -96,6 +96,44 @@ impl From<FailedAction> for Failed {
             action: failed.action,
             attempts: failed.attempts,
             error: failed.cause,
+        }
+    }
+}
+
+/// What was decided about a dead letter, as the API shows it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = DeadLetterDecision)]
+pub(crate) struct Decision {
+    /// `retry`, `skip`, `resolve`; or `keep`, where nothing was decided and it was only kept on.
+    pub(crate) decision: String,
+    /// Id of the run that had failed.
+    pub(crate) of: String,
+    /// Who decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+    /// The bulk operation that it was part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bulk: Option<String>,
+}
+
+impl From<&After> for Decision {
+    fn from(after: &After) -> Self {
+        use segno_routing::Decision;
+        let decision = match after.decision {
+            Decision::Retry => "retry",
+            Decision::Skip => "skip",
+            Decision::Resolve => "resolve",
+            Decision::Keep { .. } => "keep",
+        };
+        Self {
+            decision: decision.to_owned(),
+            of: after.run_id.clone(),
+            by: after.by.clone(),
+            note: after.note.clone(),
+            bulk: after.bulk.clone(),
         }
     }
 }

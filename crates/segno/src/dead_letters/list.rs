@@ -87,6 +87,17 @@ pub(crate) struct Page {
     pub(crate) letters: Vec<Letter>,
     /// Where the next page begins; empty on the last.
     pub(crate) next: Vec<u8>,
+    /// The runs on it that are no dead letters any more: another run of their execution follows.
+    pub(crate) followed: Vec<Followed>,
+}
+
+/// A failed run that another one follows.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    /// The run that failed.
+    pub(crate) run_id: String,
+    /// The latest run of its execution.
+    pub(crate) latest: Summary,
 }
 
 /// A page of at most `size` of the dead letters that `query` (of [`Filter::query`]) finds. It may be shorter, or even
@@ -108,6 +119,7 @@ pub(crate) async fn page(client: &Client, query: &str, size: usize, token: Vec<u
         for found in found {
             match found {
                 Found::Letter(letter) => page.letters.push(*letter),
+                Found::Followed(followed) => page.followed.push(*followed),
                 Found::Nothing => {}
             }
         }
@@ -141,7 +153,8 @@ pub(crate) async fn runs(
 
 enum Found {
     Letter(Box<Letter>),
-    /// Another run of its execution follows; or it has been deleted since it was listed, or is no event's.
+    Followed(Box<Followed>),
+    /// It has been deleted since it was listed, or is no event's.
     Nothing,
 }
 
@@ -152,7 +165,10 @@ async fn look_at(client: &Client, run: Summary) -> Result<Found, Status> {
         Err(status) => return Err(status),
     };
     if latest.run_id != run.run_id {
-        return Ok(Found::Nothing);
+        return Ok(Found::Followed(Box::new(Followed {
+            run_id: run.run_id,
+            latest,
+        })));
     }
     match Recorded::read(client, &run.workflow_id, &run.run_id).await {
         Ok(recorded) => Ok(Found::Letter(Box::new(Letter::of(&recorded)))),

@@ -12,6 +12,7 @@
 //! story stays, and the engine sees to it that two decisions about one run become one.
 
 mod activities;
+mod bulk;
 mod decide;
 mod edit;
 mod keeper;
@@ -19,8 +20,9 @@ mod letter;
 mod list;
 
 pub(crate) use activities::DeadLetterActivities;
+pub(crate) use bulk::{BulkRequest, BulkWorkflow, Input as BulkInput, TYPE as BULK, workflow_id as bulk_id};
 pub(crate) use decide::{Action, Decided, Decider, Error, Request};
 pub(crate) use edit::Edit;
 pub(crate) use keeper::{KeeperWorkflow, schedule};
-pub(crate) use letter::Letter;
-pub(crate) use list::{Filter, page};
+pub(crate) use letter::{Decision, Letter};
+pub(crate) use list::{Filter, page, quoted, runs};

@@ -10,17 +10,17 @@ use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::time::{MissedTickBehavior, interval_at};
 
 /// How long an activity may stay silent before the engine gives it to another worker.
-pub(super) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is heard of; the SDK sends on only what is needed to stay within the time-out.
 const PERIOD: Duration = Duration::from_secs(5);
 
 /// How many payloads are delivered: where a retry goes on.
 #[derive(Default)]
-pub(super) struct Progress(AtomicU64);
+pub(crate) struct Progress(AtomicU64);
 
 impl Progress {
     /// The progress that the last attempt told of.
-    pub(super) fn resume(ctx: &ActivityContext) -> Self {
+    pub(crate) fn resume(ctx: &ActivityContext) -> Self {
         // Details of another shape are none of ours; starting over only delivers again.
         let done = ctx
             .heartbeat_details()
@@ -31,19 +31,19 @@ impl Progress {
         Self(AtomicU64::new(done))
     }
 
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Tells of one payload more.
-    pub(super) async fn advance(&self, ctx: &ActivityContext) -> Result<(), ActivityError> {
+    pub(crate) async fn advance(&self, ctx: &ActivityContext) -> Result<(), ActivityError> {
         let done = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(ctx.record_heartbeat(done).await?)
     }
 }
 
 /// Runs `work` with heartbeats, and drops it when the activity is cancelled or its worker stops.
-pub(super) async fn keep_alive<T>(
+pub(crate) async fn keep_alive<T>(
     ctx: &ActivityContext,
     progress: &Progress,
     work: impl Future<Output = Result<T, ActivityError>>,

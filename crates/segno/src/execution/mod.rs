@@ -21,6 +21,7 @@ mod workflow;
 
 pub(crate) use activities::Activities;
 pub(crate) use alert::AlertWorkflow;
+pub(crate) use keep_alive::{HEARTBEAT_TIMEOUT, Progress, keep_alive};
 pub(crate) use workflow::EventWorkflow;
 
 /// Type of the workflow that runs actions and consumers.

@@ -3,6 +3,7 @@
 mod access_log;
 mod catalogue;
 mod dead_letters;
+mod event;
 mod events;
 mod execution;
 mod executions;
@@ -10,6 +11,7 @@ mod health;
 mod json;
 mod limits;
 pub mod openapi;
+mod operations;
 mod origin;
 #[cfg(feature = "outbox")]
 mod outbox;
@@ -88,6 +90,11 @@ pub(crate) fn router(parts: Parts) -> Router {
         .route("/events", post(events::post).with_state(events))
         .merge(executions)
         .merge(catalogue)
+        .route(
+            "/events/{source}/{id}",
+            get(event::get).with_state(decider.clone()),
+        )
+        .merge(operations::router(decider.clone()))
         .merge(dead_letters::router(decider))
         .merge(timers)
         .merge(sources)

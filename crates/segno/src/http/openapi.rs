@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{catalogue, dead_letters, events, execution, executions, health};
+use super::{catalogue, dead_letters, event, events, execution, executions, health, operations};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,6 +14,7 @@ use super::{catalogue, dead_letters, events, execution, executions, health};
     ),
     paths(
         events::post,
+        event::get,
         executions::list,
         execution::get,
         catalogue::get,
@@ -25,12 +26,19 @@ use super::{catalogue, dead_letters, events, execution, executions, health};
         dead_letters::retry,
         dead_letters::skip,
         dead_letters::resolve,
+        operations::begin_bulk,
+        operations::show_bulk,
+        operations::steer_bulk,
+        operations::begin_replay,
+        operations::show_replay,
+        operations::steer_replay,
     ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
         (name = "executions", description = "What became of events and timers."),
         (name = "catalogue", description = "What may be sent: event types, their schemas, and the routes."),
         (name = "dead letters", description = "What failed for good, and what to do about it."),
+        (name = "replays", description = "Events of before, handled again."),
         (name = "health", description = "Probes."),
     )
 )]

@@ -28,6 +28,7 @@ on_every_engine!(
     bad_requests,
     told_of,
     kept_on_until_somebody_decides,
+    many_at_once,
 );
 
 /// Two actions side by side and one after them; `bad` goes where the test lets it fail.
@@ -536,5 +537,52 @@ async fn kept_on_until_somebody_decides(engine: TestEngine) {
     let execution = app.closed(&id).await;
     assert_eq!(execution["status"], "Completed", "{execution:#}");
     listed(&app, "", 0).await;
+    app.stop().await;
+}
+
+async fn many_at_once(engine: TestEngine) {
+    const COUNT: u32 = 200;
+    let good = Receiver::start().await;
+    let (bad, down) = switched().await;
+    let one_try = config(&good, &bad).replace("max_attempts = 3", "max_attempts = 1");
+    let app = App::start(&engine, &one_try).await;
+    let events: Vec<_> = (0..COUNT).map(|n| order(&n.to_string(), n)).collect();
+    for batch in events.chunks(50) {
+        json_of(app.send_batch(&json!(batch)).await, StatusCode::ACCEPTED).await;
+    }
+    for n in 0..COUNT {
+        app.closed(&format!("both//shop/{n}")).await;
+    }
+    listed(&app, "?page_size=500", COUNT as usize).await;
+    down.store(false, Ordering::SeqCst);
+    // One of them somebody has dealt with, and one stays as it is.
+    ask(app.post(&path("both//shop/7", "/skip")), StatusCode::ACCEPTED).await;
+    let bulk = json!({
+        "id": "again", "action": "retry", "by": "ada", "filter": { "query": "WorkflowId != 'both//shop/8'" },
+    });
+    let begun = ask(app.post("/dead-letters/bulk").json(&bulk), StatusCode::ACCEPTED).await;
+    assert_eq!(begun["changed"], true);
+    let again = ask(app.post("/dead-letters/bulk").json(&bulk), StatusCode::OK).await;
+    assert_eq!(again["changed"], false);
+    let deadline = Instant::now() + DEADLINE;
+    let done = loop {
+        let bulk = ask(app.get("/dead-letters/bulk/again"), StatusCode::OK).await;
+        if bulk["state"] == "done" {
+            break bulk;
+        }
+        assert!(Instant::now() < deadline, "{bulk:#}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(
+        done["progress"],
+        json!({ "decided": COUNT - 2, "already": 0, "failed": 0 })
+    );
+    for n in (0..COUNT).filter(|n| *n != 8) {
+        let execution = app.closed(&format!("both//shop/{n}")).await;
+        assert_eq!(execution["status"], "Completed", "{execution:#}");
+    }
+    let left = listed(&app, "", 1).await;
+    assert_eq!(left[0]["id"], "both//shop/8");
+    assert_eq!(bad.requests().len() as u32, COUNT + COUNT - 2);
     app.stop().await;
 }

@@ -35,6 +35,7 @@ mod modes;
 #[cfg(feature = "outbox")]
 mod outbox;
 mod program;
+mod replays;
 mod restart;
 mod retries;
 #[cfg(feature = "embedded")]

@@ -1,0 +1,307 @@
+//! The whole story of one event: what the routes say to it, every execution that it has, and what became of each.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use segno_event::Event;
+use segno_routing::{Outcome, Routes, explain};
+use serde::Serialize;
+use serde_json::Value;
+use temporalio_client::{
+    Client,
+    tonic::{Code, Status},
+};
+use temporalio_common::protos::temporal::api::enums::v1::WorkflowExecutionStatus;
+use utoipa::ToSchema;
+
+use crate::{
+    archive,
+    dead_letters::{Decision, Letter, quoted, runs},
+    run::{Action, ReadError, Recorded, State, Summary, format, status_name},
+    search_attributes::{REPLAY, keyword},
+};
+
+/// Executions that are looked at side by side.
+const CONCURRENT: usize = 16;
+/// Runs of one event that are told.
+const MAX_RUNS: usize = 1_000;
+
+/// All that is known of an event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventStory {
+    /// The event as it came, as CloudEvents JSON.
+    #[schema(value_type = Object)]
+    event: Value,
+    /// When it was taken in (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted_at: Option<String>,
+    /// What each route, as it is configured now, says to it.
+    routes: Vec<RouteStory>,
+    /// Its executions, the first first.
+    executions: Vec<ExecutionStory>,
+}
+
+/// What a route says to an event.
+#[derive(Debug, Serialize, ToSchema)]
+struct RouteStory {
+    route: String,
+    /// Whether it takes the event.
+    takes: bool,
+    /// Why it does not; or that it does and there is no execution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// Id of the execution that an event of this source and id has on this route.
+    workflow_id: String,
+}
+
+/// What became of an event on a route.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventExecutionStory)]
+struct ExecutionStory {
+    workflow_id: String,
+    /// The route; none where the event was only kept, as no route took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    /// The replay that it is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<String>,
+    /// Status of the latest run.
+    #[schema(example = "Completed")]
+    status: &'static str,
+    /// How it stands, in a sentence.
+    state: String,
+    /// The actions of the latest run.
+    actions: Vec<Action>,
+    /// The dead letter that it is, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<Letter>,
+    /// Its runs, the first first: each after the first follows a dead letter.
+    runs: Vec<RunStory>,
+}
+
+/// One run.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventRunStory)]
+struct RunStory {
+    run_id: String,
+    #[schema(example = "Failed")]
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_at: Option<String>,
+    /// What was decided about the run before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Decision>,
+}
+
+/// Tells the story of the event of this source and id; none if it was never taken in, or so long ago that the engine has
+/// deleted it.
+pub(crate) async fn tell(
+    client: &Client,
+    routes: &Routes,
+    source: &str,
+    id: &str,
+) -> Result<Option<EventStory>, Status> {
+    let mut executions = listed(client, source, id).await?;
+    // Lists of a cluster follow with a delay: what was started just now is found by its name.
+    let named = Event::new(source, id, "-");
+    let names = routes
+        .iter()
+        .map(|route| segno_routing::workflow_id(&route.name, &named))
+        .chain([archive::workflow_id(&named)]);
+    let missing: Vec<_> = names.filter(|name| !executions.contains_key(name)).collect();
+    let found: Vec<_> = stream::iter(missing.into_iter().map(|name| latest(client, name)))
+        .buffered(CONCURRENT)
+        .try_collect()
+        .await?;
+    for run in found.into_iter().flatten() {
+        executions.insert(run.workflow_id.clone(), vec![run]);
+    }
+    let told: Vec<_> = stream::iter(executions.into_values().map(|runs| execution(client, runs)))
+        .buffered(CONCURRENT)
+        .try_collect()
+        .await?;
+    let mut told: Vec<_> = told.into_iter().flatten().collect();
+    told.sort_by_key(|(first, _, _)| *first);
+    // Keywords are cut: another event's executions may have been listed with this one's.
+    told.retain(|(_, event, _)| event.source == source && event.id == id);
+    let Some((accepted, event, _)) = told.first() else {
+        return Ok(None);
+    };
+    let routes = explain(routes, event).routes;
+    let accepted_at = accepted.map(format);
+    let event = serde_json::to_value(event).unwrap_or_default();
+    let executions: Vec<_> = told.into_iter().map(|(_, _, execution)| execution).collect();
+    Ok(Some(EventStory {
+        event,
+        accepted_at,
+        routes: routes
+            .into_iter()
+            .map(|route| of_route(route, source, id, &executions))
+            .collect(),
+        executions,
+    }))
+}
+
+fn of_route(
+    route: segno_routing::RouteExplanation,
+    source: &str,
+    id: &str,
+    executions: &[ExecutionStory],
+) -> RouteStory {
+    let workflow_id = segno_routing::workflow_id(&route.route, &Event::new(source, id, "-"));
+    let ran = executions.iter().any(|e| e.workflow_id == workflow_id);
+    let takes = matches!(route.outcome, Outcome::Matched { .. });
+    let why = match route.outcome {
+        Outcome::Matched { .. } if ran => None,
+        Outcome::Matched { .. } => Some(
+            "it takes such events now, but did not when the event came: send the event again, or replay it"
+                .to_owned(),
+        ),
+        Outcome::PatternMismatch { patterns } => Some(format!(
+            "no pattern fits the event's type: {}",
+            patterns.join(", ")
+        )),
+        Outcome::FilterFalse { filter } => Some(format!("the filter is false: {filter}")),
+        Outcome::FilterFailed { filter, error } => Some(format!("the filter {filter} fails: {error}")),
+        _ => Some("it does not take the event".to_owned()),
+    };
+    RouteStory {
+        route: route.route,
+        takes,
+        why,
+        workflow_id,
+    }
+}
+
+/// The runs of the event's executions, by workflow id, as lists have them.
+async fn listed(client: &Client, source: &str, id: &str) -> Result<BTreeMap<String, Vec<Summary>>, Status> {
+    let query = format!(
+        "SegnoEventSource = {} AND SegnoEventId = {}",
+        quoted(&keyword(source)),
+        quoted(&keyword(id))
+    );
+    let mut executions: BTreeMap<String, Vec<Summary>> = BTreeMap::new();
+    let (mut token, mut count) = (Vec::new(), 0);
+    while count < MAX_RUNS {
+        let (found, next) = runs(client, &query, MAX_RUNS - count, token).await?;
+        count += found.len();
+        for run in found {
+            executions.entry(run.workflow_id.clone()).or_default().push(run);
+        }
+        if next.is_empty() {
+            break;
+        }
+        token = next;
+    }
+    Ok(executions)
+}
+
+async fn latest(client: &Client, workflow_id: String) -> Result<Option<Summary>, Status> {
+    match Summary::latest(client, &workflow_id).await {
+        Ok(run) => Ok(Some(run)),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(status),
+    }
+}
+
+type Told = (Option<time::OffsetDateTime>, Event, ExecutionStory);
+
+/// One execution: its runs, and what its latest run says. None if it has been deleted, or is no event's.
+async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Told>, Status> {
+    runs.sort_by_key(|run| run.started);
+    let Some(first) = runs.first().cloned() else {
+        return Ok(None);
+    };
+    let latest = match Recorded::read(client, &first.workflow_id, "").await {
+        Ok(latest) => latest,
+        Err(ReadError::NoEvent(_)) => return Ok(None),
+        Err(ReadError::Engine(status)) if status.code() == Code::NotFound => return Ok(None),
+        Err(ReadError::Engine(status)) => return Err(status),
+    };
+    // The list may be behind.
+    runs.retain(|run| run.run_id != latest.summary.run_id);
+    runs.push(latest.summary.clone());
+    let kept = latest.summary.ty == archive::TYPE;
+    let told = runs.iter().map(|run| RunStory {
+        run_id: run.run_id.clone(),
+        status: status_name(run.status),
+        started_at: run.started.map(format),
+        closed_at: run.closed.map(format),
+        after: run.after.as_ref().map(Decision::from),
+    });
+    let story = ExecutionStory {
+        workflow_id: first.workflow_id.clone(),
+        route: (!kept).then(|| latest.plan.route.clone()),
+        replay: latest.summary.attributes.get(&REPLAY),
+        status: status_name(latest.summary.status),
+        state: state(&latest, kept),
+        dead_letter: latest.summary.has_failed().then(|| Letter::of(&latest)),
+        runs: told.collect(),
+        actions: latest.actions,
+    };
+    Ok(Some((first.started, latest.plan.event, story)))
+}
+
+/// How an execution stands, in a sentence.
+fn state(run: &Recorded, kept: bool) -> String {
+    let decided = run.summary.after.as_ref().map(|after| {
+        let by = after
+            .by
+            .as_ref()
+            .map(|by| format!(" by {by}"))
+            .unwrap_or_default();
+        let note = after
+            .note
+            .as_ref()
+            .map(|note| format!(": {note}"))
+            .unwrap_or_default();
+        (&after.decision, format!("{by}{note}"))
+    });
+    match (run.summary.status, decided) {
+        _ if kept => "kept: no route took it when it came".to_owned(),
+        (WorkflowExecutionStatus::Running, _) => running(&run.actions),
+        (WorkflowExecutionStatus::Completed, Some((segno_routing::Decision::Skip, by))) => {
+            format!("skipped{by}")
+        }
+        (WorkflowExecutionStatus::Completed, Some((segno_routing::Decision::Resolve, by))) => {
+            format!("resolved{by}")
+        }
+        (WorkflowExecutionStatus::Completed, Some((_, by))) => format!("done, after it was retried{by}"),
+        (WorkflowExecutionStatus::Completed, None) => "done".to_owned(),
+        (WorkflowExecutionStatus::Failed, _) => {
+            let failure = run
+                .failure
+                .as_ref()
+                .map_or("it failed", |failure| &failure.message);
+            format!("a dead letter: {failure}")
+        }
+        (status, _) => status_name(status).to_lowercase(),
+    }
+}
+
+fn running(actions: &[Action]) -> String {
+    let open = |action: &&Action| matches!(action.state, State::Scheduled | State::Running);
+    let open: Vec<_> = actions.iter().filter(open).map(waiting).collect();
+    if open.is_empty() {
+        return "waiting for its first step, or between two".to_owned();
+    }
+    open.join("; ")
+}
+
+fn waiting(action: &Action) -> String {
+    let name = &action.name;
+    let failed = action.failure.as_ref().map(|failure| {
+        format!(
+            ", after {} attempts, the last failed: {}",
+            action.attempts,
+            failure.cause()
+        )
+    });
+    match (&action.state, &action.next_attempt_time, failed) {
+        (State::Running, _, failed) => format!("{name} is being tried{}", failed.unwrap_or_default()),
+        (_, Some(next), Some(failed)) => format!("{name} is tried again at {next}{failed}"),
+        (_, _, failed) => format!("{name} waits for a worker{}", failed.unwrap_or_default()),
+    }
+}
