@@ -158,6 +158,7 @@ pub(crate) struct PageDone {
 /// Carries out a bulk operation.
 #[workflow]
 pub(crate) struct BulkWorkflow {
+    request: BulkRequest,
     done: Done,
 }
 
@@ -165,12 +166,15 @@ pub(crate) struct BulkWorkflow {
 impl BulkWorkflow {
     #[init]
     fn new(_ctx: &WorkflowContextView, input: Input) -> Self {
-        Self { done: input.progress }
+        Self {
+            request: input.request,
+            done: input.progress,
+        }
     }
 
     #[run(name = TYPE)]
-    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, input: Input) -> WorkflowResult<Done> {
-        let request = input.request;
+    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Done> {
+        let request = ctx.state(|state| state.request.clone());
         for _ in 0..PAGES {
             ctx.wait_condition(|state| !state.done.paused).await?;
             let input = PageInput {

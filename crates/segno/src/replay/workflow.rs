@@ -49,6 +49,7 @@ pub(crate) struct Done {
 /// Carries out a replay.
 #[workflow]
 pub(crate) struct ReplayWorkflow {
+    request: Request,
     done: Done,
 }
 
@@ -56,12 +57,15 @@ pub(crate) struct ReplayWorkflow {
 impl ReplayWorkflow {
     #[init]
     fn new(_ctx: &WorkflowContextView, input: Input) -> Self {
-        Self { done: input.progress }
+        Self {
+            request: input.request,
+            done: input.progress,
+        }
     }
 
     #[run(name = TYPE)]
-    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, input: Input) -> WorkflowResult<Done> {
-        let request = input.request;
+    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Done> {
+        let request = ctx.state(|state| state.request.clone());
         for _ in 0..PAGES {
             ctx.wait_condition(|state| !state.done.paused).await?;
             let next = ctx.state(|state| state.done.next.clone());
