@@ -24,6 +24,8 @@ mod choreography;
 mod cluster;
 #[cfg(feature = "embedded")]
 mod crash;
+#[cfg(feature = "embedded")]
+mod crash_operations;
 mod dead_letters;
 mod duplicates;
 mod example;
