@@ -78,6 +78,8 @@ pub(crate) async fn begin<T: Serialize>(
         reuse: WorkflowIdReusePolicy::RejectDuplicate,
         attributes: None,
         memo: Default::default(),
+        delay: None,
+        timeout: None,
     };
     Ok(start.send(client).await?.is_some())
 }

@@ -144,6 +144,8 @@ async fn start(client: &Client, replay: &str, plan: Plan) -> Result<String, Acti
         reuse: WorkflowIdReusePolicy::RejectDuplicate,
         attributes: Some(attributes),
         memo: Default::default(),
+        delay: None,
+        timeout: None,
     };
     start.send(client).await?;
     Ok(id)
