@@ -85,35 +85,31 @@ impl Function {
 
     /// The ids of the messages that failed.
     async fn queue(&self, messages: &[Message], fifo: bool) -> Vec<String> {
-        let mut failed = Vec::new();
-        let mut good = Vec::new();
-        for message in messages {
-            match self.decode(message) {
-                Ok(events) => good.push((message, Ok(events))),
-                Err(reason) => good.push((message, Err(reason))),
-            }
-        }
-        // In one request first, as most batches are all right.
-        let all: Vec<_> = good
+        let decoded: Vec<_> = messages
+            .iter()
+            .map(|message| (message, self.decode(message)))
+            .collect();
+        // In one request first, as most batches are all right. Of a FIFO queue one after the other.
+        let all: Vec<_> = decoded
             .iter()
             .filter_map(|(_, events)| events.as_ref().ok())
             .flatten()
             .cloned()
             .collect();
-        let whole = !fifo && all.len() <= segno::BATCH;
-        let together = match whole {
-            true => self.segno.take(&all).await,
-            false => Err(Refusal::Content("one by one".to_owned())),
+        let together = match fifo {
+            true => None,
+            false => Some(self.segno.take(&all).await),
         };
-        let mut groups = Vec::new();
-        for (message, events) in good {
+        let (mut failed, mut groups) = (Vec::new(), Vec::new());
+        for (message, events) in decoded {
             let behind = fifo && message.group.as_ref().is_some_and(|group| groups.contains(group));
-            let outcome = match (behind, events, &together) {
-                (true, _, _) => Err("an earlier message of its group failed".to_owned()),
-                (false, Err(reason), _) => Err(reason),
-                (false, Ok(_), Ok(())) => Ok(()),
-                (false, Ok(_), Err(Refusal::Passing(reason))) => Err(reason.clone()),
-                (false, Ok(events), Err(Refusal::Content(_))) => self
+            let outcome = match (events, &together) {
+                _ if behind => Err("an earlier message of its group failed".to_owned()),
+                (Err(reason), _) => Err(reason),
+                (Ok(_), Some(Ok(()))) => Ok(()),
+                (Ok(_), Some(Err(Refusal::Passing(reason)))) => Err(reason.clone()),
+                // By itself it may be taken.
+                (Ok(events), Some(Err(Refusal::Content(_))) | None) => self
                     .segno
                     .take(&events)
                     .await

@@ -11,7 +11,7 @@ use segno_event::Event;
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(20);
 /// Most events of one request.
-pub(crate) const BATCH: usize = 100;
+const BATCH: usize = 100;
 
 /// Why events are not taken.
 #[derive(Debug)]
