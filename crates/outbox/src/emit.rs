@@ -134,7 +134,7 @@ impl<DB: Backend> Outbox<DB> {
     ///
     /// ```no_run
     /// # async fn f(pool: sqlx::PgPool, event: segno_event::Event) -> Result<(), segno_outbox::Error> {
-    /// let outbox = segno_outbox::Outbox::new();
+    /// let outbox = segno_outbox::Outbox::<sqlx::Postgres>::new();
     /// let mut tx = pool.begin().await?;
     /// sqlx::query("UPDATE family SET name = 'Quill'").execute(&mut *tx).await?;
     /// outbox.emit(&mut tx, event).await?;
