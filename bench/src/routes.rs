@@ -77,6 +77,7 @@ fn routes(size: usize) -> Result<Routes> {
             when: None,
             handler: Handler::Workflow("W".to_owned()),
             timing: Timing::default(),
+            flow: None,
         })
     };
     let routes: Result<Vec<_>> = patterns.enumerate().map(route).collect();

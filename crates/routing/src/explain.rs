@@ -4,6 +4,7 @@ use segno_event::Event;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::flow::{Flow, Policy};
 use crate::plan::stages;
 use crate::route::Verdict;
 use crate::{Action, Handler, Route, Routes, Timing, workflow_id};
@@ -56,6 +57,9 @@ pub enum Outcome {
         /// When it runs it, where that is not at once.
         #[serde(flatten)]
         timing: TimingExplanation,
+        /// What may hold it up: left out where nothing does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flow: Option<FlowExplanation>,
     },
     /// No pattern matches the event's type.
     PatternMismatch {
@@ -108,6 +112,36 @@ pub enum KeyExplanation {
     Key(String),
     /// Why the expression fails on the event.
     KeyError(String),
+}
+
+/// What may hold an event up on a route with flow control.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FlowExplanation {
+    /// What its key is read from, if the route has keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The event's key. None: it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Why it has none, where the key fails on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the route asks for. None: it does not concern this event, as it has no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+impl FlowExplanation {
+    fn of(flow: &Flow, route: &str, event: &Event) -> Self {
+        let (planned, read) = flow.plan(route, event);
+        let key = planned.as_ref().map(|planned| planned.key.clone());
+        Self {
+            by: flow.key.as_ref().map(|key| key.source().to_owned()),
+            key: key.filter(|key| !key.is_empty()),
+            error: read.err().map(|error| error.to_string()),
+            policy: planned.map(|planned| planned.policy),
+        }
+    }
 }
 
 /// What a route that takes the event runs.
@@ -197,6 +231,10 @@ fn outcome(route: &Route, event: &Event) -> Outcome {
             workflow_id: workflow_id(&route.name, event),
             handler: handler(&route.handler, event),
             timing: timing(&route.timing, event),
+            flow: route
+                .flow
+                .as_ref()
+                .map(|flow| FlowExplanation::of(flow, &route.name, event)),
         },
         Verdict::Pattern => Outcome::PatternMismatch {
             patterns: route.on.iter().map(ToString::to_string).collect(),

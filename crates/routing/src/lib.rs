@@ -6,6 +6,7 @@
 
 mod after;
 mod explain;
+pub mod flow;
 mod id;
 mod index;
 mod plan;
@@ -15,8 +16,8 @@ mod timing;
 
 pub use after::{After, Decision, FailedAction};
 pub use explain::{
-    ActionExplanation, DedupeExplanation, EventSummary, Explanation, HandlerExplanation, KeyExplanation,
-    Outcome, RouteExplanation, TimingExplanation, Yields, explain,
+    ActionExplanation, DedupeExplanation, EventSummary, Explanation, FlowExplanation, HandlerExplanation,
+    KeyExplanation, Outcome, RouteExplanation, TimingExplanation, Yields, explain,
 };
 pub use id::{MAX_WORKFLOW_ID, dedupe_id, workflow_id};
 pub use plan::{Plan, PlannedAction, PlannedHandler, plan, plan_on};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use segno_event::{Event, Filter, Transform};
 
+use crate::flow::PlannedFlow;
 use crate::route::Verdict;
 use crate::timing::human;
 use crate::{Action, After, Handler, Retry, Route, Routes, Start};
@@ -32,6 +33,9 @@ pub struct Plan {
     /// How its execution is started.
     #[serde(skip)]
     pub start: Start,
+    /// What tells it when. None: nothing, it runs at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<PlannedFlow>,
 }
 
 /// What a plan runs.
@@ -99,6 +103,13 @@ pub fn plan_on(route: &Route, event: &Event) -> Option<Plan> {
         alert: None,
         after: None,
         start: route.timing.start(event),
+        flow: route.flow.as_ref().and_then(|flow| {
+            let (planned, _) = flow.plan(&route.name, event);
+            Some(PlannedFlow {
+                asks: route.timing.delay.is_some(),
+                ..planned?
+            })
+        }),
     })
 }
 

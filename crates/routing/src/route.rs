@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use segno_event::{EvalError, Event, Filter, Transform, TypePattern};
 
+use crate::flow::Flow;
 use crate::index::Index;
 use crate::{Retry, Timing};
 
@@ -23,6 +24,8 @@ pub struct Route {
     pub handler: Handler,
     /// When it runs it.
     pub timing: Timing,
+    /// Which of its events may run, and when. None: every one, at once.
+    pub flow: Option<Flow>,
 }
 
 /// What a route runs.

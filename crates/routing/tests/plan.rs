@@ -37,6 +37,7 @@ fn route(name: &str, on: &[&str], when: Option<&str>, handler: Handler) -> Route
         when: when.map(|source| Filter::compile(source).expect("a filter")),
         handler,
         timing: Timing::default(),
+        flow: None,
     }
 }
 

@@ -50,6 +50,7 @@ impl Subscription {
                 retry: Retry::default(),
             },
             timing: Timing::default(),
+            flow: None,
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     catalogue::{Misfit, Schemas},
     dedupe,
     execution::WORKFLOW_TYPE,
+    flow::{self, Enrolment},
     run, search_attributes,
     worker::TASK_QUEUE,
 };
@@ -97,6 +98,9 @@ pub enum Error {
         #[source]
         source: Status,
     },
+    /// The engine refuses the flow that says when an execution may run.
+    #[error("the engine refuses a flow")]
+    Flow(#[source] Status),
     /// A plan cannot be written as JSON.
     #[error("the plan cannot be encoded")]
     Encode(#[source] serde_json::Error),
@@ -154,6 +158,8 @@ struct Start {
     timeout: Option<Duration>,
     /// What is remembered of the event, or found to be known.
     dedupe: Option<dedupe::Key>,
+    /// The flow that says when it may run.
+    enrolment: Option<Enrolment>,
 }
 
 /// A start that was sent.
@@ -224,9 +230,13 @@ impl Intake {
                 message: None,
             })
             .collect();
+        let enrolments: Vec<_> = starts.iter().map(|start| start.enrolment.clone()).collect();
         let started: Vec<_> = stream::iter(starts.into_iter().map(|start| self.start(start)))
             .buffered(CONCURRENT_STARTS)
             .try_collect()
+            .await?;
+        let asked = enrolments.into_iter().zip(&started);
+        self.enroll(asked.filter_map(|(enrolment, started)| Some((enrolment?, started))))
             .await?;
         for started in started {
             let event = &mut accepted[started.index];
@@ -280,10 +290,33 @@ impl Intake {
             return Ok(OnRoute::Filtered);
         };
         plan.alert.clone_from(&self.alert);
-        let outcome = self.start(Start::of(0, plan)?).await?;
+        let start = Start::of(0, plan)?;
+        let enrolment = start.enrolment.clone();
+        let outcome = self.start(start).await?;
+        self.enroll(enrolment.map(|enrolment| (enrolment, &outcome)))
+            .await?;
         Ok(OnRoute::Started {
             workflow_id: outcome.workflow_id,
         })
+    }
+
+    /// Asks the flows of executions that are durable when these may go on, in their order.
+    async fn enroll<'a>(
+        &self,
+        started: impl IntoIterator<Item = (Enrolment, &'a Outcome)>,
+    ) -> Result<(), Error> {
+        // A repetition of another event has no execution of its own.
+        let asked = started
+            .into_iter()
+            .filter(|(enrolment, outcome)| enrolment.workflow_id == outcome.workflow_id)
+            .map(|(enrolment, outcome)| (enrolment, outcome.duplicate))
+            .collect();
+        flow::enroll_all(&self.client, asked)
+            .await
+            .map_err(|status| match status.code() {
+                code if is_passing(code) => Error::Unavailable(status),
+                _ => Error::Flow(status),
+            })
     }
 
     async fn start(&self, start: Start) -> Result<Outcome, Error> {
@@ -402,7 +435,8 @@ impl Start {
         let workflow_id = workflow_id(&plan.route, &plan.event);
         let attributes = search_attributes::of(&plan.route, &plan.event);
         let (workflow, input, timeout) = match &plan.handler {
-            PlannedHandler::Workflow { name } => {
+            // With a flow it is started by the execution that waits for the flow's word.
+            PlannedHandler::Workflow { name } if plan.flow.is_none() => {
                 (name.clone(), serde_json::to_vec(&plan.event), plan.deadline)
             }
             _ => (WORKFLOW_TYPE.to_owned(), serde_json::to_vec(&plan), None),
@@ -415,7 +449,15 @@ impl Start {
                 size: input.len(),
             });
         }
+        let asked = plan.flow.filter(|flow| !flow.asks);
+        let enrolment = asked.map(|flow| Enrolment {
+            route: plan.route.clone(),
+            flow,
+            workflow_id: workflow_id.clone(),
+            bytes: flow::size(&plan.event),
+        });
         Ok(Self {
+            enrolment,
             index,
             dedupe: plan.start.dedupe.map(|(key, window)| dedupe::Key {
                 route: plan.route.clone(),
@@ -437,6 +479,7 @@ impl Start {
         let workflow_id = archive::workflow_id(event);
         let attributes = search_attributes::of_event(event);
         Ok(Self {
+            enrolment: None,
             index,
             route: None,
             workflow_id,

@@ -33,6 +33,7 @@
 //! | [`engine`] | what runs executions |
 //! | [`worker`] | runs workflows and activities for it |
 //! | `execution` | the workflow of an event on a route, and its activities |
+//! | [`flow`] | says when events of a route may run |
 //! | [`intake`] | starts an execution for each event and route |
 //! | `archive` | keeps the events that no route takes |
 //! | `run` | what the engine has on record of a run |
@@ -55,6 +56,7 @@ mod demo;
 pub mod engine;
 mod error;
 mod execution;
+pub mod flow;
 pub mod http;
 pub mod intake;
 pub mod listen;

@@ -21,6 +21,7 @@ use crate::{
     dedupe::DedupeWorkflow,
     engine::{self, Engine},
     execution::{Activities, AlertWorkflow, EventWorkflow},
+    flow::{FlowActivities, FlowWorkflow},
     http,
     intake::Intake,
     listen::{self, Listener},
@@ -116,6 +117,7 @@ impl Running {
             .and_then(|options| options.register_workflow::<ScheduleWorkflow>())
             .and_then(|options| options.register_workflow::<BulkWorkflow>())
             .and_then(|options| options.register_workflow::<ReplayWorkflow>())
+            .and_then(|options| options.register_workflow::<FlowWorkflow>())
             .map_err(Error::Workflow)?;
         options_of_worker.register_activities(Activities::new(sinks, consumers));
         let routes = Arc::new(config.routes);
@@ -129,6 +131,7 @@ impl Running {
             alert: letters.alert.clone(),
             renew_after: letters.renew_after,
         });
+        options_of_worker.register_activities(FlowActivities);
         let timers = segno_timers::Options {
             allow_private: config.timers.allow_private,
             secret: config.timers.secret,

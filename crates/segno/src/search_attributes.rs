@@ -29,18 +29,24 @@ pub const EVENT_SUBJECT: SearchAttributeKey<String> = SearchAttributeKey::keywor
 pub const EVENT_ID: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoEventId");
 /// The route that the execution runs.
 pub const ROUTE: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoRoute");
+/// The key that a flow decides for, where it is of one.
+pub const KEY: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoKey");
+/// How many keys of a flow are parked.
+pub const PARKED: SearchAttributeKey<i64> = SearchAttributeKey::int("SegnoParked");
 
 /// The replay that an execution is part of.
 pub const REPLAY: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoReplay");
 
-/// The attributes of events' executions, with their types.
-const OWN: [(&str, IndexedValueType); 6] = [
+/// The attributes of events' executions and of flows, with their types.
+const OWN: [(&str, IndexedValueType); 8] = [
     ("SegnoReplay", IndexedValueType::Keyword),
     ("SegnoEventId", IndexedValueType::Keyword),
     ("SegnoEventType", IndexedValueType::Keyword),
     ("SegnoEventSource", IndexedValueType::Keyword),
     ("SegnoEventSubject", IndexedValueType::Keyword),
     ("SegnoRoute", IndexedValueType::Keyword),
+    ("SegnoKey", IndexedValueType::Keyword),
+    ("SegnoParked", IndexedValueType::Int),
 ];
 
 /// Longest keyword, in bytes: the SQL visibility stores of a cluster keep 255 characters.
@@ -229,6 +235,15 @@ pub(crate) fn of_event(event: &Event) -> SearchAttributes {
     ];
     if let Some(subject) = &event.subject {
         attributes.push(EVENT_SUBJECT.value_set(keyword(subject)));
+    }
+    SearchAttributes::new(attributes)
+}
+
+/// The attributes of a flow: its route and, if it is of one key, that.
+pub(crate) fn of_flow(route: &str, id: &str, key: &str) -> SearchAttributes {
+    let mut attributes = vec![ROUTE.value_set(keyword(route)), PARKED.value_set(0)];
+    if id.contains('/') {
+        attributes.push(KEY.value_set(keyword(key)));
     }
     SearchAttributes::new(attributes)
 }

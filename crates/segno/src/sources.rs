@@ -142,9 +142,9 @@ fn outcome(error: &intake::Error) -> Outcome {
         intake::Error::Refused { source, .. } if source.code() == Code::InvalidArgument => {
             Outcome::Refused(format!("{error}: {}", source.message()))
         }
-        intake::Error::Refused { source, .. } | intake::Error::Unavailable(source) => {
-            Outcome::Later(format!("{error}: {}", source.message()))
-        }
+        intake::Error::Refused { source, .. }
+        | intake::Error::Unavailable(source)
+        | intake::Error::Flow(source) => Outcome::Later(format!("{error}: {}", source.message())),
         intake::Error::Misfits(events) => {
             let misfits = events.iter().flat_map(|event| &event.misfits);
             let misfits: Vec<_> = misfits

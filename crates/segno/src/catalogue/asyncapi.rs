@@ -137,6 +137,7 @@ mod tests {
                 name: "c".to_owned(),
                 retry: Default::default(),
             },
+            flow: None,
             timing: Timing::default(),
         };
         let routes = Routes::new(vec![

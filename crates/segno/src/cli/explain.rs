@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use segno_event::Event;
 use segno_event::http::HttpError;
 use segno_routing::{
-    ActionExplanation, Explanation, HandlerExplanation, KeyExplanation, Outcome, TimingExplanation, Yields,
-    explain,
+    ActionExplanation, Explanation, FlowExplanation, HandlerExplanation, KeyExplanation, Outcome,
+    TimingExplanation, Yields, explain,
 };
 
 use super::output::{self, Output};
@@ -207,10 +207,14 @@ fn table(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
                 workflow_id,
                 handler,
                 timing,
+                flow,
             } => {
                 taken += 1;
                 writeln!(out, "takes it as {workflow_id}")?;
                 self::timing(timing, out)?;
+                if let Some(flow) = flow {
+                    self::flow(flow, out)?;
+                }
                 self::handler(handler, out)?;
             }
             Outcome::PatternMismatch { patterns } => writeln!(out, "no: it takes {}", patterns.join(", "))?,
@@ -248,6 +252,21 @@ fn timing(timing: &TimingExplanation, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "    within {deadline}, or as a dead letter")?;
     }
     Ok(())
+}
+
+/// What may hold the event up.
+fn flow(flow: &FlowExplanation, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "    ")?;
+    match (&flow.by, &flow.key, &flow.error) {
+        (Some(by), Some(key), _) => write!(out, "key {key:?} by {}: ", one_line(by))?,
+        (Some(by), None, Some(error)) => write!(out, "no key, as {} fails: {error}: ", one_line(by))?,
+        (Some(by), None, None) => write!(out, "no key by {}: ", one_line(by))?,
+        (None, ..) => {}
+    }
+    match &flow.policy {
+        Some(policy) => writeln!(out, "{policy}"),
+        None => writeln!(out, "nothing holds it up"),
+    }
 }
 
 fn handler(handler: &HandlerExplanation, out: &mut dyn Write) -> io::Result<()> {

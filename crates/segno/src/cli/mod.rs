@@ -12,6 +12,7 @@ mod engine;
 pub mod explain;
 mod flags;
 mod grpc_flags;
+mod keys;
 pub mod output;
 mod replay;
 #[cfg(feature = "embedded")]
@@ -59,6 +60,7 @@ enum Command {
     Explain(explain::Args),
     DeadLetters(dead_letters::DeadLetters),
     Replay(Box<replay::Replay>),
+    Keys(keys::Keys),
 }
 
 /// Runs the command that the process was called with.
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         },
         Command::DeadLetters(letters) => block_on(letters.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Keys(keys) => block_on(keys.run()),
     };
     match done {
         Ok(code) => code,

@@ -69,11 +69,21 @@ pub enum Code {
     Schedule,
     /// A key that is not CEL.
     Key,
+    /// A text that is no rate.
+    Rate,
+    /// A route that debounces and batches.
+    FlowConflict,
+    /// Two keys for one route.
+    Keys,
+    /// Limits that limit nothing.
+    NoLimit,
+    /// A debouncing that makes no sense.
+    Debounce,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 36] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -105,6 +115,11 @@ impl Code {
         Self::Include,
         Self::Schedule,
         Self::Key,
+        Self::Rate,
+        Self::FlowConflict,
+        Self::Keys,
+        Self::NoLimit,
+        Self::Debounce,
     ];
 
     /// The number in the code.
@@ -141,6 +156,11 @@ impl Code {
             Self::Include => 68,
             Self::Schedule => 69,
             Self::Key => 80,
+            Self::Rate => 61,
+            Self::FlowConflict => 62,
+            Self::Keys => 63,
+            Self::NoLimit => 64,
+            Self::Debounce => 65,
         }
     }
 }

@@ -8,6 +8,7 @@ mod code;
 mod dead_letters;
 mod duration;
 mod engine;
+mod flow;
 mod grpc;
 mod http;
 mod include;

@@ -8,7 +8,7 @@ use segno_routing::{Action, DEFAULT_WEIGHT, Handler, Route, is_route_name};
 
 use super::reader::{Reader, Text};
 use super::section::Section;
-use super::{Code, Mistake, retry, suggest, timing};
+use super::{Code, Mistake, flow, retry, suggest, timing};
 
 /// What a route can run, of which it has one.
 const HANDLERS: [&str; 3] = ["actions", "consumer", "workflow"];
@@ -42,6 +42,7 @@ fn route(
         .map(|text| compiled(reader, &text, Code::Filter, Filter::compile));
     let handler = handler(reader, &mut section, sinks);
     let timing = timing::read(reader, &mut section);
+    let flow = flow::read(reader, &mut section);
     section.finish(reader);
     let when = match when {
         None => None,
@@ -53,6 +54,7 @@ fn route(
         when,
         handler: handler?,
         timing: timing?,
+        flow: flow.ok()?,
     })
 }
 

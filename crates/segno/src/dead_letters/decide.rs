@@ -178,7 +178,8 @@ impl Decider {
         let attributes = search_attributes::of(&plan.route, &plan.event);
         let memo = HashMap::from([(DECISION_MEMO.to_owned(), json_payload(&without_causes(&after))?)]);
         let (ty, input) = match &plan.handler {
-            PlannedHandler::Workflow { name } if after.decision == Decision::Retry => {
+            // With a flow, the execution that waits for the flow's word starts it.
+            PlannedHandler::Workflow { name } if after.decision == Decision::Retry && plan.flow.is_none() => {
                 (name.clone(), json_payload(&plan.event)?)
             }
             _ => {

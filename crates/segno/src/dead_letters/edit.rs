@@ -114,6 +114,7 @@ mod tests {
             alert: Some("ops".into()),
             after: None,
             start: Default::default(),
+            flow: None,
         }
     }
 
@@ -127,6 +128,7 @@ mod tests {
                 retry: Retry::default(),
             },
             timing: Default::default(),
+            flow: None,
         }])
         .unwrap()
     }

@@ -5,14 +5,18 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use futures::FutureExt;
 use segno_event::Event;
-use segno_routing::{After, Decision, FailedAction, Plan, PlannedAction, PlannedHandler, Retry};
+use segno_routing::{
+    After, Decision, FailedAction, Plan, PlannedAction, PlannedHandler, Retry,
+    flow::{Outcome, child_id},
+};
 use serde::{Deserialize, Serialize};
-use temporalio_client::RetryPolicy;
-use temporalio_common::error::IncomingError;
+use temporalio_client::{RetryPolicy, UntypedWorkflow};
+use temporalio_common::{data_converters::RawValue, error::IncomingError};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityExecutionError, ActivityOptions, ApplicationFailure, CancellableFuture, TimerResult,
-    WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination,
+    ActivityExecutionError, ActivityOptions, ApplicationFailure, CancellableFuture, ChildWorkflowOptions,
+    SyncWorkflowContext, TimerResult, WorkflowContext, WorkflowContextView, WorkflowIdReusePolicy,
+    WorkflowResult, WorkflowTermination,
     workflows::{join_all, select},
 };
 
@@ -26,6 +30,7 @@ use super::{
     keep_alive::HEARTBEAT_TIMEOUT,
     story::{ActionState, ActionStory, FailedAttempt, Receipt, Story},
 };
+use crate::flow::{self, Word, report_end, wait_for_word};
 
 /// How long one attempt may take. A worker that dies is noticed far sooner, by its missing heartbeat.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -40,6 +45,12 @@ pub(crate) struct Report {
     /// The dead letter that the run followed, and what was decided about it; none on the first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<After>,
+    /// The execution of the later event that ran in place of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) superseded_by: Option<String>,
+    /// The execution of the batch that the event ran in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) batched_into: Option<String>,
 }
 
 /// Runs a [`Plan`].
@@ -47,6 +58,8 @@ pub(crate) struct Report {
 #[derive(Default)]
 pub(crate) struct EventWorkflow {
     story: Story,
+    /// What its flow has said.
+    word: Option<Word>,
 }
 
 #[workflow_methods]
@@ -55,14 +68,22 @@ impl EventWorkflow {
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, plan: Plan) -> WorkflowResult<Report> {
         let story = Story::of(&plan);
         ctx.state_mut(|state| state.story = story);
+        let flow = plan.flow.clone();
         let (alert, after) = (plan.alert.clone(), plan.after.clone());
         let letter = alert::Letter::of(&plan, ctx.workflow_id(), ctx.run_id());
         let done = after.as_ref().map_or(0, |after| after.done.len());
+        let report = Report {
+            after: after.clone(),
+            ..Report::default()
+        };
         match after.as_ref().map(|after| &after.decision) {
             None | Some(Decision::Retry) => {}
             Some(Decision::Skip | Decision::Resolve) => {
-                let actions = Vec::new();
-                return Ok(Report { actions, after });
+                // Its key goes on without it.
+                if let Some(flow) = &flow {
+                    report_end(ctx, flow, Outcome::Withdrawn).await;
+                }
+                return Ok(report);
             }
             Some(Decision::Keep { failed, .. }) => {
                 let failure = dead_letter(done, failed);
@@ -70,23 +91,80 @@ impl EventWorkflow {
                 return Err(failure.into());
             }
         }
+        if let Some(flow) = flow.as_ref().filter(|flow| !flow.admitted) {
+            let asks = flow.asks || after.is_some();
+            match wait_for_word(ctx, flow, flow::size(&plan.event), asks).await {
+                Some(Word::Go) => {}
+                Some(Word::Superseded { by }) => {
+                    return Ok(Report {
+                        superseded_by: Some(by),
+                        ..report
+                    });
+                }
+                Some(Word::Batched { into }) => {
+                    return Ok(Report {
+                        batched_into: Some(into),
+                        ..report
+                    });
+                }
+                None => return Err(WorkflowTermination::cancelled()),
+            }
+        }
         let failed = match plan.deadline {
-            None => carry_out(ctx, plan).await?,
-            Some(within) => in_time(ctx, plan, within).await?,
+            None => carry_out(ctx, plan).await,
+            Some(within) => in_time(ctx, plan, within).await,
         };
+        if let Some((flow, outcome)) = flow.as_ref().zip(outcome(&failed)) {
+            report_end(ctx, flow, outcome).await;
+        }
+        let failed = failed?;
         let actions = ctx.state(|state| state.story.clone()).into_result();
         if failed.is_empty() {
-            return Ok(Report { actions, after });
+            return Ok(Report { actions, ..report });
         }
-        let failure = dead_letter(actions.len() - failed.len(), &failed);
+        let failure = dead_letter(actions.len().saturating_sub(failed.len()), &failed);
         alert::start(ctx, alert, letter, &failed).await;
         Err(failure.into())
+    }
+
+    /// What its flow says: a [`Word`].
+    #[signal(name = "word")]
+    pub(crate) fn word(&mut self, _ctx: &mut SyncWorkflowContext<Self>, word: RawValue) {
+        if let Some(word) = flow::read(&word) {
+            self.word = Some(word);
+        }
     }
 
     /// What the execution has done so far.
     #[query(name = "story")]
     pub(crate) fn story(&self, _ctx: &WorkflowContextView) -> Story {
         self.story.clone()
+    }
+}
+
+impl EventWorkflow {
+    /// What its flow has said.
+    pub(crate) fn heard(&self) -> Option<Word> {
+        self.word.clone()
+    }
+}
+
+/// How an execution ends whose plan was carried out so, for its flow. None: it does not.
+fn outcome(done: &Result<Vec<FailedAction>, WorkflowTermination>) -> Option<Outcome> {
+    match done {
+        Ok(failed) if failed.is_empty() => Some(Outcome::Done),
+        Ok(failed) => {
+            let causes = failed
+                .iter()
+                .map(|failed| format!("{}: {}", failed.action, failed.cause));
+            let cause = causes.collect::<Vec<_>>().join("; ");
+            Some(Outcome::Failed { cause })
+        }
+        Err(WorkflowTermination::Cancelled { .. }) => Some(Outcome::Withdrawn),
+        Err(WorkflowTermination::Failed(failure)) => Some(Outcome::Failed {
+            cause: failure.to_string(),
+        }),
+        Err(_) => None,
     }
 }
 
@@ -160,8 +238,11 @@ async fn carry_out(
             Ok(failed.into_iter().collect())
         }
         PlannedHandler::Workflow { name } => {
-            let text = format!("a plan for the workflow {name:?} was started as {WORKFLOW_TYPE}");
-            Err(ApplicationFailure::non_retryable(text).into())
+            let failed = child(ctx, &event, &name).await;
+            if failed.is_some() && ctx.cancellation_token().is_cancelled() {
+                return Err(WorkflowTermination::cancelled());
+            }
+            Ok(failed.into_iter().collect())
         }
     }
 }
@@ -231,6 +312,36 @@ async fn consume(
     };
     let activity = ctx.execute_activity(Activities::consume, input, options);
     told(ctx, name.to_owned(), async { activity.await.map(|()| None) }).await
+}
+
+/// Runs a workflow of the program's own. Where nothing holds the event up, intake starts it in place of this one.
+async fn child(ctx: &WorkflowContext<EventWorkflow>, event: &Event, name: &str) -> Option<FailedAction> {
+    let options = ChildWorkflowOptions::builder()
+        .workflow_id(child_id(ctx.workflow_id()))
+        .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicateFailedOnly)
+        .search_attributes(ctx.search_attributes())
+        .build();
+    let failed = |cause: String| {
+        let mut cause = cause;
+        cause.truncate(cause.floor_char_boundary(MAX_CAUSE));
+        Some(FailedAction {
+            action: name.to_owned(),
+            cause,
+            attempts: 1,
+        })
+    };
+    let started = ctx.start_child_workflow(UntypedWorkflow::new(name), flow::raw(event), options);
+    match started.await {
+        Err(error) => failed(error.to_string()),
+        Ok(child) => match child.result().await {
+            Ok(_) => None,
+            Err(error) => failed(
+                error
+                    .cause()
+                    .map_or_else(|| error.to_string(), ToString::to_string),
+            ),
+        },
+    }
 }
 
 /// The name doubles as the activity's id, by which people find it: names are unique within a route.

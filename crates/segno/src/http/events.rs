@@ -190,7 +190,7 @@ fn problem_of_intake(error: &intake::Error, batch: bool) -> Problem {
             )
             .retry_after(RETRY_AFTER)
         }
-        intake::Error::Refused { source, .. } => {
+        intake::Error::Refused { source, .. } | intake::Error::Flow(source) => {
             tracing::error!(%error, code = %source.code(), message = source.message(), "an event was refused");
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,9 +1,12 @@
 //! `GET /executions/{workflow_id}`: one execution, what it was given, and what became of it.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
+use segno_routing::flow::Standing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_client::{
@@ -23,8 +26,12 @@ use super::{
 };
 use crate::{
     execution::story::ActionStory,
+    flow,
     run::{Action, Actions, Failure, history, rfc3339, value},
 };
+
+/// How long a flow may take to say what an execution waits for.
+const FLOW_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Which run.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -49,6 +56,10 @@ pub(super) struct Detail {
     /// Why it failed; left out unless it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
+    /// What it waits for, where the flow control of its route holds it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "it waits for its turn, behind orders//shop/1 (key \"customer-7\")")]
+    waits: Option<String>,
     /// Its activities in the order they were scheduled: actions, consumers, deliveries of timers.
     actions: Vec<Action>,
     /// What became of each action of the plan, in its order, those included that are still to come; left out where the
@@ -115,12 +126,27 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
     }
     let actions = actions.with_pending(described.pending_activities);
     let story = story::tell(&input, &actions);
+    let execution = Execution::of(info);
+    let waits = waits(client, &execution, &input).await;
     Ok(Detail {
-        execution: Execution::of(info),
+        execution,
+        waits,
         input,
         result,
         failure,
         actions,
         story,
     })
+}
+
+/// What a running execution waits for by its flow's word. None where there is no flow, or none that answers in time: the
+/// rest is not held up by that.
+async fn waits(client: &Client, execution: &Execution, input: &Value) -> Option<String> {
+    let flow = input["flow"]["id"].as_str()?;
+    if execution.status != "Running" {
+        return None;
+    }
+    let standing = flow::standing(client, flow, &execution.workflow_id);
+    let standing = tokio::time::timeout(FLOW_PATIENCE, standing).await.ok()?.ok()?;
+    (standing != Standing::Runs).then(|| standing.to_string())
 }

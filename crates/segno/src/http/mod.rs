@@ -9,6 +9,7 @@ mod execution;
 mod executions;
 mod health;
 mod json;
+mod keys;
 mod limits;
 pub mod openapi;
 mod operations;
@@ -74,6 +75,10 @@ pub(crate) fn router(parts: Parts) -> Router {
         max_concurrent,
         local_only,
     } = parts;
+    let keys = keys::router(keys::Shared {
+        client: client.clone(),
+        routes: Arc::clone(&decider.routes),
+    });
     let slots = Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
     let executions = Router::new()
         .route("/executions", get(executions::list))
@@ -96,6 +101,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         )
         .merge(operations::router(decider.clone()))
         .merge(dead_letters::router(decider))
+        .merge(keys)
         .merge(timers)
         .merge(sources)
         .route_layer(from_fn_with_state(slots, limits::concurrency));

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{catalogue, dead_letters, event, events, execution, executions, health, operations};
+use super::{catalogue, dead_letters, event, events, execution, executions, health, keys, operations};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,6 +32,10 @@ use super::{catalogue, dead_letters, event, events, execution, executions, healt
         operations::begin_replay,
         operations::show_replay,
         operations::steer_replay,
+        keys::list,
+        keys::release,
+        keys::pause,
+        keys::resume,
     ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
@@ -39,6 +43,7 @@ use super::{catalogue, dead_letters, event, events, execution, executions, healt
         (name = "catalogue", description = "What may be sent: event types, their schemas, and the routes."),
         (name = "dead letters", description = "What failed for good, and what to do about it."),
         (name = "replays", description = "Events of before, handled again."),
+        (name = "keys", description = "What waits on routes with flow control, and why."),
         (name = "health", description = "Probes."),
     )
 )]

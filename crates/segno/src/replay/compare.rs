@@ -165,6 +165,7 @@ mod tests {
             alert: None,
             after: None,
             start: Default::default(),
+            flow: None,
         }
     }
 

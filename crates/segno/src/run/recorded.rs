@@ -246,6 +246,7 @@ fn plan_of(summary: &Summary, input: Option<Payloads>) -> Option<Plan> {
         alert: None,
         after: None,
         start: Default::default(),
+        flow: None,
     })
 }
 

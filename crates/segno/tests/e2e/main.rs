@@ -30,6 +30,9 @@ mod dead_letters;
 mod duplicates;
 mod example;
 mod executions;
+mod flow;
+#[cfg(feature = "embedded")]
+mod flow_crash;
 mod handlers;
 mod large_events;
 mod limits;
