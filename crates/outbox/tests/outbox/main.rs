@@ -18,5 +18,6 @@ mod languages;
 mod order;
 mod poison;
 mod process;
+mod publishers;
 mod purge;
 mod wake;
