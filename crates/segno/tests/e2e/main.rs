@@ -40,6 +40,8 @@ mod modes;
 #[cfg(feature = "outbox")]
 mod outbox;
 mod program;
+#[cfg(all(feature = "embedded", feature = "integrations"))]
+mod proof;
 mod replays;
 mod restart;
 mod retries;
