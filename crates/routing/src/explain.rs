@@ -59,7 +59,7 @@ pub enum Outcome {
         timing: TimingExplanation,
         /// What may hold it up: left out where nothing does.
         #[serde(skip_serializing_if = "Option::is_none")]
-        flow: Option<FlowExplanation>,
+        flow: Option<Box<FlowExplanation>>,
     },
     /// No pattern matches the event's type.
     PatternMismatch {
@@ -234,7 +234,7 @@ fn outcome(route: &Route, event: &Event) -> Outcome {
             flow: route
                 .flow
                 .as_ref()
-                .map(|flow| FlowExplanation::of(flow, &route.name, event)),
+                .map(|flow| Box::new(FlowExplanation::of(flow, &route.name, event))),
         },
         Verdict::Pattern => Outcome::PatternMismatch {
             patterns: route.on.iter().map(ToString::to_string).collect(),

@@ -15,6 +15,10 @@ use segno::config::{Code, Config, Mistakes};
 use segno_routing::{Handler, Retry};
 use segno_sinks::Kind;
 
+#[path = "config/engine_port.rs"]
+mod engine_port;
+#[path = "config/files.rs"]
+mod files;
 #[path = "config/sources.rs"]
 mod sources;
 
@@ -626,106 +630,6 @@ fn secrets_never_show() {
 }
 
 #[test]
-fn the_engines_port_is_read() {
-    use segno::config::{ApiKey, Grpc, GrpcLimits, KeySource, TlsFiles};
-    let config = parse(
-        r#"
-        [engine.grpc]
-        listen = "127.0.0.1:7234"
-        tls = { certificate = "server.pem", private_key = "/etc/server.key", client_ca = "clients.pem" }
-        max_connections = 100
-        requests_per_second = 50
-        [[engine.grpc.api_keys]]
-        name = "orders"
-        env = "ORDERS_KEY"
-        namespaces = ["orders", "billing"]
-        [[engine.grpc.api_keys]]
-        name = "admin"
-        file = "admin.key"
-        namespaces = "*"
-        admin = true
-        "#,
-    )
-    .expect("no mistakes");
-    let keys = [
-        ApiKey {
-            name: "orders".into(),
-            source: KeySource::Env("ORDERS_KEY".into()),
-            namespaces: Some(["billing".to_owned(), "orders".to_owned()].into()),
-            admin: false,
-        },
-        ApiKey {
-            name: "admin".into(),
-            source: KeySource::File("base/admin.key".into()),
-            namespaces: None,
-            admin: true,
-        },
-    ];
-    let expected = Grpc {
-        listen: Some("127.0.0.1:7234".parse().unwrap()),
-        tls: Some(TlsFiles {
-            certificate: "base/server.pem".into(),
-            private_key: "/etc/server.key".into(),
-            client_ca: Some("base/clients.pem".into()),
-        }),
-        api_keys: keys.into(),
-        limits: GrpcLimits {
-            max_connections: Some(100),
-            requests_per_second: Some(50),
-            ..Default::default()
-        },
-    };
-    assert_eq!(config.grpc, expected);
-    assert!(config.engine.is_none());
-}
-
-#[test]
-fn mistakes_in_the_engines_port() {
-    let text = r#"
-        [engine.grpc]
-        listen = "everywhere"
-        tls = { certificate = "server.pem", client_ca = "" }
-        max_connections = 0
-        max_conections = 1
-        [[engine.grpc.api_keys]]
-        name = ""
-        env = "A"
-        file = "a.key"
-        namespaces = []
-        [[engine.grpc.api_keys]]
-        name = "b"
-        [[engine.grpc.api_keys]]
-        name = "c"
-        key = "T0KEN"
-        namespaces = "*"
-    "#;
-    let found: Vec<_> = found(text)
-        .into_iter()
-        .map(|(code, line, _)| (code, line))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            (Code::Address, 3),
-            (Code::Missing, 4),
-            (Code::Value, 4),
-            (Code::Value, 5),
-            (Code::UnknownKey, 6),
-            (Code::Value, 8),
-            (Code::Value, 10),
-            (Code::Value, 11),
-            (Code::Missing, 12),
-            (Code::Missing, 12),
-            (Code::UnknownKey, 16),
-        ]
-    );
-    let mistakes = parse(text).expect_err("mistakes");
-    for mistake in &mistakes {
-        assert!(!format!("{:?}", miette::Report::new(mistake.clone())).contains("T0KEN"));
-    }
-}
-
-#[test]
 fn files_that_cannot_be_read_are_mistakes_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let missing = Config::load(&folder.path().join("segno.toml")).expect_err("no file");
@@ -823,96 +727,6 @@ fn every_code_has_its_page() {
 }
 
 /// A folder with these files.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, text).expect("written");
-    }
-    folder
-}
-
-const LOG: &str = "[sinks.log]\nfile = { path = \"log.jsonl\" }\n";
-
-fn route_to(name: &str, sink: &str) -> String {
-    format!("[[routes]]\nname = \"{name}\"\non = \"*\"\nactions = [{{ name = \"a\", to = \"{sink}\" }}]\n")
-}
-
-#[test]
-fn included_files_are_one_configuration() {
-    let main = format!(
-        "include = [\"sinks.toml\", \"routes/*.toml\"]\n{}",
-        route_to("main", "log")
-    );
-    let folder = folder(&[
-        ("segno.toml", main.as_str()),
-        ("sinks.toml", LOG),
-        ("routes/b.toml", &route_to("b", "other")),
-        (
-            "routes/a.toml",
-            &format!(
-                "{}[sinks.other]\nfile = {{ path = \"x\" }}\n",
-                route_to("a", "log")
-            ),
-        ),
-        ("routes/a.json", "{}"),
-        ("routes/c.toml", "[schemas.\"t\"]\nfile = \"t.json\"\n"),
-        ("routes/t.json", "{\"type\": \"object\"}"),
-    ]);
-    let config = Config::load(&folder.path().join("segno.toml")).expect("no mistakes");
-    let names: Vec<_> = config.routes.iter().map(|route| route.name.as_str()).collect();
-    assert_eq!(names, ["main", "a", "b"]);
-    assert_eq!(config.sinks.keys().collect::<Vec<_>>(), ["log", "other"]);
-    assert!(config.schemas.get("t").is_some());
-}
-
-#[test]
-fn mistakes_in_included_files_are_told_with_the_file() {
-    let main = format!(
-        "include = [\"a.toml\", \"none/*.toml\", \"a.toml\", \"gone.toml\"]\n{LOG}{}",
-        route_to("r", "log")
-    );
-    let folder = folder(&[
-        ("segno.toml", main.as_str()),
-        (
-            "a.toml",
-            &format!(
-                "data = \"x\"\n{LOG}{}{}",
-                route_to("r", "log"),
-                route_to("s", "lag")
-            ),
-        ),
-    ]);
-    let mistakes = Config::load(&folder.path().join("segno.toml")).expect_err("mistakes");
-    let found: Vec<_> = mistakes
-        .iter()
-        .map(|mistake| {
-            let file = mistake
-                .included_file()
-                .and_then(|file| Path::new(file).file_name()?.to_str());
-            (file, mistake.code(), mistake.position().map(|(line, _)| line))
-        })
-        .collect();
-    assert_eq!(
-        found,
-        [
-            (None, Code::Include, Some(1)),
-            (None, Code::Include, Some(1)),
-            (None, Code::Include, Some(1)),
-            (Some("a.toml"), Code::UnknownKey, Some(1)),
-            (Some("a.toml"), Code::DuplicateName, Some(2)),
-            (Some("a.toml"), Code::DuplicateName, Some(5)),
-            (Some("a.toml"), Code::UnknownSink, Some(11)),
-        ],
-        "{:#?}",
-        list(&mistakes)
-    );
-    let json = serde_json::to_value(mistakes.iter().collect::<Vec<_>>()).expect("JSON");
-    assert!(json[0].get("file").is_none());
-    assert!(json[3]["file"].as_str().expect("a file").ends_with("a.toml"));
-}
-
 #[test]
 fn routes_have_times_and_keys() {
     let route = |options: &str| format!("[[routes]]\nname = \"r\"\non = \"*\"\nworkflow = \"W\"\n{options}");
