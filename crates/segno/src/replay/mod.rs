@@ -161,6 +161,7 @@ mod tests {
             name: "r".into(),
             on: vec!["*".parse().unwrap()],
             when: None,
+            flow: None,
             handler: segno_routing::Handler::Workflow("W".into()),
             timing: Default::default(),
         };
