@@ -170,18 +170,27 @@ fn is_root() -> bool {
 
 /// Runs a command that has to succeed.
 fn run(program: &Path, arguments: &[String]) {
+    if let Err(why) = attempt(program, arguments) {
+        panic!("{why}");
+    }
+}
+
+/// Runs a command; where it fails, what it said.
+fn attempt(program: &Path, arguments: &[String]) -> Result<(), String> {
     let output = Command::new(program)
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
-    assert!(
-        output.status.success(),
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
         "{} {arguments:?}: {}\n{}{}",
         program.display(),
         output.status,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
-    );
+    ))
 }
 
 fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {

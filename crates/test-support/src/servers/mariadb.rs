@@ -3,11 +3,14 @@ use std::{
     path::Path,
 };
 
-use super::{Launch, Server, is_root, program, run, texts};
+use super::{Launch, Server, attempt, is_root, program, run, texts};
 
 /// The kernel has few places for native asynchronous I/O, and each server takes thousands of them: of several that start
 /// together one finds none and gives up.
 const NO_AIO: &str = "--innodb-use-native-aio=0";
+
+/// How often the installation is tried again.
+const INSTALLS: u32 = 3;
 
 /// A MariaDB server with its defaults for durability; `root` needs no password, and there is the database `test`.
 #[derive(Debug)]
@@ -36,7 +39,20 @@ impl MariaDb {
             );
             install.push("--user=mysql".to_owned());
         }
-        run(&program("mariadb-install-db", &["/usr/bin"]), &install);
+        let installer = program("mariadb-install-db", &["/usr/bin"]);
+        // Where several install at once, one of them fails now and then; a second try begins with nothing.
+        let mut outcome = attempt(&installer, &install);
+        for _ in 0..INSTALLS {
+            if outcome.is_ok() {
+                break;
+            }
+            // It may not have come that far.
+            let _ = std::fs::remove_dir_all(folder.path().join("data"));
+            outcome = attempt(&installer, &install);
+        }
+        if let Err(why) = outcome {
+            panic!("{why}");
+        }
         let server = Server::start(folder, |port, folder| {
             let mut arguments = texts([
                 "--no-defaults",
