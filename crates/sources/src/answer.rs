@@ -14,7 +14,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use crate::{Intake, Outcome, message::Headers};
+use crate::{
+    Codec, Intake, Outcome,
+    message::{Headers, Message},
+};
 
 /// How long a body may take to arrive whole.
 const BODY: Duration = Duration::from_secs(30);
@@ -98,7 +101,7 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The headers as a codec sees them, without those that authenticate.
-pub(crate) fn plain(headers: &HeaderMap) -> Headers {
+fn plain(headers: &HeaderMap) -> Headers {
     const SECRET: [&str; 4] = [
         "authorization",
         "cookie",
@@ -150,4 +153,45 @@ pub(crate) fn digest(parts: &[&[u8]]) -> String {
         hash.update(part);
     }
     hex::encode(hash.finalize())
+}
+
+/// The events in a request, read beside the runtime's threads: a mapping may take its time. `what` names the request in the
+/// log and in the answer.
+///
+/// # Errors
+///
+/// [`Problem`], where it is none.
+pub(crate) async fn decode(
+    codec: &Codec,
+    origin: &str,
+    headers: &HeaderMap,
+    (id, body): (String, Bytes),
+    what: &str,
+) -> Result<Vec<Event>, Problem> {
+    let (codec, source, headers) = (codec.clone(), origin.to_owned(), plain(headers));
+    let decoded = tokio::task::spawn_blocking(move || {
+        let message = Message {
+            id: &id,
+            headers: &headers,
+            encoded: true,
+            body: &body,
+        };
+        codec.decode(&message, &source)
+    });
+    match decoded.await {
+        Ok(Ok(events)) => Ok(events),
+        Ok(Err(malformed)) => {
+            tracing::warn!(source = origin, reason = %malformed, "a {what} is no event");
+            let status = StatusCode::BAD_REQUEST;
+            Err(Problem::new(status, "invalid-event", malformed.to_string()))
+        }
+        Err(_) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Problem::new(
+                status,
+                "internal",
+                format!("the {what} could not be read"),
+            ))
+        }
+    }
 }

@@ -26,8 +26,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     Clock, Codec, Error, Intake, Served, SystemClock,
-    answer::{Problem, plain, read_body, take, text},
-    message::Message,
+    answer::{Problem, decode, read_body, take, text},
     source::{Built, origin},
 };
 
@@ -178,37 +177,8 @@ impl Bridge {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail));
         }
         let body = read_body(body, MAX_BYTES).await?;
-        let (codec, origin) = (self.options.codec.clone(), self.origin.clone());
-        let headers = plain(headers);
-        let decoded = tokio::task::spawn_blocking(move || {
-            let id = crate::answer::digest(&[&body]);
-            let message = Message {
-                id: &id,
-                headers: &headers,
-                encoded: true,
-                body: &body,
-            };
-            codec.decode(&message, &origin)
-        });
-        let events = match decoded.await {
-            Ok(Ok(events)) => events,
-            Ok(Err(malformed)) => {
-                tracing::warn!(source = self.origin, reason = %malformed, "a call is no event");
-                return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid-event",
-                    malformed.to_string(),
-                ));
-            }
-            Err(_) => {
-                let detail = "the call could not be read";
-                return Err(Problem::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    detail,
-                ));
-            }
-        };
+        let id = crate::answer::digest(&[&body]);
+        let events = decode(&self.options.codec, &self.origin, headers, (id, body), "call").await?;
         take(&*self.intake, &events).await
     }
 

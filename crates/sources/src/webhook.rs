@@ -29,9 +29,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Clock, Codec, Error, Intake, Served, SystemClock,
-    answer::{Problem, plain, read_body, take, text},
+    answer::{Problem, decode, read_body, take, text},
     codec::Mapping,
-    message::Message,
     source::{Built, origin},
 };
 
@@ -187,36 +186,7 @@ impl Webhook {
     }
 
     async fn take(&self, headers: &HeaderMap, body: &Bytes, id: String) -> Result<usize, Problem> {
-        let (codec, origin) = (self.codec.clone(), self.origin.clone());
-        let (headers, body) = (plain(headers), body.clone());
-        let decoded = tokio::task::spawn_blocking(move || {
-            let message = Message {
-                id: &id,
-                headers: &headers,
-                encoded: true,
-                body: &body,
-            };
-            codec.decode(&message, &origin)
-        });
-        let events = match decoded.await {
-            Ok(Ok(events)) => events,
-            Ok(Err(malformed)) => {
-                tracing::warn!(source = self.origin, reason = %malformed, "a webhook is no event");
-                return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid-event",
-                    malformed.to_string(),
-                ));
-            }
-            Err(_) => {
-                let detail = "the delivery could not be read";
-                return Err(Problem::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    detail,
-                ));
-            }
-        };
+        let events = decode(&self.codec, &self.origin, headers, (id, body.clone()), "webhook").await?;
         take(&*self.intake, &events).await?;
         Ok(events.len())
     }
