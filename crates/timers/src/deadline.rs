@@ -3,10 +3,18 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 /// 9999-12-31T23:59:59.999Z in milliseconds: the last moment that RFC 3339 and Temporal can write.
 const LAST: u64 = 253_402_300_799_999;
+
+/// RFC 3339 in UTC with all three digits of the millisecond: what is written so sorts as text as it does in time.
+const WRITTEN: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A moment in whole milliseconds since 1970, up to the end of the year 9999; what would be outside is cut
 /// to these ends. In JSON it is the number.
@@ -69,13 +77,13 @@ impl Deadline {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from)
     }
 
-    /// In RFC 3339, UTC.
+    /// In RFC 3339, UTC, always with milliseconds, so that later moments are greater texts.
     pub fn to_rfc3339(self) -> String {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000);
         // Every moment up to the last can be written.
         moment
             .ok()
-            .and_then(|moment| moment.format(&Rfc3339).ok())
+            .and_then(|moment| moment.format(WRITTEN).ok())
             .unwrap_or_default()
     }
 }
@@ -108,10 +116,10 @@ mod tests {
 
     #[test]
     fn is_written_in_utc_to_the_millisecond() {
-        assert_eq!(Deadline::from_millis(0).to_rfc3339(), "1970-01-01T00:00:00Z");
+        assert_eq!(Deadline::from_millis(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(
             Deadline::from_millis(1_700_000_000_120).to_rfc3339(),
-            "2023-11-14T22:13:20.12Z"
+            "2023-11-14T22:13:20.120Z"
         );
         assert_eq!(
             Deadline::from_millis(u64::MAX).to_rfc3339(),
