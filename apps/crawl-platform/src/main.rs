@@ -1,0 +1,3 @@
+//! `crawl-platform`: the platform as a program.
+
+fn main() {}
