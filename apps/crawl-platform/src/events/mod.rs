@@ -1,0 +1,1 @@
+//! The business events of the platform: their payloads, and the workflow that each sets off.
