@@ -12,13 +12,6 @@ use futures::future::join_all;
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
 use segno_test_support::{Answer, Receiver, free_port, node, servers::Soketi};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
-    time::timeout,
-};
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 fn sinks(url: &str, more: &str) -> Sinks {
     let options = format!(
@@ -35,73 +28,6 @@ async fn deliver(sinks: &Sinks, payload: &Value) -> Result<Delivered, Failure> {
         .await
 }
 
-/// A client that listens on channels, by as much of WebSocket (RFC 6455) as it takes.
-struct Listener {
-    stream: BufReader<TcpStream>,
-    socket_id: String,
-}
-
-impl Listener {
-    async fn on(port: u16, channels: &[&str]) -> Self {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let request = "GET /app/key?protocol=7 HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
-            sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut stream = BufReader::new(stream);
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            assert_ne!(stream.read_line(&mut line).await.unwrap(), 0);
-        }
-        let mut listener = Self {
-            stream,
-            socket_id: String::new(),
-        };
-        let hello = listener.next().await;
-        assert_eq!(hello["event"], "pusher:connection_established");
-        let data: Value = serde_json::from_str(hello["data"].as_str().unwrap()).unwrap();
-        listener.socket_id = data["socket_id"].as_str().unwrap().to_owned();
-        for channel in channels {
-            listener
-                .send(&json!({ "event": "pusher:subscribe", "data": { "channel": channel } }))
-                .await;
-            assert_eq!(
-                listener.next().await["event"],
-                "pusher_internal:subscription_succeeded"
-            );
-        }
-        listener
-    }
-
-    async fn send(&mut self, message: &Value) {
-        let text = message.to_string().into_bytes();
-        // A short frame of text whose mask changes nothing.
-        let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
-        assert!(text.len() < 126);
-        frame.extend(text);
-        self.stream.write_all(&frame).await.unwrap();
-    }
-
-    async fn next(&mut self) -> Value {
-        timeout(DEADLINE, next(&mut self.stream))
-            .await
-            .expect("something comes")
-    }
-}
-
-async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Value {
-    let mut head = [0; 2];
-    stream.read_exact(&mut head).await.unwrap();
-    let length = match head[1] & 0x7f {
-        126 => usize::from(stream.read_u16().await.unwrap()),
-        127 => usize::try_from(stream.read_u64().await.unwrap()).unwrap(),
-        short => usize::from(short),
-    };
-    let mut text = vec![0; length];
-    stream.read_exact(&mut text).await.unwrap();
-    serde_json::from_slice(&text).unwrap()
-}
-
 #[tokio::test]
 async fn events_come_to_those_who_listen_also_after_the_server_was_down() {
     let mut server = Soketi::start().await;
@@ -111,8 +37,8 @@ async fn events_come_to_those_who_listen_also_after_the_server_was_down() {
     let failure = deliver(&sinks, &json!({ "id": 7 })).await.unwrap_err();
     assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
     server.start_again().await;
-    let mut all = Listener::on(server.port(), &["orders"]).await;
-    let mut one = Listener::on(server.port(), &["order-7"]).await;
+    let mut all = server.listener(&["orders"]).await;
+    let mut one = server.listener(&["order-7"]).await;
     assert_eq!(
         deliver(&sinks, &json!({ "id": 7 })).await,
         Ok(Delivered { status: Some(200) })
@@ -124,7 +50,7 @@ async fn events_come_to_those_who_listen_also_after_the_server_was_down() {
         assert_eq!(event["data"], "{\"id\":7}");
     }
     // Whose doing it was is not told.
-    deliver(&sinks, &json!({ "id": 7, "from": one.socket_id }))
+    deliver(&sinks, &json!({ "id": 7, "from": one.socket_id() }))
         .await
         .unwrap();
     deliver(&sinks, &json!({ "id": 7, "last": true })).await.unwrap();
@@ -156,7 +82,7 @@ async fn a_wrong_secret_is_permanent_where_errors_come_as_200_too() {
 #[tokio::test]
 async fn events_side_by_side_go_together_ten_at_most() {
     let server = Soketi::start().await;
-    let mut listener = Listener::on(server.port(), &["orders"]).await;
+    let mut listener = server.listener(&["orders"]).await;
     let sinks = sinks(&server.url(), SIMPLE);
     let payloads: Vec<_> = (0..57).map(|n| json!({ "n": n })).collect();
     let keys: Vec<_> = (0..57).map(|n| format!("key/{n}")).collect();

@@ -32,7 +32,7 @@ pub use ministack::Ministack;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use redis::Redis;
-pub use soketi::Soketi;
+pub use soketi::{Listener, Soketi};
 
 /// How long a server may take until it serves: far more than it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,28 +1,36 @@
-//! Events to brokers and databases: each waits while its target is away, and is there once when that is back.
+//! Events to what sinks deliver to: each waits while its target is away, and is there once when that is back.
 
 use serde_json::Value;
 
 use crate::support::{App, TestEngine, only_execution, order};
 
 mod eventbridge;
+mod grpc;
+mod mail;
 mod nats;
+mod object_store;
+mod pusher;
 mod redis;
+mod slack;
 mod sns;
 mod sql;
 mod sqs;
+mod workflow;
 
 /// A route that delivers the whole data of each order to the sink `target`, with these options.
 fn config(sink: &str) -> String {
+    format!("[sinks]\ntarget = {{ {sink} }}\n{}", route(".data"))
+}
+
+/// A route that delivers what this makes of each order to the sink `target`.
+fn route(transform: &str) -> String {
     format!(
         r#"
-        [sinks]
-        target = {{ {sink} }}
-
         [[routes]]
         name = "all"
         on = "order.*"
         actions = [
-            {{ name = "tell", to = "target", transform = ".data", retry = {{ initial = "100ms", max_interval = "300ms" }} }},
+            {{ name = "tell", to = "target", transform = '{transform}', retry = {{ initial = "100ms", max_interval = "300ms" }} }},
         ]
         "#
     )
@@ -42,12 +50,27 @@ async fn deliver_across_an_outage(engine: &TestEngine, sink: &str, back: impl As
         executions.push(only_execution(&accepted).to_owned());
     }
     for id in executions {
-        let execution = app.closed(&id).await;
-        assert_eq!(execution["status"], "Completed", "{execution:#}");
+        completed(&app, &id).await;
     }
     // What comes again is known, and not delivered again.
     assert_eq!(app.accept(&order("1", 1)).await["duplicate"], true);
     app.stop().await;
+}
+
+/// Waits for the execution's end, which is a good one.
+async fn completed(app: &App, id: &str) {
+    let execution = app.closed(id).await;
+    assert_eq!(execution["status"], "Completed", "{execution:#}");
+}
+
+/// Sends an order that is not delivered; gives the failure and how many attempts there were.
+async fn fails(app: &App, event: &Value) -> (String, u64) {
+    let accepted = app.accept(event).await;
+    let execution = app.closed(only_execution(&accepted)).await;
+    assert_eq!(execution["status"], "Failed", "{execution:#}");
+    let message = execution["failure"]["message"].as_str().expect("a message");
+    let attempts = execution["actions"][0]["attempts"].as_u64();
+    (message.to_owned(), attempts.expect("a number"))
 }
 
 /// The numbers of the orders, sorted.

@@ -5,6 +5,10 @@ use serde_json::json;
 use super::{Launch, Server, texts};
 use crate::{free_port, node, write_file};
 
+mod listener;
+
+pub use listener::Listener;
+
 /// A server of Pusher's protocols, soketi, with one app: id `app`, key `key`, secret `secret`.
 #[derive(Debug)]
 pub struct Soketi(Server);
@@ -47,6 +51,15 @@ impl Soketi {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port())
+    }
+
+    /// A client that listens on these channels.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not let it.
+    pub async fn listener(&self, channels: &[&str]) -> Listener {
+        Listener::on(self.port(), channels).await
     }
 }
 
