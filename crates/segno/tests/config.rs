@@ -321,6 +321,30 @@ fn each_mistake_has_its_code_and_its_place() {
             2,
             "queue",
         ),
+        (
+            sink("sqs = { queue = \"a.fifo\", delay = \"1s\" }"),
+            Code::Value,
+            2,
+            "{ queue = \"a.fifo\", delay = \"1s\" }",
+        ),
+        (
+            sink("sql = { url = \"sqlite://x\", table = \"t\" }"),
+            Code::Value,
+            2,
+            "{ url = \"sqlite://x\", table = \"t\" }",
+        ),
+        (
+            sink("mail = { from = \"a@b.example\", smtp = { host = \"h\", username = \"u\" } }"),
+            Code::Value,
+            2,
+            "{ from = \"a@b.example\", smtp = { host = \"h\", username = \"u\" } }",
+        ),
+        (
+            sink("object-store = { url = \"out\", settings = { region = \"x\" } }"),
+            Code::Value,
+            2,
+            "{ url = \"out\", settings = { region = \"x\" } }",
+        ),
         (sink("file = {}"), Code::Missing, 2, "{}"),
         (sink("file = { path = \"\" }"), Code::Value, 2, "\"\""),
         (

@@ -57,24 +57,27 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    pub(crate) fn check(endpoint: Option<&str>) -> Result<(), OptionError> {
+        let is_url = |text| url::Url::parse(text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
+        match endpoint {
+            Some(endpoint) if !is_url(endpoint) => Err(OptionError::Endpoint(endpoint.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn new(
         endpoint: Option<String>,
         region: Option<String>,
         profile: Option<String>,
         credentials: Option<Credentials>,
-    ) -> Result<Self, OptionError> {
-        if let Some(endpoint) = &endpoint
-            && !url::Url::parse(endpoint).is_ok_and(|url| ["http", "https"].contains(&url.scheme()))
-        {
-            return Err(OptionError::Endpoint(endpoint.clone()));
-        }
-        Ok(Self {
+    ) -> Self {
+        Self {
             endpoint,
             region,
             profile,
             credentials,
             config: OnceCell::new(),
-        })
+        }
     }
 
     /// The configuration for clients, found out once. A call is one attempt: the caller tries again.

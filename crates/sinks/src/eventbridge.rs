@@ -17,6 +17,7 @@ use crate::{
     Delivered, Delivery, Failure, Sink, Template,
     aws::{Connection, Credentials, OptionError},
     batch::{Batcher, Size},
+    options::checked,
 };
 
 mod bus;
@@ -35,7 +36,7 @@ const LARGEST: usize = 1_048_576;
 
 /// Options of an EventBridge sink.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// The bus's name or ARN; without it the account's default bus.
     pub bus: Option<Template>,
@@ -53,14 +54,23 @@ pub struct Options {
     pub credentials: Option<Credentials>,
 }
 
+checked!(Options);
+
+impl Options {
+    fn check(&self) -> Result<(), OptionError> {
+        Connection::check(self.endpoint.as_deref())
+    }
+}
+
 /// The sink these options describe.
 pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
+    options.check()?;
     let connection = Connection::new(
         options.endpoint,
         options.region,
         options.profile,
         options.credentials,
-    )?;
+    );
     Ok(Arc::new(EventBridge {
         batcher: Batcher::to(SIZE, Arc::new(Bus::new(connection))),
         bus: options.bus,

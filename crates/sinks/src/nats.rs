@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, ids::id};
+use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, ids::id, options::checked};
 
 mod connection;
 
@@ -27,7 +27,7 @@ const ID: usize = 256;
 
 /// Options of a NATS sink.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// The servers, separated by commas: `nats://user:password@host:4222`, `tls://…` with TLS.
     pub url: Confidential,
@@ -58,30 +58,17 @@ pub enum OptionError {
     Reserved(String),
 }
 
+checked!(Options);
+
+impl Options {
+    fn check(&self) -> Result<(), OptionError> {
+        Nats::new(self.clone(), Path::new("")).map(drop)
+    }
+}
+
 /// The sink these options describe; a relative path is taken from `base`.
 pub(crate) fn build(options: Options, _: &str, base: &Path) -> Result<Arc<dyn Sink>, OptionError> {
-    let servers = options.url.expose().split(',');
-    let servers: Result<Vec<ServerAddr>, _> = servers.map(|url| url.trim().parse()).collect();
-    let mut headers = Vec::new();
-    for (name, template) in options.headers {
-        if name.to_ascii_lowercase().starts_with("nats-") {
-            return Err(OptionError::Reserved(name));
-        }
-        match name.parse::<HeaderName>() {
-            Ok(header) if !name.is_empty() => headers.push((header, template)),
-            _ => return Err(OptionError::Header(name)),
-        }
-    }
-    Ok(Arc::new(Nats {
-        connection: Connection::new(
-            servers.map_err(|_| OptionError::Url)?,
-            options.token,
-            options.nkey,
-            options.credentials_file.map(|path| base.join(path)),
-        ),
-        subject: options.subject,
-        headers,
-    }))
+    Ok(Arc::new(Nats::new(options, base)?))
 }
 
 #[derive(Debug)]
@@ -89,6 +76,33 @@ struct Nats {
     connection: Connection,
     subject: Template,
     headers: Vec<(HeaderName, Template)>,
+}
+
+impl Nats {
+    fn new(options: Options, base: &Path) -> Result<Self, OptionError> {
+        let servers = options.url.expose().split(',');
+        let servers: Result<Vec<ServerAddr>, _> = servers.map(|url| url.trim().parse()).collect();
+        let mut headers = Vec::new();
+        for (name, template) in options.headers {
+            if name.to_ascii_lowercase().starts_with("nats-") {
+                return Err(OptionError::Reserved(name));
+            }
+            match name.parse::<HeaderName>() {
+                Ok(header) if !name.is_empty() => headers.push((header, template)),
+                _ => return Err(OptionError::Header(name)),
+            }
+        }
+        Ok(Self {
+            connection: Connection::new(
+                servers.map_err(|_| OptionError::Url)?,
+                options.token,
+                options.nkey,
+                options.credentials_file.map(|path| base.join(path)),
+            ),
+            subject: options.subject,
+            headers,
+        })
+    }
 }
 
 /// Whether something can be published to it: tokens without blanks, none of them empty or a wildcard.

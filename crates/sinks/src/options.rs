@@ -71,6 +71,41 @@ macro_rules! kinds {
     };
 }
 
+/// Reads options and checks them, so that what cannot be meant is reported where it is written. The type has an inherent
+/// `deserialize`, by serde's `remote = "Self"`, and a `check`.
+#[cfg(any(
+    feature = "eventbridge",
+    feature = "mail",
+    feature = "nats",
+    feature = "pusher",
+    feature = "redis",
+    feature = "sns",
+    feature = "sql",
+    feature = "sqs"
+))]
+macro_rules! checked {
+    ($options:ident) => {
+        impl<'de> ::serde::Deserialize<'de> for $options {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let options = Self::deserialize(deserializer)?;
+                options.check().map_err(::serde::de::Error::custom)?;
+                Ok(options)
+            }
+        }
+    };
+}
+#[cfg(any(
+    feature = "eventbridge",
+    feature = "mail",
+    feature = "nats",
+    feature = "pusher",
+    feature = "redis",
+    feature = "sns",
+    feature = "sql",
+    feature = "sqs"
+))]
+pub(crate) use checked;
+
 kinds! {
     "eventbridge" ("eventbridge") => EventBridge(eventbridge),
     "file" => File(file),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::{
     Confidential, Delivered, Delivery, Failure, Sink, Template, Templates,
     batch::{Batcher, Size},
+    options::checked,
     webhook::{SenderError, Target},
 };
 
@@ -32,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Options of a Pusher sink.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// The app's id.
     pub app_id: String,
@@ -56,6 +57,14 @@ pub struct Options {
     /// Whether addresses that are not public may be reached (see [`guard`](crate::guard)). Default no.
     #[serde(default)]
     pub allow_private: bool,
+}
+
+checked!(Options);
+
+impl Options {
+    fn check(&self) -> Result<(), BuildError> {
+        api::service(self).map(drop)
+    }
 }
 
 /// Why a Pusher sink cannot be made.

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, limits::duration};
+use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, limits::duration, options::checked};
 
 mod fields;
 
@@ -39,7 +39,7 @@ return 1";
 
 /// Options of a Redis sink.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// The server: `redis://user:password@host:6379/0`, `rediss://…` with TLS.
     pub url: Confidential,
@@ -94,23 +94,17 @@ pub enum OptionError {
     Field(String),
 }
 
+checked!(Options);
+
+impl Options {
+    fn check(&self) -> Result<(), OptionError> {
+        Redis::new(self.clone()).map(drop)
+    }
+}
+
 /// The sink these options describe.
 pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
-    let client = Client::open(options.url.expose()).map_err(OptionError::Url)?;
-    let fields = Fields::new(
-        options.layout,
-        options.key_field,
-        options.payload_field,
-        options.fields,
-    )?;
-    Ok(Arc::new(Redis {
-        client,
-        connection: OnceCell::new(),
-        stream: options.stream,
-        max_length: options.max_length,
-        fields,
-        once: options.dedupe.map(|window| (Script::new(ADD_ONCE), window)),
-    }))
+    Ok(Arc::new(Redis::new(options)?))
 }
 
 struct Redis {
@@ -131,6 +125,22 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
+    fn new(options: Options) -> Result<Self, OptionError> {
+        Ok(Self {
+            client: Client::open(options.url.expose()).map_err(OptionError::Url)?,
+            connection: OnceCell::new(),
+            stream: options.stream,
+            max_length: options.max_length,
+            fields: Fields::new(
+                options.layout,
+                options.key_field,
+                options.payload_field,
+                options.fields,
+            )?,
+            once: options.dedupe.map(|window| (Script::new(ADD_ONCE), window)),
+        })
+    }
+
     async fn connection(&self) -> Result<ConnectionManager, Failure> {
         let connect = async || {
             let config = ConnectionManagerConfig::new()

@@ -16,6 +16,7 @@ use crate::{
     aws::{Attributes, Connection, Credentials, OptionError, body, group},
     batch::{Batcher, Lanes, Size},
     ids::id,
+    options::checked,
 };
 
 mod topic;
@@ -38,7 +39,7 @@ const SUBJECT: usize = 100;
 
 /// Options of an SNS sink.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// The topic's ARN.
     pub topic: String,
@@ -60,21 +61,38 @@ pub struct Options {
     pub credentials: Option<Credentials>,
 }
 
+checked!(Options);
+
+impl Options {
+    /// The region and the name in the topic's ARN.
+    fn region_and_name(&self) -> Result<(&str, &str), OptionError> {
+        // arn:aws:sns:eu-central-1:123456789012:orders
+        let parts: Vec<_> = self.topic.split(':').collect();
+        match parts[..] {
+            ["arn", _, "sns", region, _, name] => Ok((region, name)),
+            _ => Err(OptionError::Topic(self.topic.clone())),
+        }
+    }
+
+    fn check(&self) -> Result<(), OptionError> {
+        self.region_and_name()?;
+        Attributes::check(&self.attributes)?;
+        Connection::check(self.endpoint.as_deref())
+    }
+}
+
 /// The sink these options describe.
 pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
-    // arn:aws:sns:eu-central-1:123456789012:orders
-    let parts: Vec<_> = options.topic.split(':').collect();
-    let ["arn", _, "sns", region, _, name] = parts[..] else {
-        return Err(OptionError::Topic(options.topic));
-    };
-    let region = options.region.unwrap_or_else(|| region.to_owned());
+    options.check()?;
+    let (region, name) = options.region_and_name()?;
     let fifo = name.ends_with(".fifo");
+    let region = options.region.clone().unwrap_or_else(|| region.to_owned());
     let connection = Connection::new(
         options.endpoint,
         Some(region),
         options.profile,
         options.credentials,
-    )?;
+    );
     let target = Arc::new(Topic::new(options.topic, connection));
     Ok(Arc::new(Sns {
         way: match fifo {
@@ -83,7 +101,7 @@ pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>
         },
         subject: options.subject,
         group: options.group,
-        attributes: Attributes::new(options.attributes)?,
+        attributes: Attributes::new(options.attributes),
     }))
 }
 

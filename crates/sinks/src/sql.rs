@@ -12,10 +12,12 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use sqlx::{mysql::MySqlConnectOptions, postgres::PgConnectOptions};
 
 use crate::{
     Confidential, Delivered, Delivery, Failure, Sink,
     batch::{Batcher, Size},
+    options::checked,
 };
 
 mod columns;
@@ -45,7 +47,7 @@ const KEY: usize = 255;
 
 /// Options of an SQL sink.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// The database: `postgres://user:password@host:5432/database` or `mysql://user:password@host:3306/database`.
     pub url: Confidential,
@@ -90,26 +92,54 @@ pub enum OptionError {
     Pointer(String),
 }
 
+checked!(Options);
+
+impl Options {
+    fn check(&self) -> Result<(), OptionError> {
+        self.server()?;
+        self.target().map(drop)
+    }
+
+    fn server(&self) -> Result<Server, OptionError> {
+        let url = self.url.expose();
+        let server = match url.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => url.parse().map(Server::Postgres),
+            Some(("mysql" | "mariadb", rest)) => format!("mysql://{rest}").parse().map(Server::MySql),
+            _ => return Err(OptionError::Url),
+        };
+        server.map_err(|_| OptionError::Url)
+    }
+
+    fn target(&self) -> Result<(Columns, Target), OptionError> {
+        let table: Table = self.table.parse()?;
+        let key: Name = Name::column(&self.key_column)?;
+        if self.create && self.columns.is_some() {
+            return Err(OptionError::Create);
+        }
+        let columns = Columns::new(self.columns.clone(), &key)?;
+        let target = Target {
+            table,
+            key,
+            names: columns.names(),
+            own_key: columns.own_key(),
+            create: self.create,
+        };
+        Ok((columns, target))
+    }
+}
+
+/// How a database is reached.
+enum Server {
+    Postgres(PgConnectOptions),
+    MySql(MySqlConnectOptions),
+}
+
 /// The sink these options describe.
 pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
-    let table: Table = options.table.parse()?;
-    let key: Name = Name::column(&options.key_column)?;
-    if options.create && options.columns.is_some() {
-        return Err(OptionError::Create);
-    }
-    let columns = Columns::new(options.columns, &key)?;
-    let target = Target {
-        table,
-        key,
-        names: columns.names(),
-        own_key: columns.own_key(),
-        create: options.create,
-    };
-    let url = options.url.expose();
-    let batcher = match url.split_once("://").map(|(scheme, _)| scheme) {
-        Some("postgres" | "postgresql") => Batcher::to(SIZE, Arc::new(Postgres::new(url, target)?)),
-        Some("mysql" | "mariadb") => Batcher::to(SIZE, Arc::new(MySql::new(url, target)?)),
-        _ => return Err(OptionError::Url),
+    let (columns, target) = options.target()?;
+    let batcher = match options.server()? {
+        Server::Postgres(server) => Batcher::to(SIZE, Arc::new(Postgres::new(server, target))),
+        Server::MySql(server) => Batcher::to(SIZE, Arc::new(MySql::new(server, target))),
     };
     Ok(Arc::new(Sql { columns, batcher }))
 }

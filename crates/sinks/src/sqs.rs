@@ -19,6 +19,7 @@ use crate::{
     batch::{Batcher, Lanes, Size},
     ids::id,
     limits::duration,
+    options::checked,
 };
 
 mod queue;
@@ -39,7 +40,7 @@ const ID: usize = 128;
 
 /// Options of an SQS sink.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// The queue's name, or its URL.
     pub queue: String,
@@ -62,22 +63,33 @@ pub struct Options {
     pub credentials: Option<Credentials>,
 }
 
+checked!(Options);
+
+impl Options {
+    fn is_fifo(&self) -> bool {
+        self.queue.ends_with(".fifo")
+    }
+
+    fn check(&self) -> Result<(), OptionError> {
+        if self.queue.is_empty() {
+            return Err(OptionError::Empty("queue"));
+        }
+        match self.delay {
+            Some(_) if self.is_fifo() => return Err(OptionError::FifoDelay),
+            Some(delay) if delay > LONGEST_DELAY => return Err(OptionError::Delay(delay)),
+            _ => {}
+        }
+        Attributes::check(&self.attributes)?;
+        Connection::check(self.endpoint.as_deref())
+    }
+}
+
 /// The sink these options describe.
 pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
-    if options.queue.is_empty() {
-        return Err(OptionError::Empty("queue"));
-    }
-    let fifo = options.queue.ends_with(".fifo");
-    if let Some(delay) = options.delay {
-        if fifo {
-            return Err(OptionError::FifoDelay);
-        }
-        if delay > LONGEST_DELAY {
-            return Err(OptionError::Delay(delay));
-        }
-    }
+    options.check()?;
+    let fifo = options.is_fifo();
     let region = options.region.or_else(|| queue::region(&options.queue));
-    let connection = Connection::new(options.endpoint, region, options.profile, options.credentials)?;
+    let connection = Connection::new(options.endpoint, region, options.profile, options.credentials);
     let target = Arc::new(Queue::new(options.queue, connection, options.delay));
     Ok(Arc::new(Sqs {
         way: match fifo {
@@ -85,7 +97,7 @@ pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>
             false => Way::Standard(Batcher::to(SIZE, target)),
         },
         group: options.group,
-        attributes: Attributes::new(options.attributes)?,
+        attributes: Attributes::new(options.attributes),
     }))
 }
 

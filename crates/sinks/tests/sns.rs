@@ -6,11 +6,11 @@
     reason = "a test has no better use for an error"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use segno_event::Event;
-use segno_sinks::{Delivered, Delivery, Failure, Sinks};
+use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
 use segno_test_support::{Answer, Receiver, servers::Ministack};
 use serde_json::{Value, json};
 
@@ -182,7 +182,8 @@ async fn messages_of_one_call_have_outcomes_of_their_own() {
 
 #[test]
 fn a_topic_is_an_arn() {
-    let options = toml::from_str("topic.sns = { topic = \"orders\" }").unwrap();
-    let error = Sinks::new(options, "/nowhere".as_ref()).unwrap_err().to_string();
+    let error =
+        toml::from_str::<BTreeMap<String, Options>>("topic.sns = { topic = \"orders\" }").unwrap_err();
+    let error = error.message();
     assert!(error.contains("\"orders\" is no ARN of a topic"), "{error}");
 }

@@ -13,14 +13,18 @@ const MOST: usize = 10;
 pub(crate) struct Attributes(BTreeMap<String, Template>);
 
 impl Attributes {
-    pub(crate) fn new(attributes: BTreeMap<String, Template>) -> Result<Self, OptionError> {
+    pub(crate) fn check(attributes: &BTreeMap<String, Template>) -> Result<(), OptionError> {
         if attributes.len() > MOST {
             return Err(OptionError::Attributes(attributes.len()));
         }
         match attributes.keys().find(|name| !is_name(name)) {
             Some(name) => Err(OptionError::AttributeName(name.clone())),
-            None => Ok(Self(attributes)),
+            None => Ok(()),
         }
+    }
+
+    pub(crate) fn new(attributes: BTreeMap<String, Template>) -> Self {
+        Self(attributes)
     }
 
     /// Those of this delivery. An empty text is no attribute: AWS takes none.

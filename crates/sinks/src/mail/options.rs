@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duratio
 use lettre::message::header::{ContentType, HeaderName};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Confidential, Template, Templates};
+use super::{BuildError, smtp};
+use crate::{Confidential, Template, Templates, options::checked};
 
 /// Options of a mail sink. All but `from` are optional.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Options {
     /// Whom mails come from, such as `"Shop <shop@example.com>"`. A payload's `sender_email` and `sender_name` take the place of the
     /// address and the name.
@@ -42,6 +43,19 @@ pub struct Options {
     pub smtp: Option<SmtpOptions>,
     /// Without a server, the folder that they are written to. Default `mail`.
     pub folder: Option<PathBuf>,
+}
+
+checked!(Options);
+
+impl Options {
+    /// What can be told without a look at files.
+    fn check(&self) -> Result<(), BuildError> {
+        match &self.smtp {
+            Some(_) if self.folder.is_some() => Err(BuildError::Both),
+            Some(smtp) => smtp::check(smtp).map_err(BuildError::Smtp),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A [`Template`] of HTML: what is put into it is escaped.

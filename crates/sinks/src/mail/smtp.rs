@@ -53,6 +53,26 @@ pub enum SmtpError {
     Tls(#[source] smtp::Error),
 }
 
+/// What can be told of options without a look at files.
+pub(super) fn check(options: &SmtpOptions) -> Result<(), SmtpError> {
+    match (&options.username, &options.password) {
+        (None, None) => Ok(()),
+        (Some(_), Some(_)) if mode(options) == Tls::None && !is_local(&options.host) => {
+            Err(SmtpError::ClearText)
+        }
+        (Some(_), Some(_)) => Ok(()),
+        _ => Err(SmtpError::HalfCredentials),
+    }
+}
+
+fn mode(options: &SmtpOptions) -> Tls {
+    options.tls.unwrap_or(match options.port {
+        Some(465) => Tls::Implicit,
+        _ if is_local(&options.host) => Tls::None,
+        _ => Tls::StartTls,
+    })
+}
+
 /// Connections to one server.
 pub(super) struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -68,12 +88,8 @@ impl std::fmt::Debug for Smtp {
 
 impl Smtp {
     pub(super) fn new(options: &SmtpOptions, base: &Path) -> Result<Self, SmtpError> {
-        let local = is_local(&options.host);
-        let mode = options.tls.unwrap_or(match options.port {
-            Some(465) => Tls::Implicit,
-            _ if local => Tls::None,
-            _ => Tls::StartTls,
-        });
+        check(options)?;
+        let mode = mode(options);
         let port = options.port.unwrap_or(match mode {
             Tls::None => 25,
             Tls::StartTls => 587,
@@ -90,14 +106,9 @@ impl Smtp {
             .tls(tls)
             .timeout(Some(options.timeout.unwrap_or(TIMEOUT)))
             .pool_config(PoolConfig::new().max_size(connections));
-        match (&options.username, &options.password) {
-            (None, None) => {}
-            (Some(_), Some(_)) if mode == Tls::None && !local => return Err(SmtpError::ClearText),
-            (Some(name), Some(password)) => {
-                let credentials = Credentials::new(name.expose().to_owned(), password.expose().to_owned());
-                transport = transport.credentials(credentials);
-            }
-            _ => return Err(SmtpError::HalfCredentials),
+        if let (Some(name), Some(password)) = (&options.username, &options.password) {
+            let credentials = Credentials::new(name.expose().to_owned(), password.expose().to_owned());
+            transport = transport.credentials(credentials);
         }
         if let Some(name) = &options.hello {
             transport = transport.hello_name(ClientId::Domain(name.clone()));

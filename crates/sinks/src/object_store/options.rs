@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{Confidential, Template};
 
-use super::connect::Cloud;
+use super::connect::{Cloud, ConnectError, connect};
 
 /// Options of an object store sink.
 #[derive(Clone, Debug)]
@@ -77,6 +77,15 @@ impl<'de> Deserialize<'de> for Options {
         };
         if given.content_type.is_some() && matches!(given.url, Location::Folder(_)) {
             return Err(de::Error::custom("the files of a folder have no `content_type`"));
+        }
+        let settings = match &given.url {
+            Location::Folder(_) if !given.settings.is_empty() => Err(ConnectError::Settings),
+            Location::Folder(_) => Ok(()),
+            Location::Cloud { url, cloud, .. } => connect(*cloud, url, &given.settings).map(drop),
+        };
+        // Settings that are missing here may come from the environment where the sink is used.
+        if let Err(error @ (ConnectError::Settings | ConnectError::Setting(_))) = settings {
+            return Err(de::Error::custom(error));
         }
         Ok(Self {
             url: given.url,

@@ -28,26 +28,30 @@ pub(super) struct Api {
     timeout: Duration,
 }
 
+/// Where the service is.
+pub(super) fn service(options: &Options) -> Result<Url, BuildError> {
+    match (&options.url, &options.cluster) {
+        (Some(_), Some(_)) => Err(BuildError::Both),
+        (Some(url), None) => Ok(url.as_url().clone()),
+        (None, cluster) => {
+            let cluster = cluster.as_deref().unwrap_or("mt1");
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            let wrong = || BuildError::Cluster(cluster.to_owned());
+            if cluster.is_empty() || !cluster.bytes().all(fits) {
+                return Err(wrong());
+            }
+            Url::parse(&format!("https://api-{cluster}.pusher.com")).map_err(|_| wrong())
+        }
+    }
+}
+
 impl Api {
     pub(super) fn new(options: &Options) -> Result<Self, BuildError> {
-        let service = match (&options.url, &options.cluster) {
-            (Some(_), Some(_)) => return Err(BuildError::Both),
-            (Some(url), None) => url.as_url().clone(),
-            (None, cluster) => {
-                let cluster = cluster.as_deref().unwrap_or("mt1");
-                let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-                let wrong = || BuildError::Cluster(cluster.to_owned());
-                if cluster.is_empty() || !cluster.bytes().all(fits) {
-                    return Err(wrong());
-                }
-                Url::parse(&format!("https://api-{cluster}.pusher.com")).map_err(|_| wrong())?
-            }
-        };
         let json = HeaderValue::from_static("application/json");
         Ok(Self {
             sender: Sender::new(options.allow_private)?,
             headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
-            service,
+            service: service(options)?,
             app_id: options.app_id.clone(),
             key: options.key.clone(),
             secret: options.secret.clone(),

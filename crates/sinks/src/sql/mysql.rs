@@ -11,7 +11,7 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, m
 use tokio::{sync::RwLock, time::timeout};
 
 use super::{
-    CONNECTIONS, OptionError, Target,
+    CONNECTIONS, Target,
     columns::{Cell, Row},
     refusal::{ACQUIRE, STATEMENT, failure, is_about_the_table, is_duplicate},
 };
@@ -45,24 +45,19 @@ pub(super) struct MySql {
 }
 
 impl MySql {
-    pub(super) fn new(url: &str, target: Target) -> Result<Self, OptionError> {
-        let rest = url
-            .split_once("://")
-            .map(|(_, rest)| rest)
-            .ok_or(OptionError::Url)?;
-        let options: MySqlConnectOptions = format!("mysql://{rest}").parse().map_err(|_| OptionError::Url)?;
+    pub(super) fn new(server: MySqlConnectOptions, target: Target) -> Self {
         let pool = MySqlPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .after_connect(|connection, _| {
                 Box::pin(async move { sqlx::query(STRICT).execute(connection).await.map(|_| ()) })
             })
-            .connect_lazy_with(options);
-        Ok(Self {
+            .connect_lazy_with(server);
+        Self {
             pool,
             target,
             types: RwLock::new(None),
-        })
+        }
     }
 
     async fn types(&self) -> Result<Vec<Type>, Failure> {

@@ -10,7 +10,7 @@ use sqlx::{
 use tokio::{sync::RwLock, time::timeout};
 
 use super::{
-    CONNECTIONS, OptionError, Target,
+    CONNECTIONS, Target,
     columns::{Cell, Row},
     refusal::{ACQUIRE, STATEMENT, failure, is_about_the_table},
 };
@@ -40,17 +40,16 @@ struct Insert {
 }
 
 impl Postgres {
-    pub(super) fn new(url: &str, target: Target) -> Result<Self, OptionError> {
-        let options: PgConnectOptions = url.parse().map_err(|_| OptionError::Url)?;
+    pub(super) fn new(server: PgConnectOptions, target: Target) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
-            .connect_lazy_with(options.application_name("segno"));
-        Ok(Self {
+            .connect_lazy_with(server.application_name("segno"));
+        Self {
             pool,
             target,
             insert: RwLock::new(None),
-        })
+        }
     }
 
     async fn insert(&self, example: &Row) -> Result<Insert, Failure> {
