@@ -8,6 +8,7 @@ mod events;
 mod execution;
 mod executions;
 mod health;
+mod inbound;
 mod json;
 mod keys;
 mod limits;

@@ -49,9 +49,13 @@ use super::{catalogue, dead_letters, event, events, execution, executions, healt
 )]
 struct Api;
 
-/// The whole document: this crate's part and the timers'.
+/// The whole document: this crate's part, that of sources that are called, and the timers'.
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = Api::openapi();
+    #[cfg(feature = "webhook")]
+    document.merge(super::inbound::webhooks::openapi());
+    #[cfg(feature = "eventbridge")]
+    document.merge(super::inbound::eventbridge::openapi());
     #[cfg(feature = "outbox")]
     document.merge(super::outbox::openapi());
     document.merge(segno_timers::openapi());
