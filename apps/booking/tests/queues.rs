@@ -12,7 +12,7 @@ use std::{
 };
 
 use segno::{Running, Segno, config::Config};
-use segno_test_support::servers::Ministack;
+use segno_test_support::{TemporalServer, servers::Ministack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -30,9 +30,39 @@ const OUTPUTS: [&str; 7] = [
 const ADA: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 
 fn data_of(event: &str) -> Value {
-    let events: BTreeMap<String, Value> = serde_json::from_str(include_str!("events.json")).unwrap();
-    events[event].clone()
+    let families: BTreeMap<String, Value> = serde_json::from_str(include_str!("events.json")).unwrap();
+    families[event.split('.').next().unwrap()].clone()
 }
+
+/// Makes each named behaviour, an `async fn(Platform)`, a test on every engine.
+macro_rules! on_every_engine {
+    ($($behaviour:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::$behaviour(super::Platform::start(None).await).await;
+                }
+            )+
+        }
+
+        mod temporal {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    let server = segno_test_support::TemporalServer::start().await;
+                    super::$behaviour(super::Platform::start(Some(server)).await).await;
+                }
+            )+
+        }
+    };
+}
+
+on_every_engine!(
+    an_event_comes_out_as_its_payloads,
+    available_and_lists,
+    what_is_wrong_holds_nothing_up,
+);
 
 /// The platform's queues, and Segno between them.
 struct Platform {
@@ -43,11 +73,21 @@ struct Platform {
     /// What has come out so far, by queue.
     out: BTreeMap<&'static str, Vec<Value>>,
     segno: Running,
+    _temporal: Option<TemporalServer>,
     _folder: TempDir,
 }
 
 impl Platform {
-    async fn start() -> Self {
+    /// Starts all of it, on the engine in the process or on this server.
+    async fn start(temporal: Option<TemporalServer>) -> Self {
+        let engine = match &temporal {
+            None => String::new(),
+            Some(server) => format!(
+                "engine = {{ temporal = {{ address = {:?}, namespace = {:?} }} }}\n",
+                server.address(),
+                server.namespace().await
+            ),
+        };
         let aws = Ministack::start().await;
         let events = aws.queue("events").await;
         let rejected = aws.queue("events-rejected").await;
@@ -58,7 +98,7 @@ impl Platform {
         let folder = tempfile::tempdir().unwrap();
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let segno = Segno::builder()
-            .config(config(&folder, &aws.url()))
+            .config(config(&folder, &engine, &aws.url()))
             .data(folder.path().join("data"))
             .http(free)
             .grpc(free)
@@ -72,6 +112,7 @@ impl Platform {
             outputs,
             out: BTreeMap::new(),
             segno,
+            _temporal: temporal,
             _folder: folder,
         }
     }
@@ -136,8 +177,8 @@ impl Platform {
     }
 }
 
-/// The configuration as it is, with the emulator in place of AWS: what else AWS's own variables would say.
-fn config(folder: &TempDir, endpoint: &str) -> Config {
+/// The configuration as it is on this engine, with the emulator in place of AWS: what else AWS's own variables would say.
+fn config(folder: &TempDir, engine: &str, endpoint: &str) -> Config {
     let main = std::fs::read_to_string(segno_booking::path()).unwrap();
     let here = format!(
         "sqs = {{ endpoint = \"{endpoint}\", region = \"us-east-1\", \
@@ -145,7 +186,7 @@ fn config(folder: &TempDir, endpoint: &str) -> Config {
     );
     let main = main.replace("sqs = { queue", &here);
     assert_eq!(main.matches(endpoint).count(), 1 + OUTPUTS.len());
-    std::fs::write(folder.path().join("segno.toml"), main).unwrap();
+    std::fs::write(folder.path().join("segno.toml"), format!("{engine}{main}")).unwrap();
     let routes = folder.path().join("routes");
     std::fs::create_dir(&routes).unwrap();
     for entry in std::fs::read_dir(segno_booking::path().with_file_name("routes")).unwrap() {
@@ -167,9 +208,7 @@ fn guid(n: u8) -> String {
     format!("0a1b2c3d-0000-4000-8000-0000000000{n:02}")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_comes_out_as_its_payloads() {
-    let mut platform = Platform::start().await;
+async fn an_event_comes_out_as_its_payloads(mut platform: Platform) {
     let approved = data_of("assignment.workflow.approve");
     platform
         .put(&body("assignment.workflow.approve", ADA, &approved))
@@ -221,9 +260,7 @@ async fn an_event_comes_out_as_its_payloads() {
     platform.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn available_and_lists() {
-    let mut platform = Platform::start().await;
+async fn available_and_lists(mut platform: Platform) {
     // An action that is not available is skipped; the other one runs.
     let mut lead = data_of("lead.created");
     lead["internal"] = json!(false);
@@ -291,9 +328,7 @@ async fn available_and_lists() {
     platform.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_holds_nothing_up() {
-    let mut platform = Platform::start().await;
+async fn what_is_wrong_holds_nothing_up(mut platform: Platform) {
     let lead = data_of("lead.created");
     // Without a name, without a guid: no events.
     for key in ["event_name", "guid"] {
