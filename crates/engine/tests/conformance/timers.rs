@@ -45,6 +45,11 @@ both_engines! {
         let types = bed.event_types("w").await;
         assert_eq!(types.iter().filter(|name| **name == "TimerFired").count(), 1);
         assert_eq!(types[types.len() - 2..], ["TimerCanceled", "WorkflowExecutionCompleted"]);
+        let canceled_by = bed.history("w").await.into_iter().find_map(|event| match event.attributes {
+            Some(Attributes::TimerCanceledEventAttributes(canceled)) => Some(canceled.identity),
+            _ => None,
+        });
+        assert_eq!(canceled_by.as_deref(), Some("worker"));
     }
 
     async fn a_timer_id_is_unique_among_the_open(bed: &Bed) {

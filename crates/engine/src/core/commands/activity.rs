@@ -153,7 +153,7 @@ pub(super) fn request_cancel(
     activity.cancel_requested_event_id = requested;
     if activity.started.is_none() {
         // No worker has it, so none needs to agree.
-        let identity = completed_by(context.run, context.completed_event_id);
+        let identity = context.identity();
         let state = &mut context.run.state;
         state
             .activities
@@ -170,16 +170,6 @@ pub(super) fn request_cancel(
         );
     }
     Ok(())
-}
-
-/// The identity of the worker whose completion asks for it.
-fn completed_by(run: &Run, completed_event_id: i64) -> String {
-    let index = usize::try_from(completed_event_id - 1).ok();
-    let event = index.and_then(|index| run.history.get(index));
-    match event.and_then(|event| event.attributes) {
-        Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) => completed.identity,
-        _ => String::new(),
-    }
 }
 
 /// Whether the activity's end waits for the workflow task to end.

@@ -197,6 +197,17 @@ impl Context<'_> {
         self.run.append_with(self.now, attributes, user_metadata)
     }
 
+    /// The identity of the worker that gave the commands.
+    fn identity(&self) -> String {
+        use history_event::Attributes;
+        let index = usize::try_from(self.completed_event_id - 1).ok();
+        let event = index.and_then(|index| self.run.history.get(index));
+        match event.and_then(|event| event.attributes) {
+            Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) => completed.identity,
+            _ => String::new(),
+        }
+    }
+
     /// Refuses what names another namespace. What the real server allows only by a switch that is off
     /// is not there at all: an engine's namespaces do not know each other.
     fn check_namespace(&self, named: &str, cause: WorkflowTaskFailedCause) -> Result<(), CommandError> {

@@ -63,12 +63,13 @@ pub(super) fn cancel(
             ),
         })?,
     };
+    let identity = context.identity();
     context.append(Attributes::TimerCanceledEventAttributes(
         TimerCanceledEventAttributes {
             timer_id: id,
             started_event_id,
             workflow_task_completed_event_id: context.completed_event_id,
-            identity: String::new(),
+            identity,
         },
     ));
     Ok(())

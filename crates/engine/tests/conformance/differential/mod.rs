@@ -1,6 +1,6 @@
 //! The same random story on both engines: they must tell it in the same words.
 //!
-//! A seed makes a plan: starts, messages, workflow tasks with their commands, results of activities. It is carried out
+//! A seed makes a plan: starts, messages, updates, workflow tasks with their commands, results of activities. It is carried out
 //! on the embedded engine and on a real Temporal server by a worker made of single RPCs, and every answer, every task
 //! and in the end every history is written down, without what may differ (times, run ids, tokens). The two transcripts
 //! must be equal.
@@ -12,6 +12,7 @@ mod plan;
 mod runner;
 mod settle;
 mod transcript;
+mod updates;
 
 use futures::{StreamExt, stream};
 

@@ -29,6 +29,11 @@ pub(super) enum Step {
     Query {
         id: usize,
     },
+    /// A client asks for an update, and a worker answers.
+    Update {
+        id: usize,
+        how: UpdateEnd,
+    },
     /// The run is reset to its first completed workflow task, or to its last one.
     Reset {
         id: usize,
@@ -49,6 +54,17 @@ pub(super) enum Step {
         pick: usize,
         how: ActivityEnd,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum UpdateEnd {
+    /// Accepted and completed with one task.
+    Complete,
+    /// Accepted; a later command may complete it.
+    Accept,
+    Reject,
+    /// The task fails that brings it; the next one brings it again.
+    FailFirst,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -77,6 +93,8 @@ pub(super) enum Do {
     LongTimer(usize),
     CancelTimer(usize),
     CancelActivity(usize),
+    /// Completes an update that was accepted before.
+    CompleteUpdate(usize),
     Marker,
     UpsertMemo,
     Complete,
@@ -139,8 +157,12 @@ fn step(random: &mut StdRng) -> Step {
             id,
             to_last: random.random_bool(0.5),
         },
-        37..42 => Step::TakeTask { id },
-        42..74 => Step::EndTask {
+        37..43 => Step::Update {
+            id,
+            how: update_end(random),
+        },
+        43..47 => Step::TakeTask { id },
+        47..75 => Step::EndTask {
             id,
             how: task_end(random),
         },
@@ -149,6 +171,15 @@ fn step(random: &mut StdRng) -> Step {
             pick: random.random_range(0..4),
             how: activity_end(random),
         },
+    }
+}
+
+fn update_end(random: &mut StdRng) -> UpdateEnd {
+    match random.random_range(0..10) {
+        0..4 => UpdateEnd::Complete,
+        4..7 => UpdateEnd::Accept,
+        7..9 => UpdateEnd::Reject,
+        _ => UpdateEnd::FailFirst,
     }
 }
 
@@ -206,7 +237,8 @@ fn command(random: &mut StdRng) -> Do {
         50..60 => Do::LongTimer(random.random_range(0..3)),
         60..66 => Do::CancelTimer(random.random_range(0..3)),
         66..73 => Do::CancelActivity(random.random_range(0..3)),
-        73..77 => Do::Marker,
+        73..75 => Do::CompleteUpdate(random.random_range(0..2)),
+        75..77 => Do::Marker,
         77..81 => Do::UpsertMemo,
         81..87 => Do::Complete,
         87..92 => Do::Fail,

@@ -15,11 +15,15 @@ use temporalio_common::protos::temporal::api::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    plan::{ActivityEnd, ActivityKind, Do, IDS, StartOptions, Step, TaskEnd},
+    plan::{ActivityEnd, ActivityKind, Do, IDS, StartOptions, Step, TaskEnd, UpdateEnd},
     settle::{LOOK, is_restless},
     transcript::{event, mask, outcome},
+    updates,
 };
-use crate::bed::{Bed, commands, execution, millis, name_of, payloads, queue, rpc, seconds};
+use crate::{
+    bed::{Bed, commands, execution, millis, name_of, payloads, queue, rpc, seconds},
+    update_messages,
+};
 
 /// For a task that is due.
 const LONGEST_POLL: Duration = Duration::from_secs(40);
@@ -49,30 +53,34 @@ pub(super) async fn run(bed: &Bed, seed: u64, plan: &[Step]) -> Vec<String> {
     runner.transcript
 }
 
-struct Runner<'a> {
-    bed: &'a Bed,
+pub(super) struct Runner<'a> {
+    pub(super) bed: &'a Bed,
     seed: u64,
     /// The workflow tasks in the worker's hands, by the number of the workflow id.
-    held: HashMap<usize, PollWorkflowTaskQueueResponse>,
+    pub(super) held: HashMap<usize, PollWorkflowTaskQueueResponse>,
     /// Every run that was seen, in that order.
     runs: Vec<WorkflowExecution>,
-    /// Commands so far: for ids that no other command has.
-    commands: usize,
+    /// Commands and updates so far: for ids that no other one has.
+    pub(super) commands: usize,
     transcript: Vec<String>,
 }
 
 impl Runner<'_> {
-    fn note(&mut self, line: String) {
+    pub(super) fn note(&mut self, line: String) {
         self.transcript.push(line);
     }
 
-    fn note_outcome<T>(&mut self, what: &str, result: &Result<T, temporalio_client::tonic::Status>) {
+    pub(super) fn note_outcome<T>(
+        &mut self,
+        what: &str,
+        result: &Result<T, temporalio_client::tonic::Status>,
+    ) {
         let outcome = outcome(result, &self.bed.namespace);
         self.note(format!("  {what}: {outcome}"));
     }
 
     /// The workflow id with this number, which is also its task queue: workers take nothing of others.
-    fn name(&self, id: usize) -> String {
+    pub(super) fn name(&self, id: usize) -> String {
         format!("seed-{}-{id}", self.seed)
     }
 
@@ -108,6 +116,7 @@ impl Runner<'_> {
                 self.held.remove(id);
             }
             Step::Query { id } => self.query(*id).await,
+            Step::Update { id, how } => self.update(*id, *how).await,
             Step::Reset { id, to_last } => self.reset(*id, *to_last).await,
             Step::TakeTask { id } => self.take_task(*id).await,
             Step::EndTask { id, how } => self.end_task(*id, how).await,
@@ -255,7 +264,7 @@ impl Runner<'_> {
         self.note(format!("  {:?}", result.ok()));
     }
 
-    async fn poll(&self, id: usize) -> Option<PollWorkflowTaskQueueResponse> {
+    pub(super) async fn poll(&self, id: usize) -> Option<PollWorkflowTaskQueueResponse> {
         let request = PollWorkflowTaskQueueRequest {
             namespace: self.bed.namespace.clone(),
             task_queue: Some(queue(&self.name(id))),
@@ -282,7 +291,7 @@ impl Runner<'_> {
     }
 
     /// Takes the workflow task that is due, if one is.
-    async fn take_task(&mut self, id: usize) {
+    pub(super) async fn take_task(&mut self, id: usize) {
         if self.held.contains_key(&id) {
             return;
         }
@@ -302,23 +311,39 @@ impl Runner<'_> {
             .flat_map(|history| &history.events)
             .map(|e| name_of(e.event_type()))
             .collect();
+        let asked = task.messages.iter().map(|message| message.id.as_str());
         self.note(format!(
-            "  task: attempt {} started {} previous {} history {types:?}",
-            task.attempt, task.started_event_id, task.previous_started_event_id
+            "  task: attempt {} started {} previous {} history {types:?} messages {:?}",
+            task.attempt,
+            task.started_event_id,
+            task.previous_started_event_id,
+            asked.collect::<Vec<_>>()
         ));
         self.held.insert(id, task);
     }
 
-    async fn end_task(&mut self, id: usize, how: &TaskEnd) {
+    pub(super) async fn end_task(&mut self, id: usize, how: &TaskEnd) {
         self.take_task(id).await;
         let Some(task) = self.held.remove(&id) else { return };
         match how {
             TaskEnd::Complete { commands, force_new } => {
-                let commands = commands
-                    .iter()
-                    .map(|command| self.command(id, *command, &task))
-                    .collect();
-                let mut request = self.bed.completion(&task, commands);
+                let mut answers = updates::answers(&task, UpdateEnd::Complete);
+                let mut placed: Vec<Command> = answers.iter().map(update_messages::place).collect();
+                for command in commands {
+                    placed.push(match *command {
+                        Do::CompleteUpdate(pick) => match updates::completed(&task, pick, &answers) {
+                            Some(answer) => {
+                                let command = update_messages::place(&answer);
+                                answers.push(answer);
+                                command
+                            }
+                            None => commands::marker("no update"),
+                        },
+                        command => self.command(id, command, &task),
+                    });
+                }
+                let mut request = self.bed.completion(&task, placed);
+                request.messages = answers;
                 request.force_create_new_workflow_task = *force_new;
                 let result = rpc!(self.bed, respond_workflow_task_completed, request);
                 self.note_outcome("completed", &result);
@@ -378,6 +403,8 @@ impl Runner<'_> {
                     None => commands::marker("no activity"),
                 }
             }
+            // It is placed where the messages are.
+            Do::CompleteUpdate(_) => commands::marker("update"),
             Do::Marker => commands::marker("marker"),
             Do::UpsertMemo => Command {
                 command_type: CommandType::ModifyWorkflowProperties as i32,
