@@ -64,7 +64,8 @@ async fn started_once(engine: TestEngine) {
     let app = start(
         &engine,
         "type = \"Echo\"\nid = \"{{ payload.id or '' }}\"",
-        "if .id == \"none\" then {} else {id: \"echo\", of: .data} end",
+        "if .id == \"none\" then {} elif .data.total > 9 then {id: \"large\", text: (\"x\" * .data.total)} \
+        else {id: \"echo\", of: .data} end",
     )
     .await;
     completed(&app, only_execution(&app.accept(&order("1", 5)).await)).await;
@@ -77,9 +78,16 @@ async fn started_once(engine: TestEngine) {
     // The same id again: it is found, and counts.
     completed(&app, only_execution(&app.accept(&order("2", 5)).await)).await;
     assert_eq!(app.closed("echo").await["run_id"], echo["run_id"]);
-    let (message, attempts) = fails(&app, &order("none", 5)).await;
-    assert!(message.contains("the `id` of the workflow is empty"), "{message}");
-    assert_eq!(attempts, 1);
+    // What it never takes: no id, more than a payload may have, more than a request may have.
+    for (event, says) in [
+        (order("none", 5), "the `id` of the workflow is empty"),
+        (order("3", 3 << 20), "the engine answered"),
+        (order("6", 6 << 20), "the engine answered"),
+    ] {
+        let (message, attempts) = fails(&app, &event).await;
+        assert!(message.contains(says), "{message}");
+        assert_eq!(attempts, 1, "{message}");
+    }
     app.stop().await;
 }
 
