@@ -17,14 +17,14 @@ mod body;
 #[cfg(any(feature = "sns", feature = "sqs"))]
 mod entries;
 #[cfg(any(feature = "sns", feature = "sqs"))]
-pub(crate) mod group;
+mod messages;
 
 #[cfg(any(feature = "sns", feature = "sqs"))]
-pub(crate) use attributes::{Attributes, bytes};
-#[cfg(any(feature = "sns", feature = "sqs"))]
-pub(crate) use body::body;
+pub(crate) use attributes::Attributes;
 #[cfg(any(feature = "sns", feature = "sqs"))]
 pub(crate) use entries::{Told, outcomes};
+#[cfg(any(feature = "sns", feature = "sqs"))]
+pub(crate) use messages::{Message, Messages};
 
 /// How long one call may take; `limits.timeout` can only make it shorter.
 const CALL: Duration = Duration::from_secs(30);

@@ -13,15 +13,14 @@ use serde::Deserialize;
 
 use crate::{
     Delivered, Delivery, Failure, Sink, Template,
-    aws::{Attributes, Connection, Credentials, OptionError, body, group},
-    batch::{Batcher, Lanes, Size},
-    ids::id,
+    aws::{Attributes, Connection, Credentials, Messages, OptionError},
+    batch::Size,
     options::checked,
 };
 
 mod topic;
 
-use topic::{Message, Topic};
+use topic::{SERVICE, Topic};
 
 /// SNS's own limits of one call, unless a topic takes more.
 /// <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
@@ -30,10 +29,6 @@ const SIZE: Size = Size {
     bytes: 262_144,
     calls: 8,
 };
-/// Most bytes of a message that a topic may be set to take.
-const LARGEST: usize = 1_048_576;
-/// Most characters of a group's name and of a deduplication id.
-const ID: usize = 128;
 /// Most characters of a subject.
 const SUBJECT: usize = 100;
 
@@ -93,30 +88,18 @@ pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>
         options.profile,
         options.credentials,
     );
-    let target = Arc::new(Topic::new(options.topic, connection));
+    let target = Topic::new(options.topic, connection);
+    let attributes = Attributes::new(options.attributes);
     Ok(Arc::new(Sns {
-        way: match fifo {
-            true => Way::Fifo(Lanes::to(SIZE, &target)),
-            false => Way::Standard(Batcher::to(SIZE, target)),
-        },
+        messages: Messages::to(SERVICE, target, SIZE, fifo, options.group, attributes),
         subject: options.subject,
-        group: options.group,
-        attributes: Attributes::new(options.attributes),
     }))
 }
 
 #[derive(Debug)]
 struct Sns {
-    way: Way,
+    messages: Messages,
     subject: Option<Template>,
-    group: Option<Template>,
-    attributes: Attributes,
-}
-
-#[derive(Debug)]
-enum Way {
-    Standard(Batcher<Message>),
-    Fifo(Lanes<Message>),
 }
 
 /// What SNS takes as a subject: printable ASCII, not too long.
@@ -130,36 +113,10 @@ fn subject(text: &str) -> String {
 #[async_trait]
 impl Sink for Sns {
     async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
-        let subject_text = self
-            .subject
-            .as_ref()
-            .map(|subject| subject.render(delivery))
-            .transpose()?;
-        let mut message = Message {
-            body: body(delivery.payload),
-            subject: subject_text
-                .map(|text| subject(&text))
-                .filter(|text| !text.is_empty()),
-            attributes: self.attributes.render(delivery)?,
-            group: group::given(self.group.as_ref(), delivery)?.map(|group| id(&group, ID)),
-            deduplication: None,
-        };
-        let bytes = message.size();
-        if bytes > LARGEST {
-            return Err(Failure::permanent(format!(
-                "the message has {bytes} bytes with its attributes, and SNS takes {LARGEST} at most"
-            )));
-        }
-        match &self.way {
-            Way::Standard(batcher) => batcher.deliver(message).await,
-            Way::Fifo(lanes) => {
-                message.deduplication = Some(id(delivery.key, ID));
-                let group = message.group.take();
-                let group = group.unwrap_or_else(|| id(group::of(delivery), ID));
-                message.group = Some(group.clone());
-                lanes.deliver(&group, message).await
-            }
-        }
+        let text = self.subject.as_ref().map(|subject| subject.render(delivery));
+        let text = text.transpose()?.map(|text| subject(&text));
+        let text = text.filter(|text| !text.is_empty());
+        self.messages.deliver(delivery, text).await
     }
 }
 

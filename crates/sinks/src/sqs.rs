@@ -15,16 +15,15 @@ use serde::Deserialize;
 
 use crate::{
     Delivered, Delivery, Failure, Sink, Template,
-    aws::{Attributes, Connection, Credentials, OptionError, body, group},
-    batch::{Batcher, Lanes, Size},
-    ids::id,
+    aws::{Attributes, Connection, Credentials, Messages, OptionError},
+    batch::Size,
     limits::duration,
     options::checked,
 };
 
 mod queue;
 
-use queue::{Message, Queue};
+use queue::{Queue, SERVICE};
 
 /// SQS's own limits of one call; a message may be as large as a call.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
@@ -35,8 +34,6 @@ const SIZE: Size = Size {
 };
 /// SQS's own limit.
 const LONGEST_DELAY: Duration = Duration::from_secs(900);
-/// Most characters of a group's name and of a deduplication id.
-const ID: usize = 128;
 
 /// Options of an SQS sink.
 #[derive(Clone, Debug, Deserialize)]
@@ -90,55 +87,24 @@ pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>
     let fifo = options.is_fifo();
     let region = options.region.or_else(|| queue::region(&options.queue));
     let connection = Connection::new(options.endpoint, region, options.profile, options.credentials);
-    let target = Arc::new(Queue::new(options.queue, connection, options.delay));
-    Ok(Arc::new(Sqs {
-        way: match fifo {
-            true => Way::Fifo(Lanes::to(SIZE, &target)),
-            false => Way::Standard(Batcher::to(SIZE, target)),
-        },
-        group: options.group,
-        attributes: Attributes::new(options.attributes),
-    }))
+    let target = Queue::new(options.queue, connection, options.delay);
+    let attributes = Attributes::new(options.attributes);
+    Ok(Arc::new(Sqs(Messages::to(
+        SERVICE,
+        target,
+        SIZE,
+        fifo,
+        options.group,
+        attributes,
+    ))))
 }
 
 #[derive(Debug)]
-struct Sqs {
-    way: Way,
-    group: Option<Template>,
-    attributes: Attributes,
-}
-
-#[derive(Debug)]
-enum Way {
-    Standard(Batcher<Message>),
-    Fifo(Lanes<Message>),
-}
+struct Sqs(Messages);
 
 #[async_trait]
 impl Sink for Sqs {
     async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
-        let mut message = Message {
-            body: body(delivery.payload),
-            attributes: self.attributes.render(delivery)?,
-            group: group::given(self.group.as_ref(), delivery)?.map(|group| id(&group, ID)),
-            deduplication: None,
-        };
-        let bytes = message.size();
-        if bytes > SIZE.bytes {
-            let most = SIZE.bytes;
-            return Err(Failure::permanent(format!(
-                "the message has {bytes} bytes with its attributes, and SQS takes {most}"
-            )));
-        }
-        match &self.way {
-            Way::Standard(batcher) => batcher.deliver(message).await,
-            Way::Fifo(lanes) => {
-                message.deduplication = Some(id(delivery.key, ID));
-                let group = message.group.take();
-                let group = group.unwrap_or_else(|| id(group::of(delivery), ID));
-                message.group = Some(group.clone());
-                lanes.deliver(&group, message).await
-            }
-        }
+        self.0.deliver(delivery, None).await
     }
 }

@@ -9,35 +9,12 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Failure,
-    aws::{self, Connection, Told, refusal},
-    batch::{Item, Outcome, Target},
+    aws::{self, Connection, Message, Told, refusal},
+    batch::{Outcome, Target},
 };
 
 /// How the service is called in what people read.
-const SERVICE: &str = "SNS";
-
-/// One message.
-#[derive(Debug)]
-pub(super) struct Message {
-    pub(super) body: String,
-    pub(super) subject: Option<String>,
-    pub(super) attributes: Vec<(String, String)>,
-    pub(super) group: Option<String>,
-    pub(super) deduplication: Option<String>,
-}
-
-impl Message {
-    /// What counts against SNS's limits.
-    pub(super) fn size(&self) -> usize {
-        self.body.len() + aws::bytes(&self.attributes)
-    }
-}
-
-impl Item for Message {
-    fn bytes(&self) -> usize {
-        self.size()
-    }
-}
+pub(super) const SERVICE: &str = "SNS";
 
 /// A topic.
 #[derive(Debug)]
