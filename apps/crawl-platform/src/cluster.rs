@@ -7,6 +7,7 @@
 mod error;
 mod job;
 pub mod kubernetes;
+pub mod processes;
 
 use std::time::Duration;
 

@@ -1,0 +1,37 @@
+//! The life of runs, on both engines, on a cluster that does what the tests say.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by them")]
+
+mod cluster;
+mod costs;
+mod deployment;
+mod faults;
+mod processes;
+mod resume;
+mod stages;
+mod stop;
+mod store;
+mod world;
+
+/// Runs a behaviour on the embedded engine and on a real Temporal server.
+macro_rules! on_every_engine {
+    ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)+) => {
+        $(mod $name {
+            use super::*;
+
+            async fn behaviour($world: World) $body
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_embedded() {
+                behaviour(World::embedded().await).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_temporal() {
+                behaviour(World::temporal().await).await;
+            }
+        })+
+    };
+}
+use on_every_engine;
