@@ -14,6 +14,7 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use lettre::Message;
 
 use crate::{Delivered, Delivery, Failure, Sink};
 
@@ -56,14 +57,53 @@ pub(crate) fn build(options: Options, _: &str, base: &Path) -> Result<Arc<dyn Si
 pub struct Mail {
     options: Options,
     bodies: Bodies,
-    way: Way,
+    transport: Transport,
 }
 
-/// Where its mails go.
+/// Where mails go: to a server, or into a folder.
+#[derive(Debug)]
+pub struct Transport(Way);
+
 #[derive(Debug)]
 enum Way {
     Folder(Folder),
     Smtp(Smtp),
+}
+
+impl Transport {
+    /// To this server or into this folder; without either, into `mail`. Relative paths are taken from `base`. It connects to
+    /// nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`].
+    pub fn new(smtp: Option<&SmtpOptions>, folder: Option<&Path>, base: &Path) -> Result<Self, BuildError> {
+        Ok(Self(match (smtp, folder) {
+            (Some(_), Some(_)) => return Err(BuildError::Both),
+            (Some(smtp), None) => Way::Smtp(Smtp::new(smtp, base)?),
+            (None, folder) => {
+                let folder = folder.unwrap_or(Path::new("mail"));
+                Way::Folder(Folder::new(base.join(folder)))
+            }
+        }))
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        matches!(self.0, Way::Folder(_))
+    }
+
+    /// Sends one mail to all of its recipients or to none. In a folder, one under the same key takes the other's place.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`], permanent where the server refuses the mail for good.
+    pub async fn send(&self, key: &str, mail: Message) -> Result<(), Failure> {
+        match &self.0 {
+            Way::Folder(folder) => folder.write(key, mail.formatted()).await,
+            Way::Smtp(smtp) => smtp.send(mail).await,
+        }
+    }
 }
 
 impl Mail {
@@ -74,15 +114,12 @@ impl Mail {
     /// [`BuildError`].
     pub fn new(options: Options, base: &Path) -> Result<Self, BuildError> {
         let bodies = Bodies::read(options.templates.as_ref().map(|folder| base.join(folder)))?;
-        let way = match (&options.smtp, &options.folder) {
-            (Some(_), Some(_)) => return Err(BuildError::Both),
-            (Some(smtp), None) => Way::Smtp(Smtp::new(smtp, base)?),
-            (None, folder) => {
-                let folder = folder.as_deref().unwrap_or(Path::new("mail"));
-                Way::Folder(Folder::new(base.join(folder)))
-            }
-        };
-        Ok(Self { options, bodies, way })
+        let transport = Transport::new(options.smtp.as_ref(), options.folder.as_deref(), base)?;
+        Ok(Self {
+            options,
+            bodies,
+            transport,
+        })
     }
 }
 
@@ -90,12 +127,9 @@ impl Mail {
 impl Sink for Mail {
     async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
         // In a folder it is to be seen who gets a blind copy; a server is told beside the mail.
-        let keep_bcc = matches!(self.way, Way::Folder(_));
+        let keep_bcc = self.transport.is_folder();
         let mail = compose::compose(&self.options, &self.bodies, delivery, keep_bcc)?;
-        match &self.way {
-            Way::Folder(folder) => folder.write(delivery.key, mail.formatted()).await?,
-            Way::Smtp(smtp) => smtp.send(mail).await?,
-        }
+        self.transport.send(delivery.key, mail).await?;
         Ok(Delivered { status: None })
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 
 mod api;
 mod event;
-mod sign;
+pub mod sign;
 
 use api::Api;
 use event::Event;

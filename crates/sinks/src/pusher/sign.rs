@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 /// The query of a POST to `path` with this body at this time (seconds since 1970). The parameters are in the order of
 /// their names, as they are signed.
-pub(super) fn query(
+pub fn query(
     key: &str,
     secret: &str,
     path: &str,
