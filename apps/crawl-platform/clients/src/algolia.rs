@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use segno_sinks::Failure;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::{
     Confidential, Endpoint, Error,
@@ -262,7 +263,7 @@ impl Algolia {
     /// Asks one host after the other, until one answers.
     async fn call(&self, call: Call<'_>) -> Result<Reply, Error> {
         let mut last = None;
-        for (n, host) in (1..).zip(self.hosts.in_order()) {
+        for (n, host) in (1..).zip(self.hosts.in_order(Instant::now())) {
             let mut url = host.with(call.path);
             if !call.query.is_empty() {
                 url.query_pairs_mut().extend_pairs(call.query);
@@ -277,7 +278,7 @@ impl Algolia {
             match self.http.send(request).await {
                 // An answer of 4xx is the service's, and would be the same on another host.
                 Err(error) if error.status().is_none_or(|status| status >= 500) && error.is_retryable() => {
-                    self.hosts.is_down(host);
+                    self.hosts.is_down(host, Instant::now());
                     last = Some(error);
                 }
                 other => {
