@@ -5,13 +5,17 @@
 //! crawl-platform serve --settings platform.toml
 //! ```
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 use segno::config::Config;
 use segno_crawl_platform::{
     cluster::processes::Processes,
-    crawler, demo,
+    crawler, demo, events,
     platform::{Options, Platform},
     settings::Settings,
 };
@@ -143,6 +147,13 @@ async fn serve(settings: Option<PathBuf>, stop: CancellationToken) -> Result<(),
         }
         None => None,
     };
+    let events = match &settings.events {
+        Some(path) => Some(events::Options {
+            settings: events::Settings::load(path)?,
+            base: path.parent().map(Path::to_owned).unwrap_or_default(),
+        }),
+        None => None,
+    };
     let mut platform = Platform::start(Options {
         listen: settings.listen,
         segno: settings.segno_listen,
@@ -155,6 +166,7 @@ async fn serve(settings: Option<PathBuf>, stop: CancellationToken) -> Result<(),
         bus,
         timing: settings.timing.clone(),
         sweep: settings.sweep.into(),
+        events,
         ..Options::in_folder(&settings.data, Arc::new(cluster))
     })
     .await?;

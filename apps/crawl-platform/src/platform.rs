@@ -11,6 +11,7 @@ use crate::{
     api,
     archive::{Archive, ArchiveError},
     cluster::{Cluster, ClusterError},
+    events,
     export::Exporter,
     front_door::{FrontDoor, InProcess},
     lifecycle::{CrawlerRun, Lifecycle, LifecycleActivities, Parts, Timing},
@@ -41,6 +42,9 @@ pub enum PlatformError {
     /// The address cannot be listened on, a folder cannot be made, or the server broke.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The systems that business events change.
+    #[error("the business events: {0}")]
+    Events(#[from] events::SetUpError),
     /// The sweeper's schedule.
     #[error("the sweeper cannot be scheduled: {0}")]
     Sweeper(String),
@@ -77,6 +81,8 @@ pub struct Options {
     pub timing: Timing,
     /// How the sweeper judges.
     pub sweep: SweepSettings,
+    /// The business events; without it their types are events like others.
+    pub events: Option<events::Options>,
     /// Workflows and activities besides those of runs.
     pub extend: Extend,
 }
@@ -99,6 +105,7 @@ impl Options {
             notifier: Arc::new(Silent),
             timing: Timing::default(),
             sweep: SweepSettings::default(),
+            events: None,
             extend: Box::new(|builder| builder),
         }
     }
@@ -147,6 +154,13 @@ impl Platform {
             .workflow::<Sweeper>()
             .activities(activities)
             .activities(sweeping);
+        let (builder, inbound) = match options.events {
+            None => (builder, None),
+            Some(events) => {
+                let (activities, inbound) = events.set_up(store.clone())?;
+                (crate::events::register(builder, activities), Some(inbound))
+            }
+        };
         let segno = (options.extend)(builder).start().await?;
         door.open(segno.intake().clone());
         let client = segno.client().clone();
@@ -163,7 +177,11 @@ impl Platform {
         }
         let watcher = tokio::spawn(watcher::watch(options.cluster, lifecycle.clone()));
         let stop = CancellationToken::new();
-        let (router, stopping) = (api::router(lifecycle.clone()), stop.clone());
+        let mut router = api::router(lifecycle.clone());
+        if let Some(inbound) = inbound {
+            router = router.merge(inbound(segno.intake().clone()).router());
+        }
+        let stopping = stop.clone();
         let server = tokio::spawn(async move {
             axum::serve(listener, router)
                 .with_graceful_shutdown(stopping.cancelled_owned())

@@ -7,6 +7,7 @@
 //! output = "/mnt/output"                      # what processes leave behind; on Kubernetes a volume that all mount
 //! archives = "s3://bucket/archives"           # or a folder
 //! segno = "segno.toml"                        # Segno's own configuration
+//! events = "events.toml"                      # the business events: their systems, mails, retries
 //!
 //! [processes]                                 # local processes
 //! capacity = 8
@@ -56,6 +57,8 @@ pub struct Settings {
     pub archives: Option<String>,
     /// The file of Segno's configuration.
     pub segno: Option<PathBuf>,
+    /// The file of the business events' settings. Their routes are in Segno's configuration.
+    pub events: Option<PathBuf>,
     /// Local processes.
     pub processes: ProcessSettings,
     /// Where crawlers' records go that are delivered to EventBridge.
@@ -98,6 +101,7 @@ impl Default for Settings {
             output: None,
             archives: None,
             segno: None,
+            events: None,
             processes: ProcessSettings::default(),
             eventbridge: None,
             timing: Timing::default(),

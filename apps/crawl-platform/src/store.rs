@@ -10,6 +10,7 @@ mod crawlers;
 pub(crate) mod db;
 mod error;
 mod export;
+mod mails;
 mod model;
 mod names;
 mod page;

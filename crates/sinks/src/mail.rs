@@ -31,7 +31,7 @@ use smtp::Smtp;
 
 pub use bodies::BodiesError;
 pub use options::{Attachment, HeaderTemplates, Html, Mailbox, Options, SmtpOptions, Tls};
-pub use smtp::SmtpError;
+pub use smtp::{BROKEN_OFF, SmtpError};
 
 /// Why a mail sink cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -80,6 +80,10 @@ macro_rules! payload {
             const TYPE: &'static str = $ty;
             const SOURCE: &'static str = $source;
 
+            #[allow(
+                clippy::misnamed_getters,
+                reason = "each payload has a name of its own for it"
+            )]
             fn subject(&self) -> &str {
                 &self.$subject
             }

@@ -27,6 +27,10 @@ use super::options::{SmtpOptions, Tls};
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Most connections, unless told otherwise.
 const CONNECTIONS: u32 = 10;
+/// How the failure of a mail begins whose server was not reached: it was not taken.
+const NOT_REACHED: &str = "the mail server cannot be talked to";
+/// How it begins when the server was reached, and did not answer to the end: nobody knows whether the mail was taken.
+pub const BROKEN_OFF: &str = "the conversation with the mail server broke off";
 /// Most characters of a server's answer that are told.
 const LONGEST: usize = 300;
 
@@ -155,7 +159,10 @@ fn explain(error: &smtp::Error, mail: &Message) -> Failure {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        return Failure::retryable(format!("the mail server cannot be talked to: {cause}"));
+        // The library tells its kinds of errors apart by their words alone.
+        let reached = !error.is_tls() && !error.to_string().starts_with("Connection error");
+        let what = if reached { BROKEN_OFF } else { NOT_REACHED };
+        return Failure::retryable(format!("{what}: {cause}"));
     };
     let mut reason = format!("the mail server answered {code}");
     if let Some(text) = std::error::Error::source(error) {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{Person, payload};
 
@@ -82,6 +83,8 @@ pub struct ReportSchemaGenerated {
     pub report: String,
     /// Counts the report's schemas.
     pub version: u64,
+    /// The schema: a JSON Schema of one record.
+    pub schema: Value,
 }
 payload!(
     ReportSchemaGenerated,
@@ -91,6 +94,7 @@ payload!(
     Self {
         report: "rep-1".to_owned(),
         version: 3,
+        schema: json!({ "type": "object", "properties": { "price": { "type": "number" } } }),
     }
 );
 

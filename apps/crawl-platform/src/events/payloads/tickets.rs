@@ -51,6 +51,9 @@ pub struct ContactMessageReplied {
     /// Whether the mail that is answered was about an internal note: the answer is one too.
     #[serde(default)]
     pub internal: bool,
+    /// The names of files that came with the answer.
+    #[serde(default)]
+    pub attachments: Vec<String>,
 }
 payload!(
     ContactMessageReplied,
@@ -66,6 +69,7 @@ payload!(
         subject: "Re: [WD-12] Prices are missing".to_owned(),
         text: "They are there now, thank you.".to_owned(),
         internal: false,
+        attachments: Vec::new(),
     }
 );
 

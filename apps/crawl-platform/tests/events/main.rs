@@ -1,0 +1,17 @@
+//! The business events: what they set off, on Segno as the program runs it, against stand-ins that keep state.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what processes do is held against this machine's clock"
+)]
+
+mod comments;
+mod every_event;
+mod files;
+mod replies;
+mod times;
+mod world;
