@@ -85,7 +85,6 @@ pub(crate) async fn remember(
         attributes: None,
         memo: HashMap::new(),
         delay: Some(dedupe.window),
-        timeout: None,
     };
     if start.send(client).await?.is_some() {
         return Ok(None);

@@ -52,6 +52,9 @@ pub enum Error {
     /// The schedules of the routes cannot be put in place.
     #[error(transparent)]
     Schedules(#[from] schedules::Error),
+    /// What is paused cannot be read.
+    #[error("what is paused cannot be read from the engine")]
+    Pauses(#[source] temporalio_client::tonic::Status),
     /// The HTTP server broke.
     #[error("the HTTP server stopped")]
     Http(#[source] io::Error),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use segno_event::Event;
-use segno_routing::{Plan, PlannedHandler, Routes, plan, plan_on, workflow_id};
+use segno_routing::{Plan, Routes, plan, plan_on, workflow_id};
 use serde::Serialize;
 use temporalio_client::{
     Client, UntypedWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStartOptions,
@@ -23,8 +23,9 @@ use crate::{
     archive,
     catalogue::{Misfit, Schemas},
     dedupe,
-    execution::WORKFLOW_TYPE,
+    execution::{WORKFLOW_TYPE, bare_workflow},
     flow::{self, Enrolment},
+    pauses::Pauses,
     run, search_attributes,
     worker::TASK_QUEUE,
 };
@@ -141,6 +142,8 @@ pub struct Intake {
     alert: Option<String>,
     /// Whether events that no route takes are kept.
     archive: bool,
+    /// What people hold up.
+    pauses: Pauses,
 }
 
 /// A start that is only to be sent.
@@ -154,8 +157,6 @@ struct Start {
     input: Vec<u8>,
     /// How long it waits before its first step.
     delay: Option<Duration>,
-    /// How long a workflow of the program's own may take; the others look after that themselves.
-    timeout: Option<Duration>,
     /// What is remembered of the event, or found to be known.
     dedupe: Option<dedupe::Key>,
     /// The flow that says when it may run.
@@ -180,6 +181,7 @@ impl Intake {
             schemas: Arc::default(),
             alert: None,
             archive: false,
+            pauses: Pauses::default(),
         }
     }
 
@@ -187,6 +189,13 @@ impl Intake {
     #[must_use]
     pub fn with_schemas(self, schemas: Arc<Schemas>) -> Self {
         Self { schemas, ..self }
+    }
+
+    /// Knows what people hold up.
+    #[must_use]
+    pub(crate) fn with_pauses(mut self, pauses: Pauses) -> Self {
+        self.pauses = pauses;
+        self
     }
 
     /// Has this sink told of the executions that fail for good.
@@ -217,7 +226,7 @@ impl Intake {
             }
             for mut plan in plans {
                 plan.alert.clone_from(&self.alert);
-                starts.push(Start::of(index, plan)?);
+                starts.push(Start::of(index, plan, &self.pauses)?);
             }
         }
         let mut accepted: Vec<_> = events
@@ -290,7 +299,7 @@ impl Intake {
             return Ok(OnRoute::Filtered);
         };
         plan.alert.clone_from(&self.alert);
-        let start = Start::of(0, plan)?;
+        let start = Start::of(0, plan, &self.pauses)?;
         let enrolment = start.enrolment.clone();
         let outcome = self.start(start).await?;
         self.enroll(enrolment.map(|enrolment| (enrolment, &outcome)))
@@ -355,7 +364,6 @@ impl Intake {
             .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
             .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
             .search_attributes(start.attributes)
-            .maybe_execution_timeout(start.timeout)
             .build();
         let input = RawValue::new(vec![payload(start.input)]);
         let workflow = UntypedWorkflow::new(start.workflow);
@@ -382,7 +390,6 @@ impl Intake {
             attributes: Some(start.attributes),
             memo: HashMap::new(),
             delay: start.delay,
-            timeout: start.timeout,
         };
         let started = match later.send(&self.client).await {
             Ok(Some(run_id)) => Ok((run_id, false)),
@@ -431,15 +438,12 @@ fn refusal(source: Status, workflow_id: &str) -> Error {
 }
 
 impl Start {
-    fn of(index: usize, plan: Plan) -> Result<Self, Error> {
+    fn of(index: usize, plan: Plan, pauses: &Pauses) -> Result<Self, Error> {
         let workflow_id = workflow_id(&plan.route, &plan.event);
         let attributes = search_attributes::of(&plan.route, &plan.event);
-        let (workflow, input, timeout) = match &plan.handler {
-            // With a flow it is started by the execution that waits for the flow's word.
-            PlannedHandler::Workflow { name } if plan.flow.is_none() => {
-                (name.clone(), serde_json::to_vec(&plan.event), plan.deadline)
-            }
-            _ => (WORKFLOW_TYPE.to_owned(), serde_json::to_vec(&plan), None),
+        let (workflow, input) = match bare_workflow(&plan, pauses) {
+            Some(name) => (name.to_owned(), serde_json::to_vec(&plan.event)),
+            None => (WORKFLOW_TYPE.to_owned(), serde_json::to_vec(&plan)),
         };
         let input = input.map_err(Error::Encode)?;
         if input.len() > MAX_INPUT {
@@ -470,7 +474,6 @@ impl Start {
             attributes,
             input,
             delay: plan.start.delay,
-            timeout,
         })
     }
 
@@ -487,7 +490,6 @@ impl Start {
             attributes,
             input: serde_json::to_vec(event).map_err(Error::Encode)?,
             delay: None,
-            timeout: None,
             dedupe: None,
         })
     }

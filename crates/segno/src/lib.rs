@@ -64,6 +64,7 @@ mod logging;
 mod operation;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+mod pauses;
 mod replay;
 mod run;
 mod running;

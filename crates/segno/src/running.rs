@@ -25,6 +25,7 @@ use crate::{
     http,
     intake::Intake,
     listen::{self, Listener},
+    pauses::{PauseActivities, Pauses, PausesWorkflow},
     replay::{ReplayActivities, ReplayWorkflow},
     schedules::{self, ScheduleActivities, ScheduleWorkflow},
     shutdown::{Signals, Stop},
@@ -118,17 +119,25 @@ impl Running {
             .and_then(|options| options.register_workflow::<BulkWorkflow>())
             .and_then(|options| options.register_workflow::<ReplayWorkflow>())
             .and_then(|options| options.register_workflow::<FlowWorkflow>())
+            .and_then(|options| options.register_workflow::<PausesWorkflow>())
             .map_err(Error::Workflow)?;
-        options_of_worker.register_activities(Activities::new(sinks, consumers));
+        let pauses = Pauses::default();
+        let names_of_sinks = sinks.names().map(str::to_owned).collect();
+        options_of_worker.register_activities(Activities::new(sinks, consumers, pauses.clone()));
+        options_of_worker.register_activities(PauseActivities(pauses.clone()));
         let routes = Arc::new(config.routes);
         let letters = config.dead_letters;
+        let schemas = Arc::new(config.schemas);
         options_of_worker.register_activities(ReplayActivities {
             routes: Arc::clone(&routes),
             alert: letters.alert.clone(),
+            pauses: pauses.clone(),
         });
         options_of_worker.register_activities(DeadLetterActivities {
             routes: Arc::clone(&routes),
             alert: letters.alert.clone(),
+            schemas: Arc::clone(&schemas),
+            pauses: pauses.clone(),
             renew_after: letters.renew_after,
         });
         options_of_worker.register_activities(FlowActivities);
@@ -144,16 +153,24 @@ impl Running {
         let engine = Engine::start(options).await?;
         let client = engine.client().clone();
         client_of_sinks.set(client.clone());
-        let catalogue = Arc::new(Catalogue::new(&routes, &config.schemas));
+        let catalogue = Arc::new(Catalogue::new(&routes, &schemas));
         let intake = Intake::new(client.clone(), Arc::clone(&routes))
-            .with_schemas(Arc::new(config.schemas))
+            .with_schemas(Arc::clone(&schemas))
             .with_alert(letters.alert.clone())
-            .with_archive(config.archive.unmatched);
+            .with_archive(config.archive.unmatched)
+            .with_pauses(pauses.clone());
         options_of_worker.register_activities(ScheduleActivities::new(intake.clone()));
         let placed = schedules::put_in_place(&client, &routes).await;
         if let Err(error) = placed {
             engine.shutdown().await;
             return Err(error.into());
+        }
+        let (stopping, drain) = (CancellationToken::new(), CancellationToken::new());
+        let unless_started = stopping.clone().drop_guard();
+        // Before the worker, which would run what is paused.
+        if let Err(status) = pauses.watch(client.clone(), stopping.clone()).await {
+            engine.shutdown().await;
+            return Err(Error::Pauses(status));
         }
         let worker = match Worker::start(client.clone(), options_of_worker).await {
             Ok(worker) => worker,
@@ -163,7 +180,6 @@ impl Running {
             }
         };
 
-        let (stopping, drain) = (CancellationToken::new(), CancellationToken::new());
         let health = http::Health {
             client: client.clone(),
             stopping: stopping.clone(),
@@ -188,10 +204,13 @@ impl Running {
             client: client.clone(),
             routes,
             alert: letters.alert,
+            schemas,
+            pauses: pauses.clone(),
         };
         let router = http::router(http::Parts {
             client,
             decider,
+            sinks: names_of_sinks,
             #[cfg(feature = "outbox")]
             outboxes: relays.clone(),
             events: http::Events {
@@ -208,6 +227,7 @@ impl Running {
         let http = listener.address();
         let server = tokio::spawn(serve(listener, router, drain.clone()));
         let sources = sources.start(&stopping);
+        unless_started.disarm();
         tracing::info!(%http, engine = engine.address(), embedded = engine.is_embedded(), "ready");
         Ok(Self {
             http,

@@ -31,6 +31,8 @@ pub const EVENT_ID: SearchAttributeKey<String> = SearchAttributeKey::keyword("Se
 pub const ROUTE: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoRoute");
 /// The key that a flow decides for, where it is of one.
 pub const KEY: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoKey");
+/// What holds an execution up that waits for the end of a pause: `route/<name>`, `sink/<name>`.
+pub const PAUSED: SearchAttributeKey<Vec<String>> = SearchAttributeKey::keyword_list("SegnoPaused");
 /// How many keys of a flow are parked.
 pub const PARKED: SearchAttributeKey<i64> = SearchAttributeKey::int("SegnoParked");
 
@@ -38,7 +40,7 @@ pub const PARKED: SearchAttributeKey<i64> = SearchAttributeKey::int("SegnoParked
 pub const REPLAY: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoReplay");
 
 /// The attributes of events' executions and of flows, with their types.
-const OWN: [(&str, IndexedValueType); 8] = [
+const OWN: [(&str, IndexedValueType); 9] = [
     ("SegnoReplay", IndexedValueType::Keyword),
     ("SegnoEventId", IndexedValueType::Keyword),
     ("SegnoEventType", IndexedValueType::Keyword),
@@ -46,6 +48,7 @@ const OWN: [(&str, IndexedValueType); 8] = [
     ("SegnoEventSubject", IndexedValueType::Keyword),
     ("SegnoRoute", IndexedValueType::Keyword),
     ("SegnoKey", IndexedValueType::Keyword),
+    ("SegnoPaused", IndexedValueType::KeywordList),
     ("SegnoParked", IndexedValueType::Int),
 ];
 

@@ -1,11 +1,17 @@
 //! What a flow tells of itself.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::state::{Lane, State};
 use super::{Millis, Parked};
+
+/// The last moment that can be written, in milliseconds since 1970.
+const END_OF_9999: Millis = 253_402_300_799_999;
 
 /// Waiting executions of a key that are named.
 const NAMED: usize = 100;
@@ -190,6 +196,11 @@ impl State {
     }
 }
 
+/// A moment as people read it.
+fn moment(millis: Millis) -> impl fmt::Display {
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(millis.min(END_OF_9999)))
+}
+
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -202,10 +213,18 @@ impl fmt::Display for Standing {
                         write!(f, "it is parked behind {by}, which failed: {cause}")?
                     }
                     Why::Order { behind } => write!(f, "it waits for its turn, behind {behind}")?,
-                    Why::Batch { .. } => f.write_str("it waits for its batch to be full, or for its time")?,
-                    Why::Debounce { .. } => f.write_str("it waits whether another of its key comes")?,
+                    Why::Batch { until } => write!(
+                        f,
+                        "it waits for its batch to be full, or until {}",
+                        moment(*until)
+                    )?,
+                    Why::Debounce { until } => write!(
+                        f,
+                        "it waits until {} whether another of its key comes",
+                        moment(*until)
+                    )?,
                     Why::Concurrency { limit } => write!(f, "it waits for one of the {limit} that run")?,
-                    Why::Rate { .. } => f.write_str("it waits for the rate")?,
+                    Why::Rate { until } => write!(f, "it waits for the rate, until {}", moment(*until))?,
                     Why::Turn => f.write_str("it is the next")?,
                 }
                 if !key.is_empty() {

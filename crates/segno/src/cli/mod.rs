@@ -14,6 +14,7 @@ mod flags;
 mod grpc_flags;
 mod keys;
 pub mod output;
+mod pauses;
 mod replay;
 #[cfg(feature = "embedded")]
 mod restore;
@@ -61,6 +62,10 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     Replay(Box<replay::Replay>),
     Keys(keys::Keys),
+    /// List the routes, pause them, and let them go on.
+    Routes(pauses::Pauses),
+    /// List the sinks, pause them, and let them go on.
+    Sinks(pauses::Pauses),
 }
 
 /// Runs the command that the process was called with.
@@ -94,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(letters) => block_on(letters.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Keys(keys) => block_on(keys.run()),
+        Command::Routes(routes) => block_on(routes.run("routes")),
+        Command::Sinks(sinks) => block_on(sinks.run("sinks")),
     };
     match done {
         Ok(code) => code,

@@ -7,7 +7,11 @@ use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use time::OffsetDateTime;
 
-use crate::execution::{Progress, keep_alive};
+use crate::{
+    catalogue::Schemas,
+    execution::{Progress, keep_alive},
+    pauses::Pauses,
+};
 
 use super::{
     Decider,
@@ -21,6 +25,10 @@ pub(crate) struct DeadLetterActivities {
     pub(crate) routes: Arc<Routes>,
     /// The sink that is told of dead letters.
     pub(crate) alert: Option<String>,
+    /// What the data of events has to fit.
+    pub(crate) schemas: Arc<Schemas>,
+    /// What people hold up.
+    pub(crate) pauses: Pauses,
     /// The age at which letters are kept on, where it is configured.
     pub(crate) renew_after: Option<Duration>,
 }
@@ -31,6 +39,8 @@ impl DeadLetterActivities {
             client: ctx.client(),
             routes: Arc::clone(&self.routes),
             alert: self.alert.clone(),
+            schemas: Arc::clone(&self.schemas),
+            pauses: self.pauses.clone(),
         }
     }
 }

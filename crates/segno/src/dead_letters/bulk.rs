@@ -10,11 +10,17 @@ use temporalio_sdk::{
     WorkflowResult, activities::ActivityError,
 };
 use time::OffsetDateTime;
-use tokio::time::{MissedTickBehavior, interval};
 use utoipa::ToSchema;
 
 use super::{Action, Decider, Edit, Error, Filter, Request, activities::DeadLetterActivities, page};
-use crate::{execution::HEARTBEAT_TIMEOUT, operation, run};
+use crate::{
+    execution::HEARTBEAT_TIMEOUT,
+    operation::{
+        self,
+        pace::{self, Pace, page_size},
+    },
+    run,
+};
 
 /// Type of the workflow.
 pub(crate) const TYPE: &str = "SegnoBulk";
@@ -22,12 +28,8 @@ pub(crate) const TYPE: &str = "SegnoBulk";
 const PAGE: usize = 50;
 /// How long a page may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a page of a slow operation takes: so soon it is paused.
-const SECONDS_A_PAGE: f64 = 10.0;
 /// Pages after which it goes on with a fresh history.
 const PAGES: u32 = 200;
-/// The rates that make sense.
-const RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000.0;
 
 /// What to do with which dead letters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -87,13 +89,7 @@ impl BulkRequest {
                     .to_owned(),
             );
         }
-        if self.per_second.is_some_and(|rate| !RATES.contains(&rate)) {
-            return Err(format!(
-                "`per_second` has to be between {} and {}",
-                RATES.start(),
-                RATES.end()
-            ));
-        }
+        pace::check(self.per_second)?;
         let id = self.id.take().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         if !operation::is_id(&id) {
             return Err("`id` has to be 1 to 100 letters, digits, dots, underscores and hyphens".to_owned());
@@ -228,12 +224,8 @@ impl BulkWorkflow {
 pub(super) async fn carry_out(decider: &Decider, input: PageInput) -> Result<PageDone, ActivityError> {
     let PageInput { request, next } = input;
     let query = request.filter.query().unwrap_or_default();
-    let found = page(&decider.client, &query, size(request.per_second), next).await?;
-    let mut pace = request.per_second.map(|rate| {
-        let mut pace = interval(Duration::from_secs_f64(1.0 / rate));
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        pace
-    });
+    let found = page(&decider.client, &query, page_size(request.per_second, PAGE), next).await?;
+    let mut pace = Pace::new(request.per_second);
     let mut done = PageDone {
         next: found.next,
         ..PageDone::default()
@@ -258,9 +250,7 @@ pub(super) async fn carry_out(decider: &Decider, input: PageInput) -> Result<Pag
         bulk: request.id.clone(),
     };
     for letter in found.letters {
-        if let Some(pace) = &mut pace {
-            pace.tick().await;
-        }
+        pace.next().await;
         match decider.decide(&letter.id, Some(&letter.run_id), &decision).await {
             Ok(decided) if decided.changed => done.decided += 1,
             Ok(_) | Err(Error::NotFound) => done.already += 1,
@@ -274,13 +264,6 @@ pub(super) async fn carry_out(decider: &Decider, input: PageInput) -> Result<Pag
         }
     }
     Ok(done)
-}
-
-fn size(per_second: Option<f64>) -> usize {
-    match per_second {
-        Some(rate) if rate * SECONDS_A_PAGE < PAGE as f64 => (rate * SECONDS_A_PAGE).max(1.0) as usize,
-        _ => PAGE,
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use segno_routing::{After, Decision, Plan, PlannedHandler, Routes};
+use segno_routing::{After, Decision, Plan, Routes};
 use serde::{Deserialize, Serialize};
 use temporalio_client::{Client, tonic::Status};
 use temporalio_common::protos::temporal::api::enums::v1::{WorkflowExecutionStatus, WorkflowIdReusePolicy};
@@ -10,7 +10,9 @@ use utoipa::ToSchema;
 
 use super::edit::{Edit, EditError};
 use crate::{
-    execution::WORKFLOW_TYPE,
+    catalogue::{Misfit, Schemas},
+    execution::{WORKFLOW_TYPE, bare_workflow},
+    pauses::Pauses,
     run::{self, DECISION_MEMO, Recorded, Start, Summary, json_payload},
     search_attributes,
 };
@@ -69,12 +71,28 @@ pub(crate) enum Error {
     /// A change cannot be made.
     #[error(transparent)]
     Edit(#[from] EditError),
+    /// The changed data does not fit the schema of the event's type.
+    #[error("the changed data does not fit the schema of the type {ty:?}: {}", listed(.misfits))]
+    Misfits {
+        /// The type.
+        ty: String,
+        /// Everything that does not fit.
+        misfits: Vec<Misfit>,
+    },
     /// The plan cannot be encoded.
     #[error("the plan cannot be encoded")]
     Encode(#[from] serde_json::Error),
     /// The plan is too large.
     #[error("with these changes the event is {0} bytes long as an execution's input, which is too large")]
     TooLarge(usize),
+}
+
+fn listed(misfits: &[Misfit]) -> String {
+    let listed: Vec<_> = misfits
+        .iter()
+        .map(|misfit| format!("{}: {}", misfit.path, misfit.what))
+        .collect();
+    listed.join("; ")
 }
 
 impl From<run::ReadError> for Error {
@@ -103,6 +121,10 @@ pub(crate) struct Decider {
     pub(crate) routes: Arc<Routes>,
     /// The sink that is told of dead letters.
     pub(crate) alert: Option<String>,
+    /// What the data of events has to fit.
+    pub(crate) schemas: Arc<Schemas>,
+    /// What people hold up.
+    pub(crate) pauses: Pauses,
 }
 
 impl Decider {
@@ -174,14 +196,20 @@ impl Decider {
             bulk: request.bulk.clone(),
         };
         let mut plan = edit.apply(&failed.plan, &self.routes)?;
+        if edit.event.is_some() || edit.data.is_some() {
+            let misfits = self.schemas.misfits(&plan.event);
+            if !misfits.is_empty() {
+                return Err(Error::Misfits {
+                    ty: plan.event.ty,
+                    misfits,
+                });
+            }
+        }
         plan.alert.clone_from(&self.alert);
         let attributes = search_attributes::of(&plan.route, &plan.event);
         let memo = HashMap::from([(DECISION_MEMO.to_owned(), json_payload(&without_causes(&after))?)]);
-        let (ty, input) = match &plan.handler {
-            // With a flow, the execution that waits for the flow's word starts it.
-            PlannedHandler::Workflow { name } if after.decision == Decision::Retry && plan.flow.is_none() => {
-                (name.clone(), json_payload(&plan.event)?)
-            }
+        let (ty, input) = match bare_workflow(&plan, &self.pauses) {
+            Some(name) if after.decision == Decision::Retry => (name.to_owned(), json_payload(&plan.event)?),
             _ => {
                 let plan = Plan {
                     after: Some(after),
@@ -203,7 +231,6 @@ impl Decider {
             attributes: Some(attributes),
             memo,
             delay: None,
-            timeout: None,
         })
     }
 }

@@ -14,21 +14,28 @@ use super::{
     event_ref::Events,
     story::Receipt,
 };
-use crate::consumer::DynConsumer;
+use crate::{consumer::DynConsumer, pauses::Pauses};
 
 /// What the activities need: the sinks and consumers of this process, by name.
 pub(crate) struct Activities {
     pub(super) sinks: Sinks,
     pub(super) consumers: HashMap<String, Arc<dyn DynConsumer>>,
     pub(super) events: Events,
+    /// What people hold up.
+    pub(super) pauses: Pauses,
 }
 
 impl Activities {
-    pub(crate) fn new(sinks: Sinks, consumers: HashMap<String, Arc<dyn DynConsumer>>) -> Self {
+    pub(crate) fn new(
+        sinks: Sinks,
+        consumers: HashMap<String, Arc<dyn DynConsumer>>,
+        pauses: Pauses,
+    ) -> Self {
         Self {
             sinks,
             consumers,
             events: Events::new(),
+            pauses,
         }
     }
 }
@@ -64,6 +71,12 @@ impl Activities {
     ) -> Result<(), ActivityError> {
         alert::run(&self, &ctx, input).await
     }
+}
+
+/// The name of the route, with which the id of each execution of an event begins.
+pub(crate) fn route_of(workflow_id: &str) -> &str {
+    let route = workflow_id.split_once('/').map(|(route, _)| route);
+    route.unwrap_or(workflow_id)
 }
 
 /// The execution that an activity belongs to.

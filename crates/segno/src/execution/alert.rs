@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use temporalio_client::RetryPolicy;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityOptions, ApplicationFailure, ChildWorkflowOptions, ParentClosePolicy, WorkflowContext,
-    WorkflowResult,
+    ActivityOptions, ApplicationFailure, ChildWorkflowOptions, ParentClosePolicy, TimerResult,
+    WorkflowContext, WorkflowResult, WorkflowTermination,
     activities::{ActivityContext, ActivityError},
 };
 
@@ -21,6 +21,7 @@ use super::{
     keep_alive::{HEARTBEAT_TIMEOUT, Progress, keep_alive},
     workflow::EventWorkflow,
 };
+use crate::pauses;
 
 /// Type of the workflow.
 const TYPE: &str = "SegnoAlert";
@@ -28,6 +29,8 @@ const TYPE: &str = "SegnoAlert";
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// How long it is tried.
 const PATIENCE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+/// How long it waits first before it looks whether its sink is paused still.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 
@@ -140,8 +143,22 @@ impl AlertWorkflow {
         .heartbeat_timeout(HEARTBEAT_TIMEOUT)
         .retry_policy(retry)
         .build();
-        ctx.execute_activity(Activities::alert, input, options).await?;
-        Ok(())
+        let mut patience = FIRST_LOOK;
+        loop {
+            let told = ctx
+                .execute_activity(Activities::alert, input.clone(), options.clone())
+                .await;
+            match told {
+                // Its sink is paused: nothing was tried.
+                Err(error) if pauses::is_of_pause(&error) => {
+                    if ctx.timer(patience).await == TimerResult::Cancelled {
+                        return Err(WorkflowTermination::cancelled());
+                    }
+                    patience = patience.saturating_mul(2).min(LONGEST_PAUSE);
+                }
+                other => return Ok(other?),
+            }
+        }
     }
 }
 
@@ -152,6 +169,9 @@ pub(super) async fn run(
 ) -> Result<(), ActivityError> {
     keep_alive(ctx, &Progress::default(), async {
         let AlertInput { sink, dead_letter } = input;
+        if let Some(what) = activities.pauses.of_sink(&sink) {
+            return Err(pauses::failure(what, 0));
+        }
         // Not for good: while programs are replaced one by one, another of them may have it.
         if !activities.sinks.contains(&sink) {
             let text = format!("no sink {sink:?} is configured in this process");

@@ -8,12 +8,13 @@ use temporalio_sdk::{
 };
 
 use super::{
-    activities::{Activities, execution},
+    activities::{Activities, execution, route_of},
     event_ref::EventRef,
     keep_alive::{Progress, keep_alive},
     step::attempt,
     story::FailedAttempt,
 };
+use crate::pauses;
 
 /// Input of `consume`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub(super) async fn run(
 ) -> Result<(), ActivityError> {
     keep_alive(ctx, &Progress::default(), async {
         let execution = execution(ctx);
+        if let Some(what) = activities.pauses.of_route(route_of(&execution.workflow_id)) {
+            return Err(pauses::failure(what, 0));
+        }
         let event = activities
             .events
             .get(input.event, || ctx.client(), &execution)

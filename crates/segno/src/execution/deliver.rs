@@ -10,12 +10,13 @@ use serde_json::Value;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 use super::{
-    activities::{Activities, execution},
+    activities::{Activities, execution, route_of},
     event_ref::EventRef,
     keep_alive::{Progress, keep_alive},
     step::Step,
     story::{MAX_PAYLOADS, Receipt, Sent},
 };
+use crate::pauses;
 
 /// Input of `deliver`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +26,13 @@ pub(crate) struct DeliverInput {
     /// Sets the idempotency keys apart from those of the execution's other runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) edition: Option<String>,
+    /// How many payloads were delivered before a pause.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) done: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Asks whether the action is available for the event, applies the transform and delivers each payload in turn, from the
@@ -40,11 +48,23 @@ pub(super) async fn run(
             event,
             action,
             edition,
+            done,
         } = input;
+        progress.at_least(done);
         let execution = execution(ctx);
+        let held = || {
+            let pauses = &activities.pauses;
+            let held = pauses
+                .of_route(route_of(&execution.workflow_id))
+                .or_else(|| pauses.of_sink(&action.to));
+            held.map(|what| pauses::failure(what, progress.get()))
+        };
+        if let Some(held) = held() {
+            return Err(held);
+        }
         let step = Step::begin(ctx, &execution.workflow_id, &action);
         let event = activities.events.get(event, || ctx.client(), &execution).await?;
-        if let Some(condition) = action.available
+        if let Some(condition) = &action.available
             && !available(Arc::clone(&event), condition.clone(), &step).await?
         {
             let reason = format!("it is not available for this event: {condition}");
@@ -60,7 +80,7 @@ pub(super) async fn run(
             let text = format!("no sink {:?} is configured in this process", action.to);
             return Err(step.retryable(text));
         }
-        let payloads = payloads(Arc::clone(&event), action.transform, &step).await?;
+        let payloads = payloads(Arc::clone(&event), action.transform.clone(), &step).await?;
         let total = payloads.len() as u64;
         step.transformed(total);
         let mut sent = sent(&payloads);
@@ -69,6 +89,10 @@ pub(super) async fn run(
             .enumerate()
             .skip_while(|(n, _)| (*n as u64) < progress.get())
         {
+            // Paused between two payloads.
+            if let Some(held) = held() {
+                return Err(held);
+            }
             let mut key = format!("{}/{}/{n}", execution.workflow_id, action.name);
             if let Some(edition) = &edition {
                 key = format!("{key}/{edition}");

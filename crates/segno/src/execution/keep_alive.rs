@@ -35,6 +35,11 @@ impl Progress {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// At least so many are delivered.
+    pub(crate) fn at_least(&self, done: u64) {
+        self.0.fetch_max(done, Ordering::Relaxed);
+    }
+
     /// Tells of one payload more.
     pub(crate) async fn advance(&self, ctx: &ActivityContext) -> Result<(), ActivityError> {
         let done = self.0.fetch_add(1, Ordering::Relaxed) + 1;

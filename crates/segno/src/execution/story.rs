@@ -130,11 +130,10 @@ impl Story {
     pub(crate) fn of(plan: &Plan) -> Self {
         let actions = match &plan.handler {
             PlannedHandler::Actions { stages } => stages.iter().flatten().map(ActionStory::of).collect(),
-            PlannedHandler::Consumer { name, .. } => vec![ActionStory {
+            PlannedHandler::Consumer { name, .. } | PlannedHandler::Workflow { name } => vec![ActionStory {
                 action: name.clone(),
                 ..Default::default()
             }],
-            PlannedHandler::Workflow { .. } => Vec::new(),
         };
         let mut story = Self {
             route: plan.route.clone(),

@@ -15,14 +15,14 @@ use temporalio_common::{data_converters::RawValue, error::IncomingError};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
     ActivityExecutionError, ActivityOptions, ApplicationFailure, CancellableFuture, ChildWorkflowOptions,
-    SyncWorkflowContext, TimerResult, WorkflowContext, WorkflowContextView, WorkflowIdReusePolicy,
-    WorkflowResult, WorkflowTermination,
+    LocalActivityOptions, SyncWorkflowContext, TimerResult, WorkflowContext, WorkflowContextView,
+    WorkflowIdReusePolicy, WorkflowResult, WorkflowTermination,
     workflows::{join_all, select},
 };
 
 use super::{
     DEAD_LETTER, WORKFLOW_TYPE,
-    activities::Activities,
+    activities::{Activities, route_of},
     alert,
     consume::ConsumeInput,
     deliver::DeliverInput,
@@ -30,7 +30,10 @@ use super::{
     keep_alive::HEARTBEAT_TIMEOUT,
     story::{ActionState, ActionStory, FailedAttempt, Receipt, Story},
 };
-use crate::flow::{self, Word, report_end, wait_for_word};
+use crate::{
+    flow::{self, Word, report_end, wait_for_word},
+    pauses::{Holds, PauseActivities, unless_paused},
+};
 
 /// How long one attempt may take. A worker that dies is noticed far sooner, by its missing heartbeat.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -60,6 +63,8 @@ pub(crate) struct EventWorkflow {
     story: Story,
     /// What its flow has said.
     word: Option<Word>,
+    /// What people hold up of it.
+    pub(crate) holds: Holds,
 }
 
 #[workflow_methods]
@@ -135,6 +140,12 @@ impl EventWorkflow {
         }
     }
 
+    /// A pause is over.
+    #[signal(name = "resumed")]
+    pub(crate) fn resumed(&mut self, _ctx: &mut SyncWorkflowContext<Self>, _: RawValue) {
+        self.holds.resume();
+    }
+
     /// What the execution has done so far.
     #[query(name = "story")]
     pub(crate) fn story(&self, _ctx: &WorkflowContextView) -> Story {
@@ -176,15 +187,30 @@ async fn in_time(
     within: Duration,
 ) -> Result<Vec<FailedAction>, WorkflowTermination> {
     let mut work = pin!(carry_out(ctx, plan).fuse());
-    let mut alarm = ctx.timer(within);
-    select! {
-        done = work => {
-            alarm.cancel();
-            return done;
+    let begun = ctx.workflow_time();
+    let mut left = within;
+    while !left.is_zero() {
+        let mut alarm = ctx.timer(left);
+        select! {
+            done = work => {
+                alarm.cancel();
+                return done;
+            }
+            rang = alarm => if rang == TimerResult::Cancelled {
+                return Err(WorkflowTermination::cancelled());
+            },
         }
-        rang = alarm => if rang == TimerResult::Cancelled {
-            return Err(WorkflowTermination::cancelled());
-        },
+        // The time for which people hold it up does not count.
+        select! {
+            done = work => return done,
+            goes_on = ctx.wait_condition(|event| !event.holds.any()) => goes_on?,
+        }
+        let now = ctx.workflow_time();
+        let passed = now
+            .zip(begun)
+            .and_then(|(now, begun)| now.duration_since(begun).ok());
+        let held = ctx.state(|event| event.holds.time(now));
+        left = (within + held).saturating_sub(passed.unwrap_or(within));
     }
     let now = ctx.workflow_time();
     let cause = format!(
@@ -256,13 +282,16 @@ async fn run_stage(
 ) -> Vec<FailedAction> {
     let running = stage.into_iter().map(|action| {
         let name = action.name.clone();
-        let options = options(&name, &action.retry);
-        let input = DeliverInput {
-            event: event.clone(),
-            action,
-            edition: edition.map(str::to_owned),
-        };
-        let activity = ctx.execute_activity(Activities::deliver, input, options);
+        let activity = unless_paused(ctx, move |done| {
+            let options = options(&action.name, &action.retry);
+            let input = DeliverInput {
+                event: event.clone(),
+                action: action.clone(),
+                edition: edition.map(str::to_owned),
+                done,
+            };
+            ctx.execute_activity(Activities::deliver, input, options)
+        });
         told(ctx, name, async { activity.await.map(Some) })
     });
     join_all(running.collect::<Vec<_>>())
@@ -305,43 +334,63 @@ async fn consume(
     name: &str,
     retry: Retry,
 ) -> Option<FailedAction> {
-    let options = options(name, &retry);
-    let input = ConsumeInput {
-        event: EventRef::of(event),
-        consumer: name.to_owned(),
-    };
-    let activity = ctx.execute_activity(Activities::consume, input, options);
+    let event = EventRef::of(event);
+    let activity = unless_paused(ctx, |_| {
+        let input = ConsumeInput {
+            event: event.clone(),
+            consumer: name.to_owned(),
+        };
+        ctx.execute_activity(Activities::consume, input, options(name, &retry))
+    });
     told(ctx, name.to_owned(), async { activity.await.map(|()| None) }).await
 }
 
-/// Runs a workflow of the program's own. Where nothing holds the event up, intake starts it in place of this one.
+/// Runs a workflow of the program's own and tells of it in the story. Where nothing is to be seen to around it, intake
+/// starts it in place of this one.
 async fn child(ctx: &WorkflowContext<EventWorkflow>, event: &Event, name: &str) -> Option<FailedAction> {
+    let begun = ctx.workflow_time();
+    ctx.state_mut(|state| state.story.begin(name, begun));
+    let outcome = run_child(ctx, event, name).await;
+    let now = ctx.workflow_time();
+    match outcome {
+        Ok(()) => {
+            ctx.state_mut(|state| state.story.end(name, None, now));
+            None
+        }
+        Err(mut cause) => {
+            cause.truncate(cause.floor_char_boundary(MAX_CAUSE));
+            ctx.state_mut(|state| state.story.fail(name, cause.clone(), None, now));
+            Some(FailedAction {
+                action: name.to_owned(),
+                cause,
+                attempts: 1,
+            })
+        }
+    }
+}
+
+/// Runs it once its route is not paused, and says why it failed if it did.
+async fn run_child(ctx: &WorkflowContext<EventWorkflow>, event: &Event, name: &str) -> Result<(), String> {
+    let route = route_of(ctx.workflow_id()).to_owned();
+    let may_run = unless_paused(ctx, |_| {
+        let options = LocalActivityOptions::builder()
+            .start_to_close_timeout(HEARTBEAT_TIMEOUT)
+            .build();
+        ctx.execute_local_activity(PauseActivities::may_run, route.clone(), options)
+    });
+    may_run.await.map_err(|error| cause(&error))?;
     let options = ChildWorkflowOptions::builder()
         .workflow_id(child_id(ctx.workflow_id()))
         .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicateFailedOnly)
         .search_attributes(ctx.search_attributes())
         .build();
-    let failed = |cause: String| {
-        let mut cause = cause;
-        cause.truncate(cause.floor_char_boundary(MAX_CAUSE));
-        Some(FailedAction {
-            action: name.to_owned(),
-            cause,
-            attempts: 1,
-        })
-    };
     let started = ctx.start_child_workflow(UntypedWorkflow::new(name), flow::raw(event), options);
-    match started.await {
-        Err(error) => failed(error.to_string()),
-        Ok(child) => match child.result().await {
-            Ok(_) => None,
-            Err(error) => failed(
-                error
-                    .cause()
-                    .map_or_else(|| error.to_string(), ToString::to_string),
-            ),
-        },
-    }
+    let child = started.await.map_err(|error| error.to_string())?;
+    let failure = |error: temporalio_sdk::ChildWorkflowExecutionError| match error.cause() {
+        Some(cause) => cause.to_string(),
+        None => error.to_string(),
+    };
+    child.result().await.map(drop).map_err(failure)
 }
 
 /// The name doubles as the activity's id, by which people find it: names are unique within a route.

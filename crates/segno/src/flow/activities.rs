@@ -57,7 +57,7 @@ impl FlowActivities {
             workflow_id,
             bytes,
         } = input;
-        let route = route_of(&workflow_id);
+        let route = execution::route_of(&workflow_id).to_owned();
         let enrolment = Enrolment {
             route,
             flow,
@@ -132,12 +132,6 @@ impl FlowActivities {
         start(&client, &input.id, &plan).await?;
         Ok(true)
     }
-}
-
-/// The name of the route, with which the id of each of its executions begins.
-fn route_of(workflow_id: &str) -> String {
-    let route = workflow_id.split_once('/').map(|(route, _)| route);
-    route.unwrap_or(workflow_id).to_owned()
 }
 
 async fn start(client: &Client, id: &str, plan: &Plan) -> Result<(), WorkflowStartError> {

@@ -20,7 +20,7 @@ pub(crate) use activities::{FlowActivities, size};
 pub(crate) use calls::{Enrolment, enroll_all};
 pub use calls::{Error, Keys, ListedKey, keys, pause, release, resume, standing};
 pub(crate) use gate::{Word, report_end, wait_for_word};
-pub(crate) use workflow::FlowWorkflow;
+pub(crate) use workflow::{FlowWorkflow, now};
 
 use serde::{Serialize, de::DeserializeOwned};
 use temporalio_common::{data_converters::RawValue, protos::temporal::api::common::v1::Payload};

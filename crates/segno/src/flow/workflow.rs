@@ -147,7 +147,8 @@ impl FlowWorkflow {
     }
 }
 
-fn now(time: Option<std::time::SystemTime>) -> Millis {
+/// A workflow's time in milliseconds since 1970.
+pub(crate) fn now(time: Option<std::time::SystemTime>) -> Millis {
     let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

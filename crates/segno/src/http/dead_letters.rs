@@ -15,9 +15,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     executions::problem_of_engine,
     json::read_json,
-    problem::{MEDIA_TYPE, Problem},
+    problem::{MEDIA_TYPE, Mistake, Problem},
 };
 use crate::{
+    catalogue::Misfit,
     dead_letters::{Action, Decided, Decider, Edit, Error, Filter, Letter, Request, page},
     run::{ReadError, Recorded},
 };
@@ -327,6 +328,21 @@ pub(super) fn problem_of(error: Error) -> Problem {
             "invalid-change",
             error.to_string(),
         ),
+        Error::Misfits { ref misfits, .. } => {
+            let mistake = |misfit: &Misfit| Mistake {
+                event: None,
+                attribute: Some("data".to_owned()),
+                path: Some(misfit.path.clone()),
+                rule: misfit.what.clone(),
+            };
+            let mistakes = misfits.iter().map(mistake).collect();
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "schema-mismatch",
+                error.to_string(),
+            )
+            .with_errors(mistakes)
+        }
         Error::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
         Error::Encode(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()),
     }

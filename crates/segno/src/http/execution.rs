@@ -1,12 +1,9 @@
 //! `GET /executions/{workflow_id}`: one execution, what it was given, and what became of it.
 
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use segno_routing::flow::Standing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_client::{
@@ -26,12 +23,9 @@ use super::{
 };
 use crate::{
     execution::story::ActionStory,
-    flow,
-    run::{Action, Actions, Failure, history, rfc3339, value},
+    run::{Action, Actions, Failure, Summary, history, rfc3339, value},
+    story::waits,
 };
-
-/// How long a flow may take to say what an execution waits for.
-const FLOW_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Which run.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -56,7 +50,7 @@ pub(super) struct Detail {
     /// Why it failed; left out unless it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
-    /// What it waits for, where the flow control of its route holds it up.
+    /// What it waits for, where a pause, a delay or the flow control of its route holds it up.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "it waits for its turn, behind orders//shop/1 (key \"customer-7\")")]
     waits: Option<String>,
@@ -126,8 +120,9 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
     }
     let actions = actions.with_pending(described.pending_activities);
     let story = story::tell(&input, &actions);
+    let summary = Summary::of(info.clone());
     let execution = Execution::of(info);
-    let waits = waits(client, &execution, &input).await;
+    let waits = waits(client, &summary, input["flow"]["id"].as_str()).await;
     Ok(Detail {
         execution,
         waits,
@@ -137,16 +132,4 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
         actions,
         story,
     })
-}
-
-/// What a running execution waits for by its flow's word. None where there is no flow, or none that answers in time: the
-/// rest is not held up by that.
-async fn waits(client: &Client, execution: &Execution, input: &Value) -> Option<String> {
-    let flow = input["flow"]["id"].as_str()?;
-    if execution.status != "Running" {
-        return None;
-    }
-    let standing = flow::standing(client, flow, &execution.workflow_id);
-    let standing = tokio::time::timeout(FLOW_PATIENCE, standing).await.ok()?.ok()?;
-    (standing != Standing::Runs).then(|| standing.to_string())
 }

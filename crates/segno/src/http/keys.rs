@@ -140,7 +140,7 @@ pub(super) struct Named {
 #[schema(as = KeyChanged)]
 pub(super) struct Changed {
     /// False: it was so already.
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 /// Lists keys of routes with flow control: those with events that wait or run, and those that are parked or paused.
@@ -252,7 +252,7 @@ pub(super) async fn resume(
     Ok(Json(Changed { changed }))
 }
 
-fn problem(error: flow::Error) -> Problem {
+pub(super) fn problem(error: flow::Error) -> Problem {
     match error {
         flow::Error::NoSuchExecution(detail) => Problem::new(StatusCode::NOT_FOUND, "not-found", detail),
         flow::Error::Engine(status) => super::executions::problem_of_engine(status),

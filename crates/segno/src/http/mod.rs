@@ -18,6 +18,7 @@ mod origin;
 #[cfg(feature = "outbox")]
 mod outbox;
 mod page;
+mod pauses;
 pub mod problem;
 mod story;
 
@@ -51,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) health: Health,
     /// Decides about dead letters.
     pub(crate) decider: Decider,
+    /// The names of the sinks, sorted.
+    pub(crate) sinks: Vec<String>,
     /// The paths of sources that are called.
     pub(crate) sources: Router,
     /// The timers' own routes.
@@ -71,11 +74,18 @@ pub(crate) fn router(parts: Parts) -> Router {
         catalogue,
         health,
         decider,
+        sinks,
         sources,
         timers,
         max_concurrent,
         local_only,
     } = parts;
+    let pauses = pauses::router(pauses::Shared {
+        client: client.clone(),
+        routes: Arc::clone(&decider.routes),
+        sinks: sinks.into(),
+        pauses: decider.pauses.clone(),
+    });
     let keys = keys::router(keys::Shared {
         client: client.clone(),
         routes: Arc::clone(&decider.routes),
@@ -103,6 +113,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(operations::router(decider.clone()))
         .merge(dead_letters::router(decider))
         .merge(keys)
+        .merge(pauses)
         .merge(timers)
         .merge(sources)
         .route_layer(from_fn_with_state(slots, limits::concurrency));

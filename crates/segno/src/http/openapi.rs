@@ -2,7 +2,9 @@
 
 use utoipa::OpenApi;
 
-use super::{catalogue, dead_letters, event, events, execution, executions, health, keys, operations};
+use super::{
+    catalogue, dead_letters, event, events, execution, executions, health, keys, operations, pauses,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -36,6 +38,12 @@ use super::{catalogue, dead_letters, event, events, execution, executions, healt
         keys::release,
         keys::pause,
         keys::resume,
+        pauses::routes,
+        pauses::pause_route,
+        pauses::resume_route,
+        pauses::sinks,
+        pauses::pause_sink,
+        pauses::resume_sink,
     ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
@@ -44,6 +52,7 @@ use super::{catalogue, dead_letters, event, events, execution, executions, healt
         (name = "dead letters", description = "What failed for good, and what to do about it."),
         (name = "replays", description = "Events of before, handled again."),
         (name = "keys", description = "What waits on routes with flow control, and why."),
+        (name = "pauses", description = "Routes and sinks, and holding them up."),
         (name = "health", description = "Probes."),
     )
 )]

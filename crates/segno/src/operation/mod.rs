@@ -3,6 +3,8 @@
 //! Each is an execution of its own, named by whoever asks for it: so the same request made again finds what the first
 //! one began. Their progress is what their query tells while they run, and their result at the end.
 
+pub(crate) mod pace;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use temporalio_client::{
@@ -79,7 +81,6 @@ pub(crate) async fn begin<T: Serialize>(
         attributes: None,
         memo: Default::default(),
         delay: None,
-        timeout: None,
     };
     Ok(start.send(client).await?.is_some())
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use segno_routing::{Plan, PlannedHandler, Routes};
+use segno_routing::{Plan, Routes};
 use serde::{Deserialize, Serialize};
 use temporalio_client::{
     Client,
@@ -12,19 +12,20 @@ use temporalio_common::protos::temporal::api::enums::v1::{WorkflowExecutionStatu
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use time::OffsetDateTime;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 
 use super::{Request, find};
 use crate::{
-    execution::{Progress, WORKFLOW_TYPE, keep_alive},
+    execution::{Progress, WORKFLOW_TYPE, bare_workflow, keep_alive},
+    flow::{self, Enrolment},
+    operation::pace::{Pace, page_size},
+    pauses::Pauses,
     run::{self, ReadError, Recorded, Start, Summary, json_payload},
     search_attributes::{self, REPLAY, keyword},
 };
 
 /// Executions on a page.
 const PAGE: usize = 200;
-/// How long a page of a slow replay takes: so soon it is paused.
-const SECONDS_A_PAGE: f64 = 10.0;
 /// Between two looks at an execution whose end is waited for.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -34,6 +35,8 @@ pub(crate) struct ReplayActivities {
     pub(crate) routes: Arc<Routes>,
     /// The sink that is told of dead letters.
     pub(crate) alert: Option<String>,
+    /// What people hold up.
+    pub(crate) pauses: Pauses,
 }
 
 /// Which page.
@@ -79,12 +82,15 @@ impl ReplayActivities {
         let PageInput { request, next } = input;
         let (from, to) = request.range(OffsetDateTime::now_utc());
         let from = next.as_deref().and_then(run::parse).unwrap_or(from);
-        let found = find::page(client, &request.query(), from, to, size(request.per_second)).await?;
-        let mut pace = request.per_second.map(|rate| {
-            let mut pace = interval(Duration::from_secs_f64(1.0 / rate));
-            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            pace
-        });
+        let found = find::page(
+            client,
+            &request.query(),
+            from,
+            to,
+            page_size(request.per_second, PAGE),
+        )
+        .await?;
+        let mut pace = Pace::new(request.per_second);
         let mut done = PageDone {
             next: found.next.map(run::format),
             ..PageDone::default()
@@ -101,12 +107,10 @@ impl ReplayActivities {
             let plans = request.plans(&self.routes, &recorded.plan.event);
             done.not_taken += u64::from(plans.is_empty());
             for mut plan in plans {
-                if let Some(pace) = &mut pace {
-                    pace.tick().await;
-                }
+                pace.next().await;
                 plan.alert.clone_from(&self.alert);
                 let id = request.id.as_deref().unwrap_or_default();
-                let started = start(client, id, plan).await?;
+                let started = start(client, &self.pauses, id, plan).await?;
                 done.executions += 1;
                 if request.one_by_one {
                     ended(client, &started).await?;
@@ -117,24 +121,28 @@ impl ReplayActivities {
     }
 }
 
-fn size(per_second: Option<f64>) -> usize {
-    match per_second {
-        Some(rate) if rate * SECONDS_A_PAGE < PAGE as f64 => (rate * SECONDS_A_PAGE).max(1.0) as usize,
-        _ => PAGE,
-    }
-}
-
 /// Starts the execution of a plan in a replay; one that is there already is left alone. Returns its id.
-async fn start(client: &Client, replay: &str, plan: Plan) -> Result<String, ActivityError> {
+async fn start(client: &Client, pauses: &Pauses, replay: &str, plan: Plan) -> Result<String, ActivityError> {
     let id = format!(
         "{}/replay/{replay}",
         segno_routing::workflow_id(&plan.route, &plan.event)
     );
     let mut attributes = search_attributes::of(&plan.route, &plan.event);
     attributes.apply(REPLAY.value_set(keyword(replay)));
-    let (ty, input) = match &plan.handler {
-        PlannedHandler::Workflow { name } => (name.clone(), json_payload(&plan.event)?),
-        _ => (WORKFLOW_TYPE.to_owned(), json_payload(&plan)?),
+    // Asked for here, so that it runs in the order of the replay.
+    let enrolment = plan
+        .flow
+        .as_ref()
+        .filter(|flow| !flow.asks)
+        .map(|flow| Enrolment {
+            route: plan.route.clone(),
+            flow: flow.clone(),
+            workflow_id: id.clone(),
+            bytes: flow::size(&plan.event),
+        });
+    let (ty, input) = match bare_workflow(&plan, pauses) {
+        Some(name) => (name.to_owned(), json_payload(&plan.event)?),
+        None => (WORKFLOW_TYPE.to_owned(), json_payload(&plan)?),
     };
     let start = Start {
         workflow_id: id.clone(),
@@ -145,9 +153,11 @@ async fn start(client: &Client, replay: &str, plan: Plan) -> Result<String, Acti
         attributes: Some(attributes),
         memo: Default::default(),
         delay: None,
-        timeout: None,
     };
-    start.send(client).await?;
+    let started = start.send(client).await?;
+    if let (Some(enrolment), Some(_)) = (enrolment, started) {
+        flow::enroll_all(client, vec![(enrolment, false)]).await?;
+    }
     Ok(id)
 }
 

@@ -133,6 +133,7 @@ mod tests {
             ty: String::new(),
             status: WorkflowExecutionStatus::Completed,
             started: OffsetDateTime::from_unix_timestamp(second).ok(),
+            begins: None,
             closed: None,
             attributes: SearchAttributes::new([
                 EVENT_SOURCE.value_set("/s".to_owned()),

@@ -20,7 +20,7 @@ pub(crate) use activities::ReplayActivities;
 pub(crate) use dry_run::{DryRun, dry_run};
 pub(crate) use workflow::{Input, ReplayWorkflow, TYPE};
 
-use crate::{dead_letters::quoted, run};
+use crate::{dead_letters::quoted, operation::pace, run};
 
 /// Which events, on which routes, and how fast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -67,11 +67,6 @@ pub(crate) struct Request {
     pub(crate) note: Option<String>,
 }
 
-/// The most executions that are started in a second.
-const FASTEST: f64 = 10_000.0;
-/// The slowest rate.
-const SLOWEST: f64 = 0.001;
-
 impl Request {
     /// Checks it against the routes that there are, and fills in what was left out: the id, and the time up to which
     /// events count.
@@ -94,12 +89,7 @@ impl Request {
                 ));
             }
         }
-        if self
-            .per_second
-            .is_some_and(|rate| !(SLOWEST..=FASTEST).contains(&rate))
-        {
-            return Err(format!("`per_second` has to be between {SLOWEST} and {FASTEST}"));
-        }
+        pace::check(self.per_second)?;
         let id = self.id.take().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         if !crate::operation::is_id(&id) {
             return Err("`id` has to be 1 to 100 letters, digits, dots, underscores and hyphens".to_owned());

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use temporalio_common::protos::temporal::api::{
-    enums::v1::PendingActivityState, history::v1::history_event::Attributes,
+    enums::v1::PendingActivityState,
+    failure::v1::failure::FailureInfo,
+    history::v1::{ActivityTaskFailedEventAttributes, history_event::Attributes},
     workflow::v1::PendingActivityInfo,
 };
 use utoipa::ToSchema;
+
+use crate::pauses::is_pause;
 
 use super::{failure::Failure, payload::value, timestamp::rfc3339};
 
@@ -96,6 +100,9 @@ impl Actions {
                     action.failure = None;
                 });
             }
+            Attributes::ActivityTaskFailedEventAttributes(failed) if found_pause(&failed) => {
+                self.0.remove(&failed.scheduled_event_id);
+            }
             Attributes::ActivityTaskFailedEventAttributes(failed) => {
                 self.update(failed.scheduled_event_id, |action| {
                     action.state = State::Failed;
@@ -147,5 +154,17 @@ impl Actions {
                 .and_then(rfc3339);
         }
         self.0.into_values().map(|(_, action)| action).collect()
+    }
+}
+
+/// Whether an activity has done nothing, as people hold up what it is for: it is run anew.
+fn found_pause(failed: &ActivityTaskFailedEventAttributes) -> bool {
+    match failed
+        .failure
+        .as_ref()
+        .and_then(|failure| failure.failure_info.as_ref())
+    {
+        Some(FailureInfo::ApplicationFailureInfo(info)) => is_pause(&info.r#type),
+        _ => false,
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Summary {
     pub(crate) ty: String,
     pub(crate) status: WorkflowExecutionStatus,
     pub(crate) started: Option<OffsetDateTime>,
+    /// When its first step is due: later than its start where it is delayed.
+    pub(crate) begins: Option<OffsetDateTime>,
     pub(crate) closed: Option<OffsetDateTime>,
     pub(crate) attributes: SearchAttributes,
     /// The dead letter that it follows, if it does.
@@ -52,6 +54,7 @@ impl Summary {
             ty: info.r#type.unwrap_or_default().name,
             status: WorkflowExecutionStatus::try_from(info.status).unwrap_or_default(),
             started: info.start_time.as_ref().and_then(moment),
+            begins: info.execution_time.as_ref().and_then(moment),
             closed: info.close_time.as_ref().and_then(moment),
             attributes: info
                 .search_attributes

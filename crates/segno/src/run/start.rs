@@ -32,8 +32,6 @@ pub(crate) struct Start {
     pub(crate) memo: HashMap<String, Payload>,
     /// How long it waits before its first step.
     pub(crate) delay: Option<Duration>,
-    /// How long it may take in all.
-    pub(crate) timeout: Option<Duration>,
 }
 
 impl Start {
@@ -61,7 +59,6 @@ impl Start {
             memo: (!self.memo.is_empty()).then_some(Memo { fields: self.memo }),
             search_attributes: self.attributes.map(SearchAttributes::into_proto),
             workflow_start_delay: self.delay.map(duration).transpose()?,
-            workflow_execution_timeout: self.timeout.map(duration).transpose()?,
             ..Default::default()
         };
         let mut service = client.connection().workflow_service();

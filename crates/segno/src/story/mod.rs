@@ -1,5 +1,9 @@
 //! The whole story of one event: what the routes say to it, every execution that it has, and what became of each.
 
+mod waits;
+
+pub(crate) use waits::waits;
+
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -70,6 +74,10 @@ struct ExecutionStory {
     status: &'static str,
     /// How it stands, in a sentence.
     state: String,
+    /// What it waits for, where a pause, a delay or the flow control of its route holds it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "it waits for its turn, behind orders//shop/1 (key \"customer-7\")")]
+    waits: Option<String>,
     /// The actions of the latest run.
     actions: Vec<Action>,
     /// The dead letter that it is, if it is one.
@@ -231,12 +239,15 @@ async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Tol
         closed_at: run.closed.map(format),
         after: run.after.as_ref().map(Decision::from),
     });
+    let flow = latest.plan.flow.as_ref().map(|flow| flow.id.as_str());
+    let waits = waits(client, &latest.summary, flow).await;
     let story = ExecutionStory {
         workflow_id: first.workflow_id.clone(),
         route: (!kept).then(|| latest.plan.route.clone()),
         replay: latest.summary.attributes.get(&REPLAY),
         status: status_name(latest.summary.status),
-        state: state(&latest, kept),
+        state: state(&latest, kept, waits.as_deref()),
+        waits,
         dead_letter: latest.summary.has_failed().then(|| Letter::of(&latest)),
         runs: told.collect(),
         actions: latest.actions,
@@ -245,7 +256,7 @@ async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Tol
 }
 
 /// How an execution stands, in a sentence.
-fn state(run: &Recorded, kept: bool) -> String {
+fn state(run: &Recorded, kept: bool, waits: Option<&str>) -> String {
     let decided = run.summary.after.as_ref().map(|after| {
         let by = after
             .by
@@ -261,7 +272,7 @@ fn state(run: &Recorded, kept: bool) -> String {
     });
     match (run.summary.status, decided) {
         _ if kept => "kept: no route took it when it came".to_owned(),
-        (WorkflowExecutionStatus::Running, _) => running(&run.actions),
+        (WorkflowExecutionStatus::Running, _) => running(&run.actions, waits),
         (WorkflowExecutionStatus::Completed, Some((segno_routing::Decision::Skip, by))) => {
             format!("skipped{by}")
         }
@@ -281,9 +292,10 @@ fn state(run: &Recorded, kept: bool) -> String {
     }
 }
 
-fn running(actions: &[Action]) -> String {
+fn running(actions: &[Action], waits: Option<&str>) -> String {
     let open = |action: &&Action| matches!(action.state, State::Scheduled | State::Running);
-    let open: Vec<_> = actions.iter().filter(open).map(waiting).collect();
+    let mut open: Vec<_> = actions.iter().filter(open).map(waiting).collect();
+    open.extend(waits.map(str::to_owned));
     if open.is_empty() {
         return "waiting for its first step, or between two".to_owned();
     }

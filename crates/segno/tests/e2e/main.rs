@@ -22,6 +22,7 @@ mod batches;
 mod catalogue;
 mod choreography;
 mod cluster;
+mod command_line;
 #[cfg(feature = "embedded")]
 mod crash;
 #[cfg(feature = "embedded")]
@@ -39,6 +40,7 @@ mod limits;
 mod modes;
 #[cfg(feature = "outbox")]
 mod outbox;
+mod pauses;
 mod program;
 #[cfg(all(feature = "embedded", feature = "integrations"))]
 mod proof;

@@ -1,0 +1,329 @@
+//! The commands that ask a running Segno: `dead-letters`, `replay`, `keys`, `routes`, `sinks`, `explain`. Each as a table and
+//! as JSON.
+
+use std::{
+    path::Path,
+    process::Output,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use segno::{Consumer, ConsumerError, Data, Event};
+use serde_json::{Value, json};
+use tokio::{
+    process::Command,
+    time::{Duration, Instant, sleep},
+};
+
+use crate::support::{App, DEADLINE, TestEngine, only_execution, order};
+
+on_every_engine!(dead_letters, replays, keys, routes_and_sinks);
+
+/// Takes events once it is told to.
+#[derive(Clone, Default)]
+struct Switched(Arc<AtomicBool>);
+
+impl Consumer for Switched {
+    async fn process(&self, event: &Event) -> Result<(), ConsumerError> {
+        let mended = matches!(&event.data, Some(Data::Json(data)) if data["total"] == 0);
+        if mended || self.0.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        Err(ConsumerError::permanent("the books are closed"))
+    }
+}
+
+const CONFIG: &str = r#"
+    [schemas]
+    "order.placed" = { schema = { properties = { total = { type = "number" } } } }
+
+    [sinks]
+    files = { file = { path = "out.jsonl" } }
+
+    [[routes]]
+    name = "booked"
+    on = "order.*"
+    consumer = "books"
+    order = { by = "subject" }
+    "#;
+
+async fn start(engine: &TestEngine, books: &Switched) -> App {
+    App::start_with(engine, CONFIG, |builder| builder.consumer("books", books.clone())).await
+}
+
+async fn run(app: &App, folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_segno"))
+        .args(arguments)
+        .args(["--api", &app.url("")])
+        .env("USER", "ada")
+        .current_dir(folder)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("the program runs")
+}
+
+/// What the command prints; it has to succeed.
+async fn table(app: &App, engine: &TestEngine, arguments: &[&str]) -> String {
+    let output = run(app, engine.folder(), arguments).await;
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    assert!(output.status.success(), "{arguments:?}: {}", text(output.stderr));
+    text(output.stdout)
+}
+
+/// The same as JSON.
+async fn json_of(app: &App, engine: &TestEngine, arguments: &[&str]) -> Value {
+    let text = table(app, engine, &[arguments, &["--output", "json"]].concat()).await;
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// What it says on standard error; it has to fail.
+async fn error(app: &App, engine: &TestEngine, arguments: &[&str]) -> String {
+    let output = run(app, engine.folder(), arguments).await;
+    assert!(!output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+/// Repeats the command until what it prints is so: lists of a cluster follow with a delay.
+async fn until(
+    app: &App,
+    engine: &TestEngine,
+    arguments: &[&str],
+    condition: impl Fn(&Value) -> bool,
+) -> Value {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let answer = json_of(app, engine, arguments).await;
+        if condition(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{arguments:?}: {answer:#}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn has(count: usize) -> impl Fn(&Value) -> bool {
+    move |answer| answer.as_array().is_some_and(|list| list.len() == count)
+}
+
+async fn fail(app: &App, id: &str, subject: &str) -> String {
+    let mut event = order(id, 5);
+    event["subject"] = subject.into();
+    let id = only_execution(&app.accept(&event).await).to_owned();
+    assert_eq!(app.closed(&id).await["status"], "Failed");
+    id
+}
+
+async fn dead_letters(engine: TestEngine) {
+    let app = start(&engine, &Switched::default()).await;
+    assert_eq!(
+        table(&app, &engine, &["dead-letters", "list"]).await,
+        "no dead letters\n"
+    );
+    let mut ids = Vec::new();
+    for n in ["1", "2", "3"] {
+        ids.push(fail(&app, n, n).await);
+    }
+    let [first, second, third] = &ids[..] else {
+        panic!("three events")
+    };
+    until(&app, &engine, &["dead-letters", "list"], has(3)).await;
+    let one = until(&app, &engine, &["dead-letters", "list", "--subject", "1"], has(1)).await;
+    assert_eq!(one[0]["id"], *first, "{one:#}");
+    let list = table(&app, &engine, &["dead-letters", "list"]).await;
+    assert!(
+        list.contains(first) && list.contains("books, 1 attempt: the books are closed"),
+        "{list}"
+    );
+
+    let shown = table(&app, &engine, &["dead-letters", "show", first]).await;
+    assert!(shown.contains("route    booked") && shown.contains("order.placed 1 from /shop"));
+    let shown = json_of(&app, &engine, &["dead-letters", "show", first]).await;
+    assert_eq!(shown["cloud_event"]["data"]["total"], 5, "{shown:#}");
+
+    // A changed payload has to fit the type's schema, and then it is what runs.
+    let file = |name: &str, data: Value| {
+        std::fs::write(engine.folder().join(name), data.to_string()).expect("a file is written");
+    };
+    file("wrong.json", json!({"total": "none"}));
+    file("mended.json", json!({"total": 0}));
+    let refused = error(
+        &app,
+        &engine,
+        &["dead-letters", "retry", first, "--data", "wrong.json"],
+    )
+    .await;
+    assert!(
+        refused.contains("does not fit the schema of the type \"order.placed\"")
+            && refused.contains("/data/total"),
+        "{refused}"
+    );
+    let retried = table(
+        &app,
+        &engine,
+        &["dead-letters", "retry", first, "--data", "mended.json"],
+    )
+    .await;
+    assert!(retried.contains("it runs again"), "{retried}");
+    assert_eq!(app.closed(first).await["status"], "Completed");
+    let again = json_of(&app, &engine, &["dead-letters", "retry", first]).await;
+    assert_eq!(again["changed"], false, "{again:#}");
+
+    let skipped = table(
+        &app,
+        &engine,
+        &["dead-letters", "skip", second, "--note", "a test"],
+    )
+    .await;
+    assert!(skipped.contains("it is skipped"), "{skipped}");
+    let without = error(&app, &engine, &["dead-letters", "resolve", third]).await;
+    assert!(without.contains("note"), "{without}");
+    let resolved = json_of(
+        &app,
+        &engine,
+        &["dead-letters", "resolve", third, "--note", "by hand"],
+    )
+    .await;
+    assert_eq!(resolved["changed"], true, "{resolved:#}");
+    until(&app, &engine, &["dead-letters", "list"], has(0)).await;
+    let told = table(&app, &engine, &["explain", "--source", "/shop", "--id", "3"]).await;
+    assert!(told.contains("resolved by ada: by hand"), "{told}");
+
+    let missing = error(&app, &engine, &["dead-letters", "show", "booked//shop/none"]).await;
+    assert!(missing.contains("there is no"), "{missing}");
+    app.stop().await;
+}
+
+async fn replays(engine: TestEngine) {
+    let books = Switched::default();
+    books.0.store(true, Ordering::SeqCst);
+    let app = start(&engine, &books).await;
+    for n in ["1", "2"] {
+        app.closed(only_execution(&app.accept(&order(n, 5)).await)).await;
+    }
+    let dry = ["replay", "--route", "booked", "--dry-run"];
+    until(&app, &engine, &dry, |answer| answer["events"] == 2).await;
+    let printed = table(&app, &engine, &dry).await;
+    assert!(
+        printed.starts_with("2 events: 2 executions would run"),
+        "{printed}"
+    );
+
+    let begin = ["replay", "--route", "booked", "--id", "monday"];
+    let begun = table(&app, &engine, &begin).await;
+    assert!(begun.starts_with("replay monday: "), "{begun}");
+    let again = table(&app, &engine, &begin).await;
+    assert!(again.contains("it was begun before"), "{again}");
+    let done = until(&app, &engine, &["replay", "show", "monday"], |replay| {
+        replay["state"] == "done"
+    })
+    .await;
+    assert_eq!(done["progress"]["executions"], 2, "{done:#}");
+    for n in ["1", "2"] {
+        let replayed = app.closed(&format!("booked//shop/{n}/replay/monday")).await;
+        assert_eq!(replayed["status"], "Completed");
+    }
+    for verb in ["pause", "resume", "cancel"] {
+        let steered = table(&app, &engine, &["replay", verb, "monday"]).await;
+        assert!(steered.starts_with("replay monday: done"), "{steered}");
+    }
+    let none = error(&app, &engine, &["replay", "--route", "other"]).await;
+    assert!(none.contains("there is no route \"other\""), "{none}");
+    app.stop().await;
+}
+
+async fn keys(engine: TestEngine) {
+    let app = start(&engine, &Switched::default()).await;
+    let failed = fail(&app, "1", "k").await;
+    let mut event = order("2", 0);
+    event["subject"] = "k".into();
+    app.accept(&event).await;
+    let keys = until(&app, &engine, &["keys", "list", "--parked"], |keys| {
+        keys[0]["waiting"] == 1
+    })
+    .await;
+    assert_eq!(keys[0]["parked"]["by"], failed, "{keys:#}");
+    let printed = table(&app, &engine, &["keys", "list", "--route", "booked"]).await;
+    assert!(
+        printed.starts_with("booked  \"k\"  1 waiting, 0 running, the first since "),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("    parked behind booked//shop/1: books: the books are closed\n"),
+        "{printed}"
+    );
+    let told = table(&app, &engine, &["explain", "--source", "/shop", "--id", "2"]).await;
+    assert!(
+        told.contains("it is parked behind booked//shop/1, which failed: books: the books are closed"),
+        "{told}"
+    );
+
+    let command = |verb: &'static str| ["keys", verb, "k", "--route", "booked"];
+    assert_eq!(
+        table(&app, &engine, &command("pause")).await,
+        "\"k\" of booked is paused\n"
+    );
+    assert_eq!(
+        table(&app, &engine, &command("pause")).await,
+        "\"k\" of booked was paused already\n"
+    );
+    assert_eq!(
+        table(&app, &engine, &command("release")).await,
+        "\"k\" of booked is released\n"
+    );
+    let released = json_of(&app, &engine, &command("release")).await;
+    assert_eq!(released, json!({"changed": false}));
+    let told = table(&app, &engine, &["explain", "--source", "/shop", "--id", "2"]).await;
+    assert!(told.contains("it waits until its key is resumed"), "{told}");
+    assert_eq!(
+        table(&app, &engine, &command("resume")).await,
+        "\"k\" of booked goes on\n"
+    );
+    assert_eq!(app.closed("booked//shop/2").await["status"], "Completed");
+    let none = error(&app, &engine, &["keys", "pause", "k", "--route", "other"]).await;
+    assert!(none.contains("there is no route \"other\""), "{none}");
+    app.stop().await;
+}
+
+async fn routes_and_sinks(engine: TestEngine) {
+    let app = start(&engine, &Switched::default()).await;
+    assert_eq!(table(&app, &engine, &["routes", "list"]).await, "booked\n");
+    assert_eq!(
+        table(&app, &engine, &["routes", "pause", "booked"]).await,
+        "booked is paused\n"
+    );
+    assert_eq!(
+        table(&app, &engine, &["routes", "pause", "booked"]).await,
+        "booked was paused already\n"
+    );
+    let listed = table(&app, &engine, &["routes", "list"]).await;
+    assert!(listed.starts_with("booked  paused since "), "{listed}");
+    app.accept(&order("1", 0)).await;
+    app.until("booked//shop/1", |execution| execution["waits"].is_string())
+        .await;
+    let told = table(&app, &engine, &["explain", "--source", "/shop", "--id", "1"]).await;
+    assert!(
+        told.contains("    it waits until the route \"booked\" is resumed\n"),
+        "{told}"
+    );
+    assert_eq!(
+        table(&app, &engine, &["routes", "resume", "booked"]).await,
+        "booked goes on\n"
+    );
+    assert_eq!(app.closed("booked//shop/1").await["status"], "Completed");
+
+    let paused = json_of(&app, &engine, &["sinks", "pause", "files"]).await;
+    assert_eq!(paused, json!({"changed": true}));
+    let listed = json_of(&app, &engine, &["sinks", "list"]).await;
+    assert_eq!(listed[0]["name"], "files");
+    assert!(listed[0]["paused"].is_string(), "{listed:#}");
+    assert_eq!(
+        table(&app, &engine, &["sinks", "resume", "files"]).await,
+        "files goes on\n"
+    );
+    let none = error(&app, &engine, &["sinks", "pause", "other"]).await;
+    assert!(none.contains("there is no sink \"other\""), "{none}");
+    app.stop().await;
+}
