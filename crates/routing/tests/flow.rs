@@ -426,3 +426,69 @@ fn rates_are_written_for_people() {
         assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_flow_is_full_until_it_is_a_tenth_less() {
+    let mut flow = Driver::new(Policy {
+        max_waiting: Some(count(10)),
+        ..limited(Some(1), None)
+    });
+    for n in 0..10 {
+        flow.arrive(n, &format!("e{n}"), "");
+        flow.state.decide(n);
+        assert!(!flow.state.is_full(), "one runs, {n} wait");
+    }
+    flow.arrive(10, "e10", "");
+    flow.state.decide(10);
+    assert!(flow.state.is_full());
+    let done = |id: &str| Ended {
+        id: id.to_owned(),
+        key: String::new(),
+        outcome: Outcome::Done,
+    };
+    flow.state.ended(11, done("e0"));
+    flow.state.decide(11);
+    assert!(flow.state.is_full(), "nine wait");
+    flow.state.ended(12, done("e1"));
+    flow.state.decide(12);
+    assert!(!flow.state.is_full(), "eight wait");
+}
+
+#[test]
+fn what_comes_to_a_flow_that_is_far_too_full_asks_again() {
+    let mut flow = Driver::new(Policy {
+        max_waiting: Some(count(2)),
+        ..limited(Some(1), None)
+    });
+    for n in 0..9 {
+        flow.arrive(n, &format!("e{n}"), "");
+        flow.state.decide(n);
+    }
+    assert_eq!(flow.state.keys()[0].waiting, 4, "twice as many as should");
+    assert_eq!(flow.state.standing(9, "e8"), Standing::Unknown);
+    let ended = |id: &str| Ended {
+        id: id.to_owned(),
+        key: String::new(),
+        outcome: Outcome::Done,
+    };
+    for (n, id) in ["e0", "e1", "e2"].into_iter().enumerate() {
+        flow.state.ended(10 + n as u64, ended(id));
+        flow.state.decide(10 + n as u64);
+    }
+    flow.arrive(20, "e8", "");
+    assert!(matches!(flow.state.standing(20, "e8"), Standing::Waits { .. }));
+}
+
+#[test]
+fn long_ids_fill_a_flow_sooner() {
+    let mut flow = Driver::new(limited(Some(1), None));
+    let mut count = 0;
+    while !flow.state.is_full() {
+        flow.arrive(0, &format!("{count}-{}", "x".repeat(1_000)), "");
+        flow.state.decide(0);
+        count += 1;
+        assert!(count < 2_000, "{count} of them are larger than a state may be");
+    }
+    let state = serde_json::to_vec(&flow.state).unwrap();
+    assert!(state.len() < 1 << 20, "{}", state.len());
+}

@@ -69,6 +69,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             }),
             debounce,
             batch,
+            max_waiting: None,
         }
     })
 }

@@ -24,7 +24,7 @@ use crate::{
     catalogue::{Misfit, Schemas},
     dedupe,
     execution::{WORKFLOW_TYPE, bare_workflow},
-    flow::{self, Enrolment},
+    flow::{self, Enrolment, Full},
     pauses::Pauses,
     run, search_attributes,
     worker::TASK_QUEUE,
@@ -102,6 +102,14 @@ pub enum Error {
     /// The engine refuses the flow that says when an execution may run.
     #[error("the engine refuses a flow")]
     Flow(#[source] Status),
+    /// So many events wait in a flow that it takes no more now. Nothing of all that was given was taken in.
+    #[error("so many events wait on the route {route:?}{} that it takes no more now", of_key(.key))]
+    Full {
+        /// The route.
+        route: String,
+        /// The key that they have in common; empty if it is all of the route.
+        key: String,
+    },
     /// A plan cannot be written as JSON.
     #[error("the plan cannot be encoded")]
     Encode(#[source] serde_json::Error),
@@ -118,6 +126,13 @@ pub struct MisfitEvent {
     pub misfits: Vec<Misfit>,
 }
 
+fn of_key(key: &str) -> String {
+    match key {
+        "" => String::new(),
+        key => format!(" with the key {key:?}"),
+    }
+}
+
 fn others(events: usize) -> String {
     match events {
         0 | 1 => String::new(),
@@ -128,7 +143,7 @@ fn others(events: usize) -> String {
 impl Error {
     /// Whether the same events would be refused again.
     pub fn stays(&self) -> bool {
-        !matches!(self, Self::Unavailable(_))
+        !matches!(self, Self::Unavailable(_) | Self::Full { .. })
     }
 }
 
@@ -144,6 +159,8 @@ pub struct Intake {
     archive: bool,
     /// What people hold up.
     pauses: Pauses,
+    /// The flows that take no more.
+    full: Full,
 }
 
 /// A start that is only to be sent.
@@ -182,6 +199,7 @@ impl Intake {
             alert: None,
             archive: false,
             pauses: Pauses::default(),
+            full: Full::default(),
         }
     }
 
@@ -195,6 +213,13 @@ impl Intake {
     #[must_use]
     pub(crate) fn with_pauses(mut self, pauses: Pauses) -> Self {
         self.pauses = pauses;
+        self
+    }
+
+    /// Knows which flows take no more.
+    #[must_use]
+    pub(crate) fn with_full(mut self, full: Full) -> Self {
+        self.full = full;
         self
     }
 
@@ -215,7 +240,7 @@ impl Intake {
     /// Starts an execution for each event and route that matches. When it returns, all of them are durable;
     /// the order is that of `events`.
     ///
-    /// Nothing is started if an event is too large or does not fit its type's schema. On any other error some may have been started.
+    /// Nothing is started if an event is too large, does not fit its type's schema, or comes to a flow that is full. On any other error some may have been started.
     pub async fn accept(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
         self.check(events)?;
         let mut starts = Vec::new();
@@ -229,6 +254,7 @@ impl Intake {
                 starts.push(Start::of(index, plan, &self.pauses)?);
             }
         }
+        self.check_room(&starts)?;
         let mut accepted: Vec<_> = events
             .iter()
             .map(|event| Accepted {
@@ -286,6 +312,25 @@ impl Intake {
         }
     }
 
+    /// Whether the flows of these have room for more.
+    fn check_room(&self, starts: &[Start]) -> Result<(), Error> {
+        let enrolments = starts.iter().filter_map(|start| start.enrolment.as_ref());
+        for Enrolment { route, flow, .. } in enrolments {
+            if self.full.contains(&flow.id) {
+                return Err(Error::Full {
+                    route: route.clone(),
+                    // The flow of a whole route has an id without a key.
+                    key: if flow.id.contains('/') {
+                        flow.key.clone()
+                    } else {
+                        String::new()
+                    },
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in an event for one route, whatever the event's type.
     ///
     /// # Errors
@@ -300,6 +345,7 @@ impl Intake {
         };
         plan.alert.clone_from(&self.alert);
         let start = Start::of(0, plan, &self.pauses)?;
+        self.check_room(std::slice::from_ref(&start))?;
         let enrolment = start.enrolment.clone();
         let outcome = self.start(start).await?;
         self.enroll(enrolment.map(|enrolment| (enrolment, &outcome)))

@@ -128,6 +128,7 @@ fn failure(error: &intake::Error) -> PublishError {
         intake::Error::Refused { source, .. } if source.code() == Code::InvalidArgument => {
             PublishError::permanent(format!("{error}: {}", source.message()))
         }
+        intake::Error::Full { .. } => PublishError::retryable(error.to_string()),
         intake::Error::Refused { source, .. }
         | intake::Error::Unavailable(source)
         | intake::Error::Flow(source) => PublishError::retryable(format!("{error}: {}", source.message())),

@@ -21,7 +21,7 @@ use crate::{
     dedupe::DedupeWorkflow,
     engine::{self, Engine},
     execution::{Activities, AlertWorkflow, EventWorkflow},
-    flow::{FlowActivities, FlowWorkflow},
+    flow::{FlowActivities, FlowWorkflow, Full},
     http,
     intake::Intake,
     listen::{self, Listener},
@@ -121,7 +121,7 @@ impl Running {
             .and_then(|options| options.register_workflow::<FlowWorkflow>())
             .and_then(|options| options.register_workflow::<PausesWorkflow>())
             .map_err(Error::Workflow)?;
-        let pauses = Pauses::default();
+        let (pauses, full) = (Pauses::default(), Full::default());
         let names_of_sinks = sinks.names().map(str::to_owned).collect();
         options_of_worker.register_activities(Activities::new(sinks, consumers, pauses.clone()));
         options_of_worker.register_activities(PauseActivities(pauses.clone()));
@@ -132,6 +132,7 @@ impl Running {
             routes: Arc::clone(&routes),
             alert: letters.alert.clone(),
             pauses: pauses.clone(),
+            full: full.clone(),
         });
         options_of_worker.register_activities(DeadLetterActivities {
             routes: Arc::clone(&routes),
@@ -158,7 +159,8 @@ impl Running {
             .with_schemas(Arc::clone(&schemas))
             .with_alert(letters.alert.clone())
             .with_archive(config.archive.unmatched)
-            .with_pauses(pauses.clone());
+            .with_pauses(pauses.clone())
+            .with_full(full.clone());
         options_of_worker.register_activities(ScheduleActivities::new(intake.clone()));
         let placed = schedules::put_in_place(&client, &routes).await;
         if let Err(error) = placed {
@@ -171,6 +173,9 @@ impl Running {
         if let Err(status) = pauses.watch(client.clone(), stopping.clone()).await {
             engine.shutdown().await;
             return Err(Error::Pauses(status));
+        }
+        if routes.iter().any(|route| route.flow.is_some()) {
+            full.watch(client.clone(), stopping.clone());
         }
         let worker = match Worker::start(client.clone(), options_of_worker).await {
             Ok(worker) => worker,

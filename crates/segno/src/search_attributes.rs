@@ -36,11 +36,14 @@ pub const PAUSED: SearchAttributeKey<Vec<String>> = SearchAttributeKey::keyword_
 /// How many keys of a flow are parked.
 pub const PARKED: SearchAttributeKey<i64> = SearchAttributeKey::int("SegnoParked");
 
+/// Whether so many wait in a flow that no more are to be taken in; set once they have been.
+pub const FULL: SearchAttributeKey<bool> = SearchAttributeKey::bool("SegnoFull");
+
 /// The replay that an execution is part of.
 pub const REPLAY: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoReplay");
 
 /// The attributes of events' executions and of flows, with their types.
-const OWN: [(&str, IndexedValueType); 9] = [
+const OWN: [(&str, IndexedValueType); 10] = [
     ("SegnoReplay", IndexedValueType::Keyword),
     ("SegnoEventId", IndexedValueType::Keyword),
     ("SegnoEventType", IndexedValueType::Keyword),
@@ -50,6 +53,7 @@ const OWN: [(&str, IndexedValueType); 9] = [
     ("SegnoKey", IndexedValueType::Keyword),
     ("SegnoPaused", IndexedValueType::KeywordList),
     ("SegnoParked", IndexedValueType::Int),
+    ("SegnoFull", IndexedValueType::Bool),
 ];
 
 /// Longest keyword, in bytes: the SQL visibility stores of a cluster keep 255 characters.

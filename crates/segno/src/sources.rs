@@ -145,6 +145,7 @@ fn outcome(error: &intake::Error) -> Outcome {
         intake::Error::Refused { source, .. }
         | intake::Error::Unavailable(source)
         | intake::Error::Flow(source) => Outcome::Later(format!("{error}: {}", source.message())),
+        intake::Error::Full { .. } => Outcome::Later(error.to_string()),
         intake::Error::Misfits(events) => {
             let misfits = events.iter().flat_map(|event| &event.misfits);
             let misfits: Vec<_> = misfits

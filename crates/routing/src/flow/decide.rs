@@ -86,6 +86,7 @@ impl State {
                 heads.push(head);
             }
         }
+        self.fill();
         actions
     }
 

@@ -16,7 +16,7 @@ mod window;
 pub use decide::{Action, BATCH_SOURCE, BATCH_TYPE, MAX_BATCH_BYTES, batch_event};
 pub use key::Key;
 pub use plan::{Flow, PlannedFlow, child_id, flow_id};
-pub use policy::{Batch, Debounce, Limits, Per, Policy, Rate, RateError, Scope};
+pub use policy::{Batch, Debounce, Limits, MAX_WAITING, Per, Policy, Rate, RateError, Scope};
 pub use state::{Arrival, Ended, Outcome, Parked, State};
 pub use view::{KeyView, Standing, Why};
 

@@ -23,7 +23,13 @@ pub struct Policy {
     /// Several events run as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
+    /// How many may wait in one flow before no more are taken in. None: [`MAX_WAITING`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_waiting: Option<NonZeroU32>,
 }
+
+/// How many may wait in one flow, unless its route says so.
+pub const MAX_WAITING: u32 = 10_000;
 
 /// Limits of a route, or of each of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +144,11 @@ impl Policy {
     pub(super) fn concurrency(&self) -> usize {
         let limit = self.limits.as_ref().and_then(|limits| limits.concurrency);
         limit.map_or(usize::MAX, |limit| limit.get() as usize)
+    }
+
+    /// How many may wait before no more are taken in.
+    pub(super) fn max_waiting(&self) -> usize {
+        self.max_waiting.map_or(MAX_WAITING, NonZeroU32::get) as usize
     }
 
     pub(super) fn rate(&self) -> Option<Rate> {

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::window::Window;
 use super::{Millis, Policy};
 
+/// How large what waits may become, in bytes of state: a run's state has to fit the 2 MiB of its successor's input, with what
+/// runs beside it.
+const MOST_BYTES: usize = 1_400_000;
+/// What an execution that waits takes besides its ids.
+const BYTES_OF_ONE: usize = 80;
+
 /// Longest cause of a failure that is kept, in bytes.
 const LONGEST_CAUSE: usize = 300;
 
@@ -32,6 +38,8 @@ pub struct State {
     pub(super) superseded: Vec<(String, String)>,
     /// When what runs was last looked after.
     pub(super) looked: Millis,
+    /// Whether so many wait that no more are to be taken in, until it is tenth less.
+    pub(super) full: bool,
     /// The ids of all that waits, by which a second arrival is known.
     #[serde(skip)]
     pub(super) held: BTreeSet<String>,
@@ -49,6 +57,8 @@ struct Stored {
     again: BTreeSet<String>,
     superseded: Vec<(String, String)>,
     looked: Millis,
+    #[serde(default)]
+    full: bool,
 }
 
 impl From<Stored> for State {
@@ -65,6 +75,7 @@ impl From<Stored> for State {
             again,
             superseded,
             looked,
+            full,
         } = stored;
         Self {
             route,
@@ -76,6 +87,7 @@ impl From<Stored> for State {
             again,
             superseded,
             looked,
+            full,
             held,
         }
     }
@@ -182,7 +194,8 @@ impl State {
     }
 
     /// An execution asks whether it may run; [`decide`](Self::decide) says what becomes of it. One that waits already goes
-    /// on waiting, and one that runs is told once more that it may.
+    /// on waiting, and one that runs is told once more that it may. Where twice as many wait as should, or the state would
+    /// grow too large, it is not noted: it asks again later.
     pub fn arrive(&mut self, now: Millis, arrival: Arrival) {
         let Arrival {
             id,
@@ -195,9 +208,14 @@ impl State {
             self.again.insert(id);
             return;
         }
-        if !self.held.insert(id.clone()) {
+        if self.held.contains(&id) {
             return;
         }
+        let behind_it = |lane: &Lane| lane.parked.as_ref().is_some_and(|parked| parked.by == id);
+        if self.is_overfull() && !self.lanes.get(&key).is_some_and(behind_it) {
+            return;
+        }
+        self.held.insert(id.clone());
         let seq = self.next;
         self.next += 1;
         let lane = self.lanes.entry(key.clone()).or_default();
@@ -308,6 +326,30 @@ impl State {
         let resumed = lane.paused.take().is_some();
         self.tidy(key);
         resumed
+    }
+
+    /// Whether so many wait that no more are to be taken in. It stays so until it is a tenth less.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Sees whether it is full.
+    pub(super) fn fill(&mut self) {
+        let most = self.policy.max_waiting();
+        let enough = if self.full { most - most / 10 } else { most };
+        // The ids are added up only where there are many.
+        let large = self.held.len() >= MOST_BYTES / 2_000 && self.bytes() >= MOST_BYTES / 2;
+        self.full = self.held.len() >= enough || large;
+    }
+
+    fn is_overfull(&self) -> bool {
+        self.full
+            && (self.held.len() >= self.policy.max_waiting().saturating_mul(2) || self.bytes() >= MOST_BYTES)
+    }
+
+    /// About how large what waits is.
+    fn bytes(&self) -> usize {
+        self.held.iter().map(|id| id.len() + BYTES_OF_ONE).sum()
     }
 
     /// The route.

@@ -1,4 +1,4 @@
-//! A route's flow control: `order`, `limits`, `debounce` and `batch`.
+//! A route's flow control: `order`, `limits`, `debounce`, `batch` and `max_waiting`.
 
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -47,7 +47,9 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Result
         limits: limits?,
         debounce: debounce?,
         batch: batch?,
+        max_waiting: None,
     };
+    let max_waiting = count(reader, section, "max_waiting")?;
     if by.broken {
         return Err(());
     }
@@ -62,8 +64,18 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Result
         None if by_key => Some(Key::default()),
         None => None,
     };
-    let asks = policy != Policy::default();
-    Ok((any && asks).then_some(Flow { key, policy }))
+    let asks = any && policy != Policy::default();
+    if let Some(span) = section.key_span("max_waiting").filter(|_| !asks) {
+        let message = format!("nothing waits on {}", section.what);
+        let help = "`max_waiting` is for routes with `order`, `limits`, `debounce` or `batch`: leave it out, or add one of these";
+        reader.report(Mistake::new(Code::Value, message, help).at(span, "of no use"));
+        return Err(());
+    }
+    let policy = Policy {
+        max_waiting,
+        ..policy
+    };
+    Ok(asks.then_some(Flow { key, policy }))
 }
 
 impl By {
@@ -271,6 +283,10 @@ mod tests {
             Some("event.data.id")
         );
 
+        assert_eq!(ordered.max_waiting, None);
+        let (_, bounded) = policy("order = {}\nmax_waiting = 7");
+        assert_eq!(bounded.max_waiting.map(NonZeroU32::get), Some(7));
+
         let (key, limited) = policy("limits = { concurrency = 3, rate = \"10/m\" }");
         let limits = limited.limits.expect("limits");
         assert_eq!((key, limits.per), (None, Per::Route));
@@ -312,6 +328,8 @@ mod tests {
             ("debounce = {}", Code::Missing),
             ("debounce = { quiet = \"5\" }", Code::Duration),
             ("debounce = { quiet = \"1m\", max = \"5s\" }", Code::Debounce),
+            ("max_waiting = 3", Code::Value),
+            ("order = {}\nmax_waiting = 0", Code::Value),
             ("batch = { size = 3 }", Code::Missing),
             ("batch = { size = 0, within = \"1s\" }", Code::Value),
             (

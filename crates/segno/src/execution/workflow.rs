@@ -15,14 +15,14 @@ use temporalio_common::{data_converters::RawValue, error::IncomingError};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
     ActivityExecutionError, ActivityOptions, ApplicationFailure, CancellableFuture, ChildWorkflowOptions,
-    LocalActivityOptions, SyncWorkflowContext, TimerResult, WorkflowContext, WorkflowContextView,
-    WorkflowIdReusePolicy, WorkflowResult, WorkflowTermination,
+    SyncWorkflowContext, TimerResult, WorkflowContext, WorkflowContextView, WorkflowIdReusePolicy,
+    WorkflowResult, WorkflowTermination,
     workflows::{join_all, select},
 };
 
 use super::{
     DEAD_LETTER, WORKFLOW_TYPE,
-    activities::{Activities, route_of},
+    activities::Activities,
     alert,
     consume::ConsumeInput,
     deliver::DeliverInput,
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     flow::{self, Word, report_end, wait_for_word},
-    pauses::{Holds, PauseActivities, unless_paused},
+    pauses::{Holds, unless_paused, until_not_paused},
 };
 
 /// How long one attempt may take. A worker that dies is noticed far sooner, by its missing heartbeat.
@@ -371,14 +371,7 @@ async fn child(ctx: &WorkflowContext<EventWorkflow>, event: &Event, name: &str) 
 
 /// Runs it once its route is not paused, and says why it failed if it did.
 async fn run_child(ctx: &WorkflowContext<EventWorkflow>, event: &Event, name: &str) -> Result<(), String> {
-    let route = route_of(ctx.workflow_id()).to_owned();
-    let may_run = unless_paused(ctx, |_| {
-        let options = LocalActivityOptions::builder()
-            .start_to_close_timeout(HEARTBEAT_TIMEOUT)
-            .build();
-        ctx.execute_local_activity(PauseActivities::may_run, route.clone(), options)
-    });
-    may_run.await.map_err(|error| cause(&error))?;
+    until_not_paused(ctx).await?;
     let options = ChildWorkflowOptions::builder()
         .workflow_id(child_id(ctx.workflow_id()))
         .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicateFailedOnly)

@@ -13,12 +13,14 @@
 
 mod activities;
 mod calls;
+mod full;
 mod gate;
 mod workflow;
 
 pub(crate) use activities::{FlowActivities, size};
 pub(crate) use calls::{Enrolment, enroll_all};
 pub use calls::{Error, Keys, ListedKey, keys, pause, release, resume, standing};
+pub(crate) use full::Full;
 pub(crate) use gate::{Word, report_end, wait_for_word};
 pub(crate) use workflow::{FlowWorkflow, now};
 

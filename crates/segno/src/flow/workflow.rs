@@ -16,7 +16,10 @@ use super::{
     activities::{FlowActivities, StartBatch},
     raw, read,
 };
-use crate::{execution::EventWorkflow, search_attributes::PARKED};
+use crate::{
+    execution::EventWorkflow,
+    search_attributes::{FULL, PARKED},
+};
 
 /// History events after which a flow goes on as new, so that a worker that has lost it soon has it again.
 const HISTORY: u32 = 4_000;
@@ -247,10 +250,14 @@ fn options(summary: &str) -> ActivityOptions {
         .build()
 }
 
-/// Keeps the search attribute up to date by which parked keys are found.
+/// Keeps the search attributes up to date by which parked keys and full flows are found.
 fn publish(ctx: &WorkflowContext<FlowWorkflow>) {
     let parked = ctx.state(|flow| i64::try_from(flow.state.parked()).unwrap_or(i64::MAX));
     if ctx.search_attributes().get(&PARKED).unwrap_or_default() != parked {
         ctx.upsert_search_attributes([PARKED.value_set(parked)]);
+    }
+    let full = ctx.state(|flow| flow.state.is_full());
+    if ctx.search_attributes().get(&FULL).unwrap_or_default() != full {
+        ctx.upsert_search_attributes([FULL.value_set(full)]);
     }
 }

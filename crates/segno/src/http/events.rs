@@ -190,6 +190,10 @@ fn problem_of_intake(error: &intake::Error, batch: bool) -> Problem {
             )
             .retry_after(RETRY_AFTER)
         }
+        intake::Error::Full { .. } => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "flow-full", error.to_string())
+                .retry_after(RETRY_AFTER)
+        }
         intake::Error::Refused { source, .. } | intake::Error::Flow(source) => {
             tracing::error!(%error, code = %source.code(), message = source.message(), "an event was refused");
             Problem::new(

@@ -8,12 +8,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 use temporalio_common::error::IncomingError;
 use temporalio_sdk::{
-    ActivityExecutionError, ApplicationFailure, CancellableFuture, TimerResult, WorkflowContext,
-    activities::ActivityError,
+    ActivityExecutionError, ApplicationFailure, CancellableFuture, LocalActivityOptions, TimerResult,
+    WorkflowContext, activities::ActivityError,
 };
 
-use super::What;
-use crate::{execution::EventWorkflow, search_attributes::PAUSED};
+use super::{PauseActivities, What};
+use crate::{
+    execution::{EventWorkflow, HEARTBEAT_TIMEOUT, route_of},
+    search_attributes::PAUSED,
+};
 
 /// Type of the failure of an activity that found a pause.
 const FAILURE: &str = "Paused";
@@ -112,7 +115,7 @@ pub(crate) async fn unless_paused<T, F>(
 where
     F: Future<Output = Result<T, ActivityExecutionError>>,
 {
-    let mut patience = FIRST_LOOK;
+    let mut waits = Waits::default();
     let mut done = 0;
     loop {
         let outcome = run(done).await;
@@ -120,13 +123,58 @@ where
             return outcome;
         };
         done = held.done;
+        if waits.end(ctx, held.what).await.is_err() {
+            return outcome;
+        }
+    }
+}
+
+/// Waits until the route of this execution is not paused, for what has no activity of its own.
+///
+/// # Errors
+/// When the execution was cancelled meanwhile, or no worker can tell.
+pub(crate) async fn until_not_paused(ctx: &WorkflowContext<EventWorkflow>) -> Result<(), String> {
+    let mut waits = Waits::default();
+    let route = route_of(ctx.workflow_id()).to_owned();
+    loop {
+        let options = LocalActivityOptions::builder()
+            .start_to_close_timeout(HEARTBEAT_TIMEOUT)
+            .build();
+        // A local one, that is but a line in the history: every event of such a route comes by here.
+        let held = ctx.execute_local_activity(PauseActivities::pause_of, route.clone(), options);
+        match held.await {
+            Ok(None) => return Ok(()),
+            Ok(Some(what)) => waits
+                .end(ctx, what)
+                .await
+                .map_err(|Cancelled| "cancelled".to_owned())?,
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// The execution was cancelled.
+struct Cancelled;
+
+/// How long an execution waits before it looks again by itself.
+struct Waits(Duration);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(FIRST_LOOK)
+    }
+}
+
+impl Waits {
+    /// Waits until the execution is told that the pause is over, or it is time to look.
+    async fn end(&mut self, ctx: &WorkflowContext<EventWorkflow>, what: What) -> Result<(), Cancelled> {
         let now = ctx.workflow_time();
         let told = ctx.state_mut(|event| {
-            event.holds.begin(held.what.clone(), now);
+            event.holds.begin(what.clone(), now);
             event.holds.resumes
         });
         publish(ctx);
-        let mut alarm = ctx.timer(patience);
+        let mut alarm = ctx.timer(self.0);
         let (cancelled, resumed) = temporalio_sdk::workflows::select! {
             rang = alarm => (rang == TimerResult::Cancelled, false),
             heard = ctx.wait_condition(move |event| event.holds.resumes != told) => {
@@ -135,28 +183,26 @@ where
             }
         };
         let now = ctx.workflow_time();
-        ctx.state_mut(|event| event.holds.end(&held.what, now));
+        ctx.state_mut(|event| event.holds.end(&what, now));
         publish(ctx);
         if cancelled {
-            return outcome;
+            return Err(Cancelled);
         }
         // Told, and held up again all the same: the process that ran the activity has not heard of it yet.
-        patience = if resumed {
+        self.0 = if resumed {
             FIRST_LOOK
         } else {
-            patience.saturating_mul(2).min(LONGEST_LOOK)
+            self.0.saturating_mul(2).min(LONGEST_LOOK)
         };
+        Ok(())
     }
 }
 
 /// Keeps the search attribute up to date by which executions are found that wait for the end of a pause.
 fn publish(ctx: &WorkflowContext<EventWorkflow>) {
     let names = ctx.state(|event| event.holds.names());
-    ctx.upsert_search_attributes([if names.is_empty() {
-        PAUSED.value_unset()
-    } else {
-        PAUSED.value_set(names)
-    }]);
+    // Without names it is as if it were not set. Unsetting it by the SDK sends an empty payload, which servers refuse.
+    ctx.upsert_search_attributes([PAUSED.value_set(names)]);
 }
 
 /// Whether an activity has failed because it found a pause.

@@ -14,7 +14,7 @@
 mod held;
 mod workflow;
 
-pub(crate) use held::{Holds, failure, is_of_pause, is_pause, unless_paused};
+pub(crate) use held::{Holds, failure, is_of_pause, is_pause, unless_paused, until_not_paused};
 pub(crate) use workflow::{PauseActivities, PausesWorkflow};
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};

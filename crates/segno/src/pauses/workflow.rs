@@ -16,7 +16,7 @@ use temporalio_sdk::{
     activities::{ActivityContext, ActivityError},
 };
 
-use super::{MEMO, PERIOD, Paused, Pauses, What, failure};
+use super::{MEMO, PERIOD, Paused, Pauses, What};
 use crate::{
     dead_letters::quoted,
     execution::{HEARTBEAT_TIMEOUT, Progress, WORKFLOW_TYPE, keep_alive},
@@ -134,17 +134,14 @@ impl PauseActivities {
         .await
     }
 
-    /// Whether a route may run: fails as a delivery does that finds a pause.
-    #[activity(name = "may_run")]
-    pub(crate) async fn may_run(
+    /// The pause of a route, if it is paused.
+    #[activity(name = "pause_of")]
+    pub(crate) async fn pause_of(
         self: Arc<Self>,
         _ctx: ActivityContext,
         route: String,
-    ) -> Result<(), ActivityError> {
-        match self.0.of_route(&route) {
-            Some(what) => Err(failure(what, 0)),
-            None => Ok(()),
-        }
+    ) -> Result<Option<What>, ActivityError> {
+        Ok(self.0.of_route(&route))
     }
 }
 

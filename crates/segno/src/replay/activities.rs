@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::{Request, find};
 use crate::{
     execution::{Progress, WORKFLOW_TYPE, bare_workflow, keep_alive},
-    flow::{self, Enrolment},
+    flow::{self, Enrolment, Full},
     operation::pace::{Pace, page_size},
     pauses::Pauses,
     run::{self, ReadError, Recorded, Start, Summary, json_payload},
@@ -37,6 +37,8 @@ pub(crate) struct ReplayActivities {
     pub(crate) alert: Option<String>,
     /// What people hold up.
     pub(crate) pauses: Pauses,
+    /// The flows that take no more now.
+    pub(crate) full: Full,
 }
 
 /// Which page.
@@ -108,6 +110,9 @@ impl ReplayActivities {
             done.not_taken += u64::from(plans.is_empty());
             for mut plan in plans {
                 pace.next().await;
+                if let Some(flow) = &plan.flow {
+                    self.full.room(&flow.id).await;
+                }
                 plan.alert.clone_from(&self.alert);
                 let id = request.id.as_deref().unwrap_or_default();
                 let started = start(client, &self.pauses, id, plan).await?;

@@ -35,6 +35,7 @@ on_every_engine!(
     workflows_keep_their_order,
     one_that_waits_can_be_cancelled,
     a_paused_key_waits,
+    a_full_flow_takes_no_more_for_a_while,
 );
 
 /// Keeps what it gets.
@@ -454,5 +455,55 @@ async fn a_paused_key_waits(engine: TestEngine) {
         request.send().await.expect("an answer").status(),
         StatusCode::NOT_FOUND
     );
+    app.stop().await;
+}
+
+async fn a_full_flow_takes_no_more_for_a_while(engine: TestEngine) {
+    let recorder = Recorder::default();
+    let app = start(&engine, "order = {}\nmax_waiting = 3", &recorder).await;
+    let pause = |verb: &str| {
+        let request = app.post(&format!("/keys/{verb}"));
+        request.json(&json!({"route": "r", "key": "a"})).send()
+    };
+    assert_eq!(pause("pause").await.expect("an answer").status(), StatusCode::OK);
+    // Processes hear of it within a second, so some more come in than should.
+    let deadline = Instant::now() + DEADLINE;
+    let mut taken = Vec::new();
+    let refused = loop {
+        let id = format!("a{}", taken.len());
+        let answer = app.send(&event(&id, "a")).await;
+        if answer.status() != StatusCode::ACCEPTED {
+            break answer;
+        }
+        taken.push(id);
+        assert!(Instant::now() < deadline, "{} are taken in", taken.len());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    assert!(taken.len() >= 3, "{taken:?}");
+    assert!(refused.headers().contains_key("retry-after"));
+    let problem = json_of(refused, StatusCode::TOO_MANY_REQUESTS).await;
+    assert_eq!(problem["code"], "flow-full", "{problem}");
+    assert_eq!(
+        problem["detail"],
+        "so many events wait on the route \"r\" with the key \"a\" that it takes no more now"
+    );
+    send(&app, "b1", "b").await;
+    recorder.wait_for(1).await;
+
+    assert_eq!(pause("resume").await.expect("an answer").status(), StatusCode::OK);
+    let last = event("last", "a");
+    loop {
+        let answer = app.send(&last).await;
+        if answer.status() == StatusCode::ACCEPTED {
+            break;
+        }
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(Instant::now() < deadline, "it never takes more");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let all = recorder.wait_for(taken.len() + 2).await;
+    let of_a: Vec<_> = all.into_iter().filter(|id| id != "b1").collect();
+    taken.push("last".to_owned());
+    assert_eq!(of_a, taken, "what was taken in runs in its order");
     app.stop().await;
 }

@@ -63,6 +63,11 @@ async fn waits(app: &App, workflow_id: &str, what: &str) {
 
 /// Two actions to two sinks, with a single attempt each: a pause uses up none.
 fn two_sinks(receiver: &Receiver) -> String {
+    two_sinks_with(receiver, ", retry = { max_attempts = 1 }")
+}
+
+/// The same with this at the end of both.
+fn two_sinks_with(receiver: &Receiver, retry: &str) -> String {
     format!(
         r#"
         [sinks]
@@ -73,8 +78,8 @@ fn two_sinks(receiver: &Receiver) -> String {
         name = "all"
         on = "*"
         actions = [
-            {{ name = "tell", to = "notify", retry = {{ max_attempts = 1 }} }},
-            {{ name = "also", to = "other", retry = {{ max_attempts = 1 }} }},
+            {{ name = "tell", to = "notify"{retry} }},
+            {{ name = "also", to = "other"{retry} }},
         ]
         "#,
         receiver.url("/notify"),
@@ -341,7 +346,8 @@ async fn pauses_survive_kills() {
     const EVENTS: usize = 20;
     let receiver = Receiver::start().await;
     let engine = TestEngine::embedded();
-    let mut launch = Launch::up(&engine, &two_sinks(&receiver));
+    // A kill in the middle of an attempt uses it up.
+    let mut launch = Launch::up(&engine, &two_sinks_with(&receiver, ""));
     let mut program = launch.start().await;
     let http = reqwest::Client::new();
     let (status, answer) = call(Method::POST, &program.url("/sinks/notify/pause")).await;
