@@ -13,9 +13,11 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use segno::config::Config;
+use segno_crawl_clients::pusher::Pusher;
 use segno_crawl_platform::{
     cluster::processes::Processes,
     crawler, demo, events,
+    notifier::{Notifier, PusherNotifier, Silent},
     platform::{Options, Platform},
     settings::Settings,
 };
@@ -154,6 +156,10 @@ async fn serve(settings: Option<PathBuf>, stop: CancellationToken) -> Result<(),
         }),
         None => None,
     };
+    let notifier: Arc<dyn Notifier> = match &settings.pusher {
+        Some(options) => Arc::new(PusherNotifier::new(Pusher::new(options)?)),
+        None => Arc::new(Silent),
+    };
     let mut platform = Platform::start(Options {
         listen: settings.listen,
         segno: settings.segno_listen,
@@ -164,6 +170,7 @@ async fn serve(settings: Option<PathBuf>, stop: CancellationToken) -> Result<(),
         output: settings.output(),
         archives: settings.archives(),
         bus,
+        notifier,
         timing: settings.timing.clone(),
         sweep: settings.sweep.into(),
         events,

@@ -1,7 +1,11 @@
 //! Tells front ends at once: the dialog that waits for a run to start or to stop closes by itself.
 
+mod pusher;
+
 use async_trait::async_trait;
 use uuid::Uuid;
+
+pub use pusher::PusherNotifier;
 
 /// What a front end is told about a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]

@@ -78,14 +78,16 @@ impl Scheduler {
     pub async fn deploy(&self, run: Uuid, number: u32) -> Result<MainDeployment, DeployError> {
         let record = self.store.run(run).await?;
         let main = self.store.task_of(run, 0).await?;
-        if main.status != TaskStatus::Queued {
+        let name = JobName::of(run, 0, number);
+        let begun = matches!(main.status, TaskStatus::Queued | TaskStatus::Pending);
+        if !begun || (main.job_name == name && main.status == TaskStatus::Pending) {
+            self.note(run, number, main.job_id.as_deref()).await?;
             return Ok(MainDeployment {
                 job: main.job_name,
                 job_id: main.job_id,
                 created: false,
             });
         }
-        let name = JobName::of(run, 0, number);
         self.store
             .begin_deployment(run, number, &name, OffsetDateTime::now_utc())
             .await?;
@@ -119,6 +121,19 @@ impl Scheduler {
             job_id,
             created,
         })
+    }
+
+    /// Notes that a deployment is done whose end was not noted, as the process ended in between.
+    async fn note(&self, run: Uuid, number: u32, job_id: Option<&str>) -> Result<(), DeployError> {
+        let deployments = self.store.deployments(run).await?;
+        let this = deployments.iter().find(|it| it.number == number);
+        if this.is_some_and(|it| it.outcome.is_none()) {
+            let now = OffsetDateTime::now_utc();
+            self.store
+                .end_deployment(run, number, job_id, "deployed", now)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Deploys the next tasks of a run that wait, as far as it may run them side by side; returns how many.

@@ -12,6 +12,11 @@
 //! [processes]                                 # local processes
 //! capacity = 8
 //!
+//! [pusher]                                    # front ends that listen on private-run-<id>
+//! app_id = "1"
+//! key = "key"
+//! secret = { env = "PUSHER_SECRET" }
+//!
 //! [timing]                                    # of a run: all in seconds
 //! status_poll_seconds = 6
 //! pending_limit_seconds = 300
@@ -63,6 +68,8 @@ pub struct Settings {
     pub processes: ProcessSettings,
     /// Where crawlers' records go that are delivered to EventBridge.
     pub eventbridge: Option<segno_sinks::eventbridge::Options>,
+    /// How front ends are told; if absent, they are not.
+    pub pusher: Option<segno_crawl_clients::pusher::Options>,
     /// How long things take.
     pub timing: Timing,
     /// The sweeper.
@@ -104,6 +111,7 @@ impl Default for Settings {
             events: None,
             processes: ProcessSettings::default(),
             eventbridge: None,
+            pusher: None,
             timing: Timing::default(),
             sweep: Sweep::default(),
         }

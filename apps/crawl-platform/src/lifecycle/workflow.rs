@@ -6,9 +6,9 @@ use futures::FutureExt as _;
 use temporalio_common::{ActivityDefinition, data_converters::RawValue};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityExecutionError, ActivityOptions, ApplicationFailure, CancellableFuture, ContinueAsNewOptions,
-    SyncWorkflowContext, TimerOptions, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext,
-    WorkflowContextView, WorkflowResult, workflows::join_all,
+    ActivityCloseTimeouts, ActivityExecutionError, ActivityOptions, ApplicationFailure, CancellableFuture,
+    ContinueAsNewOptions, SyncWorkflowContext, TimerOptions, WaitConditionOptions, WorkflowCancellationToken,
+    WorkflowContext, WorkflowContextView, WorkflowResult, workflows::join_all,
 };
 use temporalio_workflow::RetryPolicy;
 use time::OffsetDateTime;
@@ -93,7 +93,7 @@ impl CrawlerRun {
         if stage(ctx) == Stage::Reconciliation && undeployed.is_none() {
             reconcile(ctx, &timing).await?;
         }
-        if undeployed.is_some() || stopping(ctx) {
+        if undeployed.is_some() || stopping(ctx) || stage(ctx) == Stage::Stopping {
             // A run that could not be deployed may have left jobs that wait.
             stop(ctx, &timing, undeployed.as_deref()).await?;
         }
@@ -338,7 +338,7 @@ async fn deploy(ctx: &Context, timing: &Timing) -> WorkflowResult<Option<String>
             Put::Stopped => return Ok(None),
             Put::Refused(reason) => reason,
         };
-        if number >= timing.deployments.max(1) {
+        if number >= timing.deployments.max(1) || now(ctx) >= limit {
             return Ok(Some(format!("deployed {number} times in vain: {broken}")));
         }
         wait(ctx, timing.redeploy_pause_seconds.get(), |_| false).await;
@@ -360,10 +360,13 @@ enum Put {
 async fn put_on_cluster(ctx: &Context, deploy: Deploy, scheduled: bool, limit: OffsetDateTime) -> Put {
     let token = WorkflowCancellationToken::new();
     let left = Duration::try_from(limit - now(ctx)).unwrap_or_default();
-    let options = ActivityOptions::with_start_to_close_timeout(ATTEMPT)
+    let timeouts = ActivityCloseTimeouts::ScheduleAndStartToClose {
+        schedule_to_close: left.max(ATTEMPT),
+        start_to_close: ATTEMPT,
+    };
+    let options = ActivityOptions::with_close_timeouts(timeouts)
         .retry_policy(retries())
         .cancellation_token(token.clone())
-        .schedule_to_start_timeout(left.max(ATTEMPT))
         .build();
     // Two activities for the history's readers, which do the same.
     let deploying = async {

@@ -78,7 +78,7 @@ on_every_engine! {
         eventually("an incident is told of", async || world.door.count("CrawlerIncidentEvent") == 1).await;
         let record = world.store.run(run).await.unwrap();
         eventually("the query tells of it", async || {
-            world.lifecycle.view(&record).await.unwrap().saturation.is_some()
+            world.lifecycle.view(&record).await.is_some_and(|view| view.saturation.is_some())
         })
         .await;
 

@@ -1,11 +1,13 @@
 //! The life of runs, on both engines, on a cluster that does what the tests say.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by them")]
 
+mod api;
 mod cluster;
 mod costs;
 mod deployment;
 mod faults;
 mod processes;
+mod program;
 mod resume;
 mod stages;
 mod stop;

@@ -168,7 +168,7 @@ async fn a_job_whose_process_vanished_has_failed() {
     // As a machine that loses its power would: the shell that writes the exit status goes, too.
     let group = format!("-{}", state.pod.unwrap().name);
     let killed = std::process::Command::new("/bin/sh")
-        .args(["-c", "kill -KILL -- \"$0\"", &group])
+        .args(["-c", "kill -s KILL -- \"$0\"", &group])
         .status();
     assert!(killed.unwrap().success());
     let state = until(&cluster, &job.name, |job| job.phase.has_ended()).await;

@@ -44,17 +44,20 @@ on_every_engine! {
         eventually("the job is deployed", async || !world.cluster.made().is_empty()).await;
         let record = world.until(run, "there", |run| run.workflow_id.is_some()).await;
         assert_eq!(record.status, RunStatus::Initializing);
-        let view = world.lifecycle.view(&record).await.unwrap();
-        assert_eq!((view.stage, view.run_id), (Stage::Deployment, Some(run)));
+        eventually("the query tells of its deployment", async || {
+            let view = world.lifecycle.view(&record).await;
+            view.is_some_and(|view| (view.stage, view.run_id) == (Stage::Deployment, Some(run)))
+        })
+        .await;
 
         world.cluster.set(&job, Phase::Running);
         world.until(run, "processing", |run| run.status == RunStatus::Processing).await;
         world.leave_output(run, 0, 30, 30).await;
         eventually("its statistics are told", async || {
-            world.store.tasks(run).await.unwrap()[0].records == Some(30)
+            let task = &world.store.tasks(run).await.unwrap()[0];
+            (task.records, task.status) == (Some(30), TaskStatus::Running)
         })
         .await;
-        assert_eq!(world.store.tasks(run).await.unwrap()[0].status, TaskStatus::Running);
         world.cluster.set(&job, Phase::Succeeded);
         let record = world.ended(run).await;
 

@@ -78,7 +78,7 @@ async fn behaves(url: &str) {
         enabled: true,
     };
     let put = store.put_schedule(Uuid::new_v4(), &schedule).await.unwrap();
-    assert_eq!(store.schedules().await.unwrap(), [put.clone()]);
+    assert_eq!(store.schedules().await.unwrap(), std::slice::from_ref(&put));
     assert!(store.delete_schedule(put.id).await.unwrap());
     assert!(!store.delete_schedule(put.id).await.unwrap());
 

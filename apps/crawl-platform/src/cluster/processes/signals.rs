@@ -10,7 +10,7 @@ use std::{
 
 /// Tells the group to end, and kills it if it has not after a while. It outlives the platform: what was begun is done.
 const END: &str = r#"
-kill -TERM -- "-$2" 2>/dev/null
+kill -s TERM -- "-$2" 2>/dev/null
 left=$3
 while [ "$left" -gt 0 ]; do
     [ -e "$1/status" ] && exit 0
@@ -19,7 +19,7 @@ while [ "$left" -gt 0 ]; do
 done
 [ -e "$1/status" ] && exit 0
 [ "$(cut -d' ' -f22 "/proc/$2/stat" 2>/dev/null)" = "$4" ] || exit 0
-kill -KILL -- "-$2" 2>/dev/null
+kill -s KILL -- "-$2" 2>/dev/null
 [ -e "$1/status" ] || { echo 137 > "$1/status.killed" && mv "$1/status.killed" "$1/status"; }
 "#;
 
@@ -60,7 +60,7 @@ impl Wrapper {
 
 fn signal(signal: &str, target: &str) -> io::Result<bool> {
     let status = Command::new("/bin/sh")
-        .args(["-c", r#"kill -"$1" -- "$2""#, "kill", signal, target])
+        .args(["-c", r#"kill -s "$1" -- "$2""#, "kill", signal, target])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
