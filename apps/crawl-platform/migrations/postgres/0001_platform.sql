@@ -74,6 +74,7 @@ CREATE TABLE tasks (
     log_tail       TEXT,
     pages          BIGINT,
     records        BIGINT,
+    errors         BIGINT,
     created_at     BIGINT       NOT NULL,
     deployed_at    BIGINT,
     started_at     BIGINT,

@@ -90,7 +90,7 @@ impl Completion<'_> {
             sequence: number,
             records: summary.records,
             pages: summary.pages,
-            errors: 0,
+            errors: summary.errors,
         })
     }
 
@@ -151,7 +151,7 @@ impl Completion<'_> {
                 status: run.status.name().to_owned(),
                 records: summary.records,
                 pages: summary.pages,
-                errors: 0,
+                errors: summary.errors,
                 seconds: u64::try_from(took.whole_seconds()).unwrap_or(0),
             },
             failed,

@@ -121,6 +121,7 @@ impl BulkQuestion {
                 log_tail,
                 pages: stats.map(|stats| stats.pages),
                 records: stats.map(|stats| stats.records),
+                errors: stats.map(|stats| stats.errors),
             });
         }
         reports

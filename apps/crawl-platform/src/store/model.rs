@@ -390,6 +390,8 @@ pub struct Task {
     pub pages: Option<u64>,
     /// Records that it has written.
     pub records: Option<u64>,
+    /// Pages that it could not fetch.
+    pub errors: Option<u64>,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]

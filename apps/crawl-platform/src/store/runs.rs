@@ -77,6 +77,8 @@ pub struct Summary {
     pub pages: u64,
     /// Records that they have written.
     pub records: u64,
+    /// Pages that they could not fetch.
+    pub errors: u64,
 }
 
 impl Store {
@@ -326,7 +328,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn summary(&self, run: Uuid) -> Result<Summary, StoreError> {
         // Counted here: sums of BIGINT have another type in every database.
-        let select = Statement::new("SELECT status, pages, records FROM tasks WHERE run_id = ?").bind(run);
+        let select =
+            Statement::new("SELECT status, pages, records, errors FROM tasks WHERE run_id = ?").bind(run);
         let mut summary = Summary::default();
         for row in self.rows(select).await? {
             match row.parsed(0)? {
@@ -338,6 +341,7 @@ impl Store {
             let count = |number: Option<i64>| u64::try_from(number.unwrap_or(0)).unwrap_or(0);
             summary.pages += count(row.maybe_int(1)?);
             summary.records += count(row.maybe_int(2)?);
+            summary.errors += count(row.maybe_int(3)?);
         }
         Ok(summary)
     }

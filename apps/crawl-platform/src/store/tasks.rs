@@ -35,6 +35,8 @@ pub struct TaskReport {
     pub pages: Option<u64>,
     /// Records that it has written so far.
     pub records: Option<u64>,
+    /// Pages that it could not fetch so far.
+    pub errors: Option<u64>,
 }
 
 /// What became of corrections.
@@ -48,7 +50,7 @@ pub struct Applied {
 
 /// The columns that [`task`] reads.
 const COLUMNS: &str = "id, run_id, process_number, job_name, job_id, status, missing_since, pod, node, restarts, \
-    exit_code, failure, log_tail, pages, records, created_at, deployed_at, started_at, ended_at";
+    exit_code, failure, log_tail, pages, records, errors, created_at, deployed_at, started_at, ended_at";
 
 fn task(row: &Row) -> Result<Task, StoreError> {
     let unsigned = |column| -> Result<_, StoreError> {
@@ -72,10 +74,11 @@ fn task(row: &Row) -> Result<Task, StoreError> {
         log_tail: row.maybe_text(12)?,
         pages: unsigned(13)?,
         records: unsigned(14)?,
-        created_at: row.time(15)?,
-        deployed_at: row.maybe_time(16)?,
-        started_at: row.maybe_time(17)?,
-        ended_at: row.maybe_time(18)?,
+        errors: unsigned(15)?,
+        created_at: row.time(16)?,
+        deployed_at: row.maybe_time(17)?,
+        started_at: row.maybe_time(18)?,
+        ended_at: row.maybe_time(19)?,
     })
 }
 
@@ -226,7 +229,8 @@ impl Store {
                 Statement::new(
                     "UPDATE tasks SET job_id = COALESCE(?, job_id), pod = COALESCE(?, pod), node = COALESCE(?, node), \
                     restarts = ?, exit_code = COALESCE(?, exit_code), failure = COALESCE(?, failure), \
-                    log_tail = COALESCE(?, log_tail), pages = COALESCE(?, pages), records = COALESCE(?, records) \
+                    log_tail = COALESCE(?, log_tail), pages = COALESCE(?, pages), records = COALESCE(?, records), \
+                    errors = COALESCE(?, errors) \
                     WHERE id = ?",
                 )
                 .bind(report.job_id.clone())
@@ -238,6 +242,7 @@ impl Store {
                 .bind(report.log_tail.clone())
                 .bind(count(report.pages))
                 .bind(count(report.records))
+                .bind(count(report.errors))
                 .bind(report.task)
                 .into()
             })

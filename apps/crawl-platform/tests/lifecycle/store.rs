@@ -158,6 +158,7 @@ async fn behaves(url: &str) {
         restarts: 1,
         log_tail: Some("the end".to_owned()),
         records: Some(7),
+        errors: Some(2),
         pages: Some(3),
         ..TaskReport::default()
     };
@@ -173,7 +174,10 @@ async fn behaves(url: &str) {
     );
     assert_eq!(store.run(run).await.unwrap().reconciled, 2);
     let summary = store.summary(run).await.unwrap();
-    assert_eq!((summary.alive, summary.records, summary.pages), (3, 7, 3));
+    assert_eq!(
+        (summary.alive, summary.records, summary.pages, summary.errors),
+        (3, 7, 3, 2)
+    );
 
     // A stop: by force outlasts gracefully.
     store.request_stop(run, StopMode::Force, "ada").await.unwrap();
