@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use segno::config::Config;
 use segno_crawl_clients::pusher::Pusher;
 use segno_crawl_platform::{
-    cluster::processes::Processes,
+    cluster::{Cluster, kubernetes::Kubernetes, processes::Processes},
     crawler, demo, events,
     notifier::{Notifier, PusherNotifier, Silent},
     platform::{Options, Platform},
@@ -128,15 +128,20 @@ async fn serve(settings: Option<PathBuf>, stop: CancellationToken) -> Result<(),
         Some(path) => Config::load(path).map_err(|mistakes| mistakes.to_string())?,
         None => Config::default(),
     };
-    let cluster = Processes::open(
-        settings.data.join("jobs"),
-        std::env::current_exe()?,
-        settings.processes.capacity,
-    )?;
-    let keeps = tokio::spawn({
-        let cluster = cluster.clone();
-        async move { cluster.keep_starting().await }
-    });
+    let mut keeps = None;
+    let cluster: Arc<dyn Cluster> = match &settings.kubernetes {
+        Some(options) => Arc::new(Kubernetes::connect(options.clone()).await?),
+        None => {
+            let cluster = Processes::open(
+                settings.data.join("jobs"),
+                std::env::current_exe()?,
+                settings.processes.capacity,
+            )?;
+            let kept = cluster.clone();
+            keeps = Some(tokio::spawn(async move { kept.keep_starting().await }));
+            Arc::new(cluster)
+        }
+    };
     let bus = match settings.eventbridge.clone() {
         Some(options) => {
             let options = segno_sinks::Options {
@@ -174,7 +179,7 @@ async fn serve(settings: Option<PathBuf>, stop: CancellationToken) -> Result<(),
         timing: settings.timing.clone(),
         sweep: settings.sweep.into(),
         events,
-        ..Options::in_folder(&settings.data, Arc::new(cluster))
+        ..Options::in_folder(&settings.data, cluster)
     })
     .await?;
     tokio::select! {
@@ -182,6 +187,8 @@ async fn serve(settings: Option<PathBuf>, stop: CancellationToken) -> Result<(),
         broken = platform.wait() => broken?,
     }
     platform.stop().await?;
-    keeps.abort();
+    if let Some(keeps) = keeps {
+        keeps.abort();
+    }
     Ok(())
 }

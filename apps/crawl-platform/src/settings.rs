@@ -17,6 +17,10 @@
 //! key = "key"
 //! secret = { env = "PUSHER_SECRET" }
 //!
+//! [kubernetes]                                # instead of local processes: see `docs/kubernetes.md`
+//! namespace = "crawlers"
+//! image = "registry.example/crawler:7"
+//!
 //! [timing]                                    # of a run: all in seconds
 //! status_poll_seconds = 6
 //! pending_limit_seconds = 300
@@ -35,6 +39,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
+    cluster::kubernetes,
     lifecycle::{
         Timing,
         rules::{InvalidIntervals, f64_seconds::Seconds},
@@ -66,6 +71,8 @@ pub struct Settings {
     pub events: Option<PathBuf>,
     /// Local processes.
     pub processes: ProcessSettings,
+    /// A Kubernetes cluster, which runs jobs instead of local processes.
+    pub kubernetes: Option<kubernetes::Options>,
     /// Where crawlers' records go that are delivered to EventBridge.
     pub eventbridge: Option<segno_sinks::eventbridge::Options>,
     /// How front ends are told; if absent, they are not.
@@ -110,6 +117,7 @@ impl Default for Settings {
             segno: None,
             events: None,
             processes: ProcessSettings::default(),
+            kubernetes: None,
             eventbridge: None,
             pusher: None,
             timing: Timing::default(),
@@ -228,6 +236,11 @@ mod tests {
         assert_eq!(settings.timing.deployments, 3);
         let wrong = Settings::parse("[timing]\nstatus_pol_seconds = 6\n").unwrap_err();
         assert!(wrong.to_string().contains("status_pol_seconds"), "{wrong}");
+        let text = "[kubernetes]\nnamespace = \"crawlers\"\nlimits = { memory = \"256Mi\" }\n";
+        let cluster = Settings::parse(text).unwrap().kubernetes.unwrap();
+        assert_eq!(cluster.namespace.as_deref(), Some("crawlers"));
+        let wrong = Settings::parse("[kubernetes]\nnamspace = \"crawlers\"\n").unwrap_err();
+        assert!(wrong.to_string().contains("namspace"), "{wrong}");
         let wrong = "[timing]\nintervals = [{ from_seconds = 5, every_seconds = 60 }]\n";
         assert!(matches!(
             Settings::parse(wrong),
