@@ -10,6 +10,7 @@
 //! A stop, by a signal, leads from any of the first three to the fourth.
 
 mod activities;
+mod beat;
 mod completion;
 mod observation;
 pub mod request;

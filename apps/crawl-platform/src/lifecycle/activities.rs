@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     RunRequest, StopRequest,
+    beat::Beat,
     completion::{Completion, Concluded},
     observation::{Look, Seen},
     rules::{ActiveTask, Correction, Ending, MainJob, f64_seconds::Seconds, main_job},
@@ -173,6 +174,7 @@ impl LifecycleActivities {
         ctx: ActivityContext,
         request: RunRequest,
     ) -> Result<History, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let workflow_id = ctx.info().workflow_id.clone().unwrap_or_default();
         let store = &self.parts.store;
         let run = match request.run_id {
@@ -202,9 +204,10 @@ impl LifecycleActivities {
     #[activity(name = "run_scheduled_crawler")]
     pub(crate) async fn run_scheduled_crawler(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         deploy: Deploy,
     ) -> Result<MainDeployment, ActivityError> {
+        let _beat = Beat::of(&ctx);
         self.deploy(deploy).await
     }
 
@@ -212,9 +215,10 @@ impl LifecycleActivities {
     #[activity(name = "run_onetime_crawler")]
     pub(crate) async fn run_onetime_crawler(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         deploy: Deploy,
     ) -> Result<MainDeployment, ActivityError> {
+        let _beat = Beat::of(&ctx);
         self.deploy(deploy).await
     }
 
@@ -225,6 +229,7 @@ impl LifecycleActivities {
         ctx: ActivityContext,
         run: Uuid,
     ) -> Result<(), ActivityError> {
+        let _beat = Beat::of(&ctx);
         let workflow_id = ctx.info().workflow_id.clone().unwrap_or_default();
         let store = &self.parts.store;
         store.set_workflow(run, &workflow_id).await.map_err(store_failure)
@@ -234,9 +239,10 @@ impl LifecycleActivities {
     #[activity(name = "get_main_job_status")]
     pub(crate) async fn get_main_job_status(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         question: MainJobQuestion,
     ) -> Result<MainJob, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let MainJobQuestion { run, deployment, .. } = question;
         let (store, now) = (&self.parts.store, OffsetDateTime::now_utc());
         let job = JobName::of(run, 0, deployment);
@@ -280,9 +286,10 @@ impl LifecycleActivities {
     #[activity(name = "update_run_started")]
     pub(crate) async fn update_run_started(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         run: Uuid,
     ) -> Result<(), ActivityError> {
+        let _beat = Beat::of(&ctx);
         let now = OffsetDateTime::now_utc();
         let started = self.parts.store.set_started(run, now).await;
         started.map(drop).map_err(store_failure)
@@ -292,9 +299,10 @@ impl LifecycleActivities {
     #[activity(name = "signal_pusher_started")]
     pub(crate) async fn signal_pusher_started(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         run: Uuid,
     ) -> Result<(), ActivityError> {
+        let _beat = Beat::of(&ctx);
         let notice = self.parts.notifier.notify(run, Notice::ReportRunStarted);
         notice.await.map_err(notify_failure)?;
         let event = self.completion().started(run).await?;
@@ -307,9 +315,10 @@ impl LifecycleActivities {
     #[activity(name = "get_active_running_tasks")]
     pub(crate) async fn get_active_running_tasks(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         run: Uuid,
     ) -> Result<Vec<ActiveTask>, ActivityError> {
+        let _beat = Beat::of(&ctx);
         self.parts.store.active_tasks(run).await.map_err(store_failure)
     }
 
@@ -317,9 +326,10 @@ impl LifecycleActivities {
     #[activity(name = "get_history_statuses_to_sync")]
     pub(crate) async fn get_history_statuses_to_sync(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         question: StatusQuestion,
     ) -> Result<Look, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let observed = self.parts.cluster.states(question.run).await;
         let observed = observed.map_err(cluster_failure)?;
         let now = OffsetDateTime::now_utc();
@@ -336,9 +346,10 @@ impl LifecycleActivities {
     #[activity(name = "get_bulk_task_history_data")]
     pub(crate) async fn get_bulk_task_history_data(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         question: BulkQuestion,
     ) -> Result<Vec<TaskReport>, ActivityError> {
+        let _beat = Beat::of(&ctx);
         Ok(question.reports(&*self.parts.cluster, &self.parts.outputs).await)
     }
 
@@ -346,9 +357,10 @@ impl LifecycleActivities {
     #[activity(name = "reconcile_tasks")]
     pub(crate) async fn reconcile_tasks(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         reconciliation: Reconciliation,
     ) -> Result<(), ActivityError> {
+        let _beat = Beat::of(&ctx);
         let Reconciliation {
             run,
             number,
@@ -372,9 +384,10 @@ impl LifecycleActivities {
     #[activity(name = "sync_statuses")]
     pub(crate) async fn sync_statuses(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         sync: SyncStatuses,
     ) -> Result<Applied, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let now = OffsetDateTime::now_utc();
         let store = &self.parts.store;
         let applied = store
@@ -389,9 +402,10 @@ impl LifecycleActivities {
     #[activity(name = "count_alive_tasks")]
     pub(crate) async fn count_alive_tasks(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         run: Uuid,
     ) -> Result<u64, ActivityError> {
+        let _beat = Beat::of(&ctx);
         self.parts.store.count_alive(run).await.map_err(store_failure)
     }
 
@@ -399,9 +413,10 @@ impl LifecycleActivities {
     #[activity(name = "update_run_status")]
     pub(crate) async fn update_run_status(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         conclude: Conclude,
     ) -> Result<Ending, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let completion = self.completion();
         let Concluded {
             ending,
@@ -431,9 +446,10 @@ impl LifecycleActivities {
     #[activity(name = "cancel_queued_tasks")]
     pub(crate) async fn cancel_queued_tasks(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         stopping: Stopping,
     ) -> Result<u64, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let Stopping { run, stop } = stopping;
         let store = &self.parts.store;
         // First: a deployment that is under way sees it.
@@ -451,9 +467,10 @@ impl LifecycleActivities {
     #[activity(name = "k8_stop_task")]
     pub(crate) async fn k8_stop_task(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         stop: StopTask,
     ) -> Result<bool, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let told = self.parts.cluster.stop(&stop.job, stop.grace.get());
         told.await.map_err(cluster_failure)
     }
@@ -462,9 +479,10 @@ impl LifecycleActivities {
     #[activity(name = "add_cancellation_log_to_db")]
     pub(crate) async fn add_cancellation_log_to_db(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         stopping: Stopping,
     ) -> Result<(), ActivityError> {
+        let _beat = Beat::of(&ctx);
         let Stopping { run, stop } = stopping;
         let how = if stop.force { " by force" } else { "" };
         let id = if stop.force { "stop/force" } else { "stop" };
@@ -476,9 +494,10 @@ impl LifecycleActivities {
     #[activity(name = "signal_pusher_stopped")]
     pub(crate) async fn signal_pusher_stopped(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         stopping: Stopping,
     ) -> Result<(), ActivityError> {
+        let _beat = Beat::of(&ctx);
         let Stopping { run, stop } = stopping;
         let notice = self.parts.notifier.notify(run, Notice::ReportRunStopped);
         notice.await.map_err(notify_failure)?;
@@ -492,9 +511,10 @@ impl LifecycleActivities {
     #[activity(name = "k8_stop_pod")]
     pub(crate) async fn k8_stop_pod(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         job: JobName,
     ) -> Result<bool, ActivityError> {
+        let _beat = Beat::of(&ctx);
         self.parts.cluster.delete_pod(&job).await.map_err(cluster_failure)
     }
 
@@ -502,9 +522,10 @@ impl LifecycleActivities {
     #[activity(name = "initiate_export_signal")]
     pub(crate) async fn initiate_export_signal(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         run: Uuid,
     ) -> Result<(), ActivityError> {
+        let _beat = Beat::of(&ctx);
         let exported = self.parts.exporter.export(run, &*self.parts.door).await;
         exported.map_err(export_failure)
     }
@@ -513,9 +534,10 @@ impl LifecycleActivities {
     #[activity(name = "export_supporting_files")]
     pub(crate) async fn export_supporting_files(
         self: Arc<Self>,
-        _ctx: ActivityContext,
+        ctx: ActivityContext,
         run: Uuid,
     ) -> Result<Option<String>, ActivityError> {
+        let _beat = Beat::of(&ctx);
         let store = &self.parts.store;
         let processes = store.run(run).await.map_err(store_failure)?.processes;
         let kept = self.parts.archive.keep(&self.parts.outputs, run, processes).await;

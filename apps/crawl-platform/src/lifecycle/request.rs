@@ -30,6 +30,8 @@ pub struct Timing {
     pub redeploy_pause_seconds: Seconds,
     /// How often the main job is deployed at most.
     pub deployments: u32,
+    /// How long an activity may be silent until it is tried again: its process has ended, or hangs.
+    pub heartbeat_seconds: Seconds,
 }
 
 impl Default for Timing {
@@ -43,11 +45,16 @@ impl Default for Timing {
             lost_after_seconds: Seconds::new(60),
             redeploy_pause_seconds: Seconds::new(30),
             deployments: 3,
+            heartbeat_seconds: Seconds::new(10),
         }
     }
 }
 
 impl Timing {
+    pub(super) fn heartbeat(&self) -> Duration {
+        self.heartbeat_seconds.get().max(Duration::from_millis(500))
+    }
+
     pub(super) fn status_poll(&self) -> Duration {
         self.status_poll_seconds.get().max(Duration::from_millis(10))
     }

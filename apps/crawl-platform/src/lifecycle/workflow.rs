@@ -189,8 +189,9 @@ fn now(ctx: &Context) -> OffsetDateTime {
 
 /// How activities are tried: without an end, so that an outage of the database or the cluster holds a run up and does not
 /// end it. A cancellation does not reach them: it is a stop, and that needs them.
-fn options(attempt: Duration) -> ActivityOptions {
+fn options(ctx: &Context, attempt: Duration) -> ActivityOptions {
     ActivityOptions::with_start_to_close_timeout(attempt)
+        .heartbeat_timeout(ctx.state(|run| run.request.timing.heartbeat()))
         .retry_policy(retries())
         .cancellation_token(WorkflowCancellationToken::new())
         .build()
@@ -208,7 +209,7 @@ async fn act<A: ActivityDefinition>(
     activity: A,
     input: impl Into<A::Input>,
 ) -> Result<A::Output, ActivityExecutionError> {
-    ctx.execute_activity(activity, input, options(ATTEMPT)).await
+    ctx.execute_activity(activity, input, options(ctx, ATTEMPT)).await
 }
 
 /// Waits, at most so long; less if it is to be stopped, or more urgently so, or `wakes` says so of the state.
@@ -365,6 +366,7 @@ async fn put_on_cluster(ctx: &Context, deploy: Deploy, scheduled: bool, limit: O
         start_to_close: ATTEMPT,
     };
     let options = ActivityOptions::with_close_timeouts(timeouts)
+        .heartbeat_timeout(ctx.state(|run| run.request.timing.heartbeat()))
         .retry_policy(retries())
         .cancellation_token(token.clone())
         .build();
@@ -610,7 +612,7 @@ async fn complete(ctx: &Context, undeployed: Option<String>) -> WorkflowResult<R
             .execute_activity(
                 LifecycleActivities::initiate_export_signal,
                 run,
-                options(LONG_ATTEMPT),
+                options(ctx, LONG_ATTEMPT),
             )
             .await;
         tell(ctx, exported)?;
@@ -619,7 +621,7 @@ async fn complete(ctx: &Context, undeployed: Option<String>) -> WorkflowResult<R
         .execute_activity(
             LifecycleActivities::export_supporting_files,
             run,
-            options(LONG_ATTEMPT),
+            options(ctx, LONG_ATTEMPT),
         )
         .await;
     kept.map_err(|error| ApplicationFailure::non_retryable(reason_of(&error)))?;

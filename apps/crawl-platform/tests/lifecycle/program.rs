@@ -32,7 +32,7 @@ impl Program {
         let settings = format!(
             "listen = '127.0.0.1:{listen}'\nsegno_listen = '127.0.0.1:{segno}'\ngrpc_listen = '127.0.0.1:{grpc}'\n\
             data = '{0}'\nsegno = '{0}/segno.toml'\n\
-            [timing]\nstatus_poll_seconds = 0.1\nlost_after_seconds = 2\n\
+            [timing]\nstatus_poll_seconds = 0.1\nlost_after_seconds = 2\nheartbeat_seconds = 2\n\
             intervals = [{{ from_seconds = 0, every_seconds = 0.2 }}]\n",
             folder.display()
         );

@@ -104,6 +104,7 @@ pub(crate) fn timing() -> Timing {
         lost_after_seconds: Seconds::from_millis(200),
         redeploy_pause_seconds: Seconds::from_millis(50),
         deployments: 3,
+        heartbeat_seconds: Seconds::new(10),
     }
 }
 
