@@ -12,8 +12,11 @@ use segno_crawl_platform::{
 use segno_test_support::TemporalServer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use temporalio_client::WorkflowTerminateOptions;
-use time::OffsetDateTime;
+use temporalio_client::{
+    WorkflowTerminateOptions,
+    schedules::{ScheduleBackfill, ScheduleOverlapPolicy},
+};
+use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
 use crate::{
@@ -293,6 +296,66 @@ async fn a_schedule_makes_runs_until_it_is_deleted_on_embedded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schedule_makes_runs_until_it_is_deleted_on_temporal() {
     a_schedule_makes_runs_until_it_is_deleted(Api::temporal().await).await;
+}
+
+async fn thirty_days_of_a_schedule_are_thirty_runs(api: Api) {
+    api.cluster.jobs_begin(Phase::Succeeded);
+    let crawler = api.crawler().await;
+    let daily = json!({
+        "crawlerId": crawler, "cron": "0 6 * * *", "timeZone": "Asia/Kathmandu", "overlap": "allow_all", "enabled": false,
+    });
+    let (status, schedule) = api.send(Method::POST, "/schedules", None, daily).await;
+    assert_eq!(status, StatusCode::CREATED, "{schedule}");
+    let client = api.platform.lifecycle().client();
+    let id = format!("crawler-schedule/{}", schedule["id"].as_str().unwrap());
+    // Six in the morning there is a quarter past midnight in UTC.
+    let (from, to) = (datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-31 0:00 UTC));
+    let days = ScheduleBackfill::new(from.into(), to.into())
+        .overlap_policy(ScheduleOverlapPolicy::AllowAll)
+        .build();
+    client
+        .get_schedule_handle(id)
+        .backfill([days], Default::default())
+        .await
+        .unwrap();
+    let path = "/runs?trigger=scheduled&limit=500";
+    let runs = async |query: &str| {
+        api.get(&format!("{path}{query}")).await["runs"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    eventually("thirty runs have ended", async || {
+        runs("&status=COMPLETED").await.len() == 30
+    })
+    .await;
+    let runs = runs("").await;
+    assert_eq!(runs.len(), 30);
+    let mut workflows: Vec<_> = runs
+        .iter()
+        .map(|run| run["workflowId"].as_str().unwrap())
+        .collect();
+    workflows.sort_unstable();
+    workflows.dedup();
+    assert_eq!(workflows.len(), 30);
+    assert!(workflows[0].ends_with("2026-01-01T00:15:00Z"), "{}", workflows[0]);
+    assert!(
+        workflows[29].ends_with("2026-01-30T00:15:00Z"),
+        "{}",
+        workflows[29]
+    );
+    assert_eq!(api.cluster.made().len(), 60, "each process once");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_days_of_a_schedule_are_thirty_runs_on_embedded() {
+    thirty_days_of_a_schedule_are_thirty_runs(Api::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_days_of_a_schedule_are_thirty_runs_on_temporal() {
+    thirty_days_of_a_schedule_are_thirty_runs(Api::temporal().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
