@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use temporalio_sdk::activities::ActivityContext;
-use tokio::{task::JoinHandle, time::interval};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, interval_at},
+};
 
 /// Where the engine sets no time.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -18,7 +21,9 @@ impl Beat {
         let (ctx, timeout) = (ctx.clone(), ctx.info().heartbeat_timeout);
         let period = timeout.map_or(PERIOD, |timeout| timeout / 3);
         Self(tokio::spawn(async move {
-            let mut ticks = interval(period.max(Duration::from_millis(10)));
+            let period = period.max(Duration::from_millis(10));
+            // Most activities are over before the first.
+            let mut ticks = interval_at(Instant::now() + period, period);
             loop {
                 ticks.tick().await;
                 if ctx.record_heartbeat(()).await.is_err() {
