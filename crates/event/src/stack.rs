@@ -1,29 +1,20 @@
 //! Work that recurses, on a stack of its own.
 
-use std::thread::{Builder, scope};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The size of the stack, in bytes: enough for expressions and values as deep as source and event limits let them
 /// become, in a debug build too. It is address space; memory is what is touched of it.
 const STACK: usize = 256 << 20;
 
-/// Why there is no result.
+/// The work panicked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StackError {
-    /// The system has no thread to give.
-    #[error("no thread could be started: {0}")]
-    Start(#[from] std::io::Error),
-    /// The work panicked.
-    #[error("the expression's library failed on it")]
-    Panic,
-}
+#[error("the expression's library failed on it")]
+pub(crate) struct Panicked;
 
-/// Runs `work` on a thread with a big stack, and waits for it.
-pub(crate) fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, StackError> {
-    scope(|scope| {
-        let thread = Builder::new()
-            .name("expression".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| StackError::Panic)
-    })
+/// Runs `work` on a big stack.
+///
+/// On this thread: one made for the purpose would cost more than most expressions do.
+pub(crate) fn on_big_stack<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    // What the work held is gone with it; it shares nothing that a panic could leave half done.
+    catch_unwind(AssertUnwindSafe(|| stacker::grow(STACK, work))).map_err(|_| Panicked)
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use segno_event::{Filter, Transform};
 use segno_sinks::Sinks;
 use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_macros::activities;
@@ -9,6 +10,7 @@ use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 use super::{
     alert::{self, AlertInput},
+    compiled::Compiled,
     consume::{self, ConsumeInput},
     deliver::{self, DeliverInput},
     event_ref::Events,
@@ -23,6 +25,8 @@ pub(crate) struct Activities {
     pub(super) events: Events,
     /// What people hold up.
     pub(super) pauses: Pauses,
+    pub(super) conditions: Compiled<Filter>,
+    pub(super) transforms: Compiled<Transform>,
 }
 
 impl Activities {
@@ -36,6 +40,8 @@ impl Activities {
             consumers,
             events: Events::new(),
             pauses,
+            conditions: Compiled::new(Filter::compile),
+            transforms: Compiled::new(Transform::compile),
         }
     }
 }

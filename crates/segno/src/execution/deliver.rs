@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use segno_event::{Event, Filter, Transform};
+use segno_event::Event;
 use segno_routing::PlannedAction;
 use segno_sinks::Delivery;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ fn is_zero(n: &u64) -> bool {
 /// Asks whether the action is available for the event, applies the transform and delivers each payload in turn, from the
 /// first that no earlier attempt delivered.
 pub(super) async fn run(
-    activities: &Activities,
+    activities: &Arc<Activities>,
     ctx: &ActivityContext,
     input: DeliverInput,
 ) -> Result<Receipt, ActivityError> {
@@ -65,7 +65,7 @@ pub(super) async fn run(
         let step = Step::begin(ctx, &execution.workflow_id, &action);
         let event = activities.events.get(event, || ctx.client(), &execution).await?;
         if let Some(condition) = &action.available
-            && !available(Arc::clone(&event), condition.clone(), &step).await?
+            && !available(activities, &event, condition.clone(), &step).await?
         {
             let reason = format!("it is not available for this event: {condition}");
             step.skipped(&reason);
@@ -80,7 +80,7 @@ pub(super) async fn run(
             let text = format!("no sink {:?} is configured in this process", action.to);
             return Err(step.retryable(text));
         }
-        let payloads = payloads(Arc::clone(&event), action.transform.clone(), &step).await?;
+        let payloads = payloads(activities, &event, action.transform.clone(), &step).await?;
         let total = payloads.len() as u64;
         step.transformed(total);
         let mut sent = sent(&payloads);
@@ -144,9 +144,16 @@ fn sent(payloads: &[Value]) -> Vec<Sent> {
 /// An expression that fails is a failure of the action and not a reason to skip it: it would be skipped for a mistake in
 /// the expression or the event, and nobody would miss what was not delivered. The same event fails the same way again,
 /// so it fails for good: a dead letter.
-async fn available(event: Arc<Event>, condition: String, step: &Step) -> Result<bool, ActivityError> {
+async fn available(
+    activities: &Arc<Activities>,
+    event: &Arc<Event>,
+    condition: String,
+    step: &Step,
+) -> Result<bool, ActivityError> {
+    let (activities, event) = (Arc::clone(activities), Arc::clone(event));
     let outcome = tokio::task::spawn_blocking(move || {
-        let filter = Filter::compile(&condition).map_err(|error| format!("does not compile: {error}"))?;
+        let filter = activities.conditions.get(&condition);
+        let filter = filter.map_err(|error| format!("does not compile: {error}"))?;
         filter.matches(&event).map_err(|error| error.to_string())
     })
     .await?;
@@ -158,16 +165,19 @@ async fn available(event: Arc<Event>, condition: String, step: &Step) -> Result<
 
 /// What the action makes of the event; with no transform the event itself.
 async fn payloads(
-    event: Arc<Event>,
+    activities: &Arc<Activities>,
+    event: &Arc<Event>,
     transform: Option<String>,
     step: &Step,
 ) -> Result<Vec<Value>, ActivityError> {
     let Some(source) = transform else {
-        return Ok(vec![serde_json::to_value(&*event)?]);
+        return Ok(vec![serde_json::to_value(&**event)?]);
     };
+    let (activities, event) = (Arc::clone(activities), Arc::clone(event));
     // A transform over a large event takes its time; the runtime's threads have others to serve.
     let outcome = tokio::task::spawn_blocking(move || {
-        let transform = Transform::compile(&source).map_err(|error| format!("does not compile: {error}"))?;
+        let transform = activities.transforms.get(&source);
+        let transform = transform.map_err(|error| format!("does not compile: {error}"))?;
         transform.apply(&event).map_err(|error| error.to_string())
     })
     .await?;

@@ -11,6 +11,7 @@
 
 mod activities;
 mod alert;
+mod compiled;
 mod consume;
 mod deliver;
 mod event_ref;
