@@ -357,6 +357,21 @@ fn a_job_can_be_a_process_or_have_no_image() {
         code["items"][0]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"],
         3
     );
+    // As in a container, what a process has started ends with it, and its log is complete.
+    let command = ["/bin/sh", "-c", "sleep 3600 & echo left $!; exit 0"];
+    said(
+        "create",
+        &kubectl.with_input("create -f -", &job("leaving", &command)),
+    );
+    kubectl.run("wait --for=condition=complete job/leaving --timeout=60s");
+    let log = kubectl.run("logs job/leaving");
+    let left = log
+        .trim()
+        .strip_prefix("left ")
+        .unwrap_or_else(|| panic!("{log}"));
+    let state = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+    // Gone, or a zombie that its parent has not looked at.
+    assert!(state.is_empty() || state.contains(") Z "), "{state}");
     kubectl.cluster.world().plan(|_| Plan {
         start: Start::ImagePullBackOff,
         ..Plan::default()

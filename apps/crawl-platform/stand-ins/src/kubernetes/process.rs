@@ -14,9 +14,12 @@ use super::logs::Logs;
 /// The exit code of a container whose command cannot be started.
 pub(crate) const CANNOT_START: i32 = 128;
 
-/// A container's process. It ends when this is dropped.
+/// A container's process, in a process group of its own. As in a container, what it has started ends with it; and all of it
+/// when this is dropped.
 pub(crate) struct Process {
     child: Child,
+    /// Also the number of its group.
+    id: Option<u32>,
     /// What copies its output.
     outputs: Vec<JoinHandle<()>>,
 }
@@ -41,6 +44,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true);
         for variable in container["env"].as_array().into_iter().flatten() {
             if let (Some(name), Some(value)) = (variable["name"].as_str(), variable["value"].as_str()) {
@@ -51,20 +55,14 @@ impl Process {
         let mut outputs = Vec::new();
         outputs.extend(child.stdout.take().map(|output| copy(output, logs, pod)));
         outputs.extend(child.stderr.take().map(|output| copy(output, logs, pod)));
-        Ok(Self { child, outputs })
+        let id = child.id();
+        Ok(Self { child, id, outputs })
     }
 
     /// Tells it to end (SIGTERM).
     pub(crate) fn terminate(&self) {
         if let Some(id) = self.child.id() {
-            // By the program, as a signal cannot be sent without unsafe code. One that has ended needs none.
-            let sent = Command::new("kill")
-                .args(["-TERM", &id.to_string()])
-                .stderr(Stdio::null())
-                .spawn();
-            if let Err(error) = sent {
-                tracing::warn!(%error, "no program `kill`: the process is not told to end");
-            }
+            signal("-TERM", &id.to_string());
         }
     }
 
@@ -72,6 +70,14 @@ impl Process {
     pub(crate) async fn kill(&mut self) {
         // It has ended already.
         let _ = self.child.kill().await;
+        self.end_rest();
+    }
+
+    /// Ends what it has started.
+    fn end_rest(&mut self) {
+        if let Some(id) = self.id.take() {
+            signal("-KILL", &format!("-{id}"));
+        }
     }
 
     async fn ended(&mut self) -> i32 {
@@ -84,11 +90,31 @@ impl Process {
                 .unwrap_or(CANNOT_START),
             Err(_) => CANNOT_START,
         };
+        self.end_rest();
         for output in self.outputs.drain(..) {
             // All that it wrote is in its log before its end is told.
             let _ = output.await;
         }
         code
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end_rest();
+    }
+}
+
+/// Sends a signal, by the program, as it takes unsafe code otherwise. What has ended needs none.
+fn signal(name: &str, to: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([name, "--", to])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if let Err(error) = sent {
+        tracing::warn!(%error, "no program `kill`: a process is not told to end");
     }
 }
 
