@@ -164,8 +164,10 @@ async fn issues_are_created_changed_and_found() {
         .unwrap();
     assert_eq!(issue.description(), new.description);
     assert_eq!(issue.fields.len(), 2);
-    let mut edit = Edit::default();
-    edit.fields = Map::from_iter([("summary".to_owned(), json!("better"))]);
+    let mut edit = Edit {
+        fields: Map::from_iter([("summary".to_owned(), json!("better"))]),
+        ..Edit::default()
+    };
     edit.properties.insert("edited".to_owned(), json!(true));
     jira.edit_issue(&created.key, &edit).await.unwrap();
     assert_eq!(

@@ -142,7 +142,7 @@ async fn what_may_pass_is_told_from_what_stays() {
     assert!(!pusher.trigger(&event).await.unwrap_err().is_retryable());
     assert!(
         !pusher
-            .trigger_batch(&[event.clone()])
+            .trigger_batch(std::slice::from_ref(&event))
             .await
             .unwrap_err()
             .is_retryable()
