@@ -1,5 +1,7 @@
 //! Everything at once, on this machine: a site, a scheduled crawl of it by local processes, a run that somebody stops, the
-//! business events that come of it, and the mails.
+//! business events that come of it with what they set off in stand-ins of other systems, and the mails.
+
+mod systems;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,6 +11,7 @@ use tokio::{io::AsyncWriteExt, net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::systems::{PROJECT, REPORT, Systems};
 use crate::{
     cluster::processes::Processes,
     lifecycle::{
@@ -45,6 +48,9 @@ pub enum DemoError {
     /// A folder, a port, the terminal.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The systems that events change cannot be set up.
+    #[error("the demo's systems: {0}")]
+    Systems(#[from] crate::events::settings::Error),
     /// Its own configuration is wrong.
     #[error("the demo's configuration: {0}")]
     Config(String),
@@ -53,20 +59,8 @@ pub enum DemoError {
     Late(&'static str),
 }
 
-/// Segno's configuration: every business event of a run becomes a mail in a folder.
-const CONFIG: &str = r#"
-[sinks.mail.mail]
-from = "Crawl platform <platform@webdata.example>"
-to = "operations@webdata.example"
-subject = "{{ event.type }}"
-text = "{{ payload }}"
-folder = "mails"
-
-[[routes]]
-name = "mails"
-on = "*Event"
-actions = [{ name = "mail", to = "mail", transform = "{ type: .type, about: .subject, data: .data }" }]
-"#;
+/// Segno's configuration: the routes of the business events.
+const CONFIG: &str = include_str!("../routes/events.toml");
 
 /// Runs the demonstration; with `stay` until it is interrupted.
 ///
@@ -87,8 +81,10 @@ pub async fn run(folder: Option<PathBuf>, stay: bool, stop: CancellationToken) -
     });
     let config =
         Config::parse("demo", CONFIG, &folder).map_err(|mistakes| DemoError::Config(mistakes.to_string()))?;
+    let systems = Systems::start().await?;
     let platform = Platform::start(Options {
         config,
+        events: Some(systems.events(&folder)?),
         timing: Timing {
             status_poll_seconds: Seconds::from_millis(500),
             intervals: Intervals::every(Duration::from_secs(2)),
@@ -97,6 +93,9 @@ pub async fn run(folder: Option<PathBuf>, stay: bool, stop: CancellationToken) -
         ..Options::in_folder(&folder, Arc::new(cluster))
     })
     .await?;
+    for (name, page) in systems.pages() {
+        say(&format!("a stand-in shows {name} at {page}")).await?;
+    }
     let shown = show(&platform, address, &folder, stay, &stop).await;
     platform.stop().await?;
     keeps.abort();
@@ -125,8 +124,8 @@ async fn show(
     .await?;
     let crawler = |name: &str, processes, pause: u32| CrawlerDefinition {
         name: name.to_owned(),
-        project_id: Some("books".to_owned()),
-        report_id: Some("prices".to_owned()),
+        project_id: Some(PROJECT.to_owned()),
+        report_id: Some(REPORT.to_owned()),
         image: None,
         command: Vec::new(),
         args: Vec::new(),
@@ -203,7 +202,8 @@ async fn show(
         while let Some(entry) = entries.next_entry().await? {
             names.push(entry.file_name());
         }
-        Ok((names.len() >= 6).then_some(names.len()))
+        // Two people follow the runs of the report.
+        Ok((names.len() >= 4).then_some(names.len()))
     })
     .await?;
     say(&format!(

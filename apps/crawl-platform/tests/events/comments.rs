@@ -198,7 +198,7 @@ async fn nobody_is_mailed_twice_whichever_activity_is_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_that_was_refused_is_sent_later_and_one_that_broke_off_is_not() {
+async fn a_mail_that_was_refused_is_sent_later() {
     let world = World::new(Engine::Embedded).await;
 
     // 4xx: the server has not taken it, and takes it soon.

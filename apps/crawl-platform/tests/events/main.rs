@@ -13,5 +13,7 @@ mod comments;
 mod every_event;
 mod files;
 mod replies;
+mod runs;
+mod sent;
 mod times;
 mod world;

@@ -51,23 +51,36 @@ pub(crate) enum Engine {
 /// | kim@shop.example | | member, subscribed to all |
 /// | una@shop.example | watcher | member, unsubscribed |
 /// | max@webdata.example | | manager, subscribed to all |
-pub(crate) struct World {
+pub(crate) struct StandIns {
     pub(crate) jira: Jira,
     pub(crate) hubspot: HubSpot,
     pub(crate) algolia: Algolia,
     pub(crate) services: Services,
     pub(crate) pusher: Receiver,
     pub(crate) smtp: SmtpStandIn,
-    pub(crate) threads: Threads,
-    pub(crate) faults: Faults,
     /// What the mail server says at the end of a mail; none: it takes it.
     pub(crate) refusal: Arc<Mutex<Option<String>>>,
+}
+
+/// The stand-ins, and the events' workflows on them.
+pub(crate) struct World {
+    stand_ins: StandIns,
+    pub(crate) threads: Threads,
+    pub(crate) faults: Faults,
     running: Running,
     http: reqwest::Client,
     inbound: SocketAddr,
     inbound_server: tokio::task::JoinHandle<()>,
     _temporal: Option<TemporalServer>,
     _folder: TempDir,
+}
+
+impl std::ops::Deref for World {
+    type Target = StandIns;
+
+    fn deref(&self) -> &StandIns {
+        &self.stand_ins
+    }
 }
 
 impl World {
@@ -78,57 +91,7 @@ impl World {
     /// With more settings of the events, and more of Segno's configuration.
     pub(crate) async fn with(engine: Engine, more_settings: &str, more_config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (jira, hubspot, algolia) = tokio::join!(Jira::start(), HubSpot::start(), Algolia::start());
-        let (jira, hubspot, algolia) = (jira.unwrap(), hubspot.unwrap(), algolia.unwrap());
-        let links = Links {
-            jira: Some(jira.clone()),
-            hubspot: Some(hubspot.clone()),
-            algolia: Some(algolia.clone()),
-        };
-        let services = Services::start(links).await.unwrap();
-        let pusher = Receiver::answering(|_| Answer::status(200).body("{}")).await;
-        let refusal: Arc<Mutex<Option<String>>> = Arc::default();
-        let said = Arc::clone(&refusal);
-        let smtp = SmtpStandIn::start(None, move |command| match command {
-            "." => said.lock().unwrap().clone(),
-            _ => None,
-        })
-        .await;
-
-        let settings = format!(
-            r#"
-            [mail]
-            from = "The data team <team@mail.webdata.example>"
-            internal_domains = ["webdata.example"]
-            secret = "hush"
-            smtp = {{ host = "127.0.0.1", port = {smtp} }}
-            [systems]
-            jira = {{ url = "{jira}", email = "{jira_email}", token = "{jira_token}" }}
-            hubspot = {{ url = "{hubspot}", token = "{hubspot_token}" }}
-            algolia = {{ app_id = "{app_id}", api_key = "{api_key}", hosts = ["{algolia}"] }}
-            pusher = {{ app_id = "1", key = "k", secret = "s", url = "{pusher}" }}
-            platform = {{ url = "{services}", token = "{token}" }}
-            support = {{ url = "{services}", token = "{token}" }}
-            reports = {{ url = "{services}", token = "{token}" }}
-            [retry]
-            initial = "20ms"
-            max_attempts = 5
-            {more_settings}
-            "#,
-            smtp = smtp.port(),
-            jira = jira.url(),
-            jira_email = jira::EMAIL,
-            jira_token = jira::TOKEN,
-            hubspot = hubspot.url(),
-            hubspot_token = hubspot::TOKEN,
-            app_id = algolia::APP_ID,
-            api_key = algolia::API_KEY,
-            algolia = algolia.url(),
-            pusher = pusher.url(""),
-            services = services.url(),
-            token = services::TOKEN,
-        );
-        let settings = Settings::parse(&settings, types()).unwrap_or_else(|error| panic!("{error}"));
+        let (stand_ins, settings) = StandIns::start(more_settings).await;
         let systems = Systems::new(&settings, folder.path()).unwrap();
         let threads = systems.threads(&settings);
         let database = format!("sqlite:{}", folder.path().join("platform.db").display());
@@ -172,92 +135,17 @@ impl World {
         let listener = tokio::net::TcpListener::bind(FREE).await.unwrap();
         let inbound = listener.local_addr().unwrap();
         let inbound_server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let world = Self {
-            jira,
-            hubspot,
-            algolia,
-            services,
-            pusher,
-            smtp,
+        Self {
+            stand_ins,
             threads,
             faults,
-            refusal,
             running,
             http: reqwest::Client::new(),
             inbound,
             inbound_server,
             _temporal: temporal,
             _folder: folder,
-        };
-        world.fill();
-        world
-    }
-
-    fn fill(&self) {
-        self.jira.add_project("WD", ProjectKind::ServiceDesk);
-        self.jira.add_project("MC", ProjectKind::Business);
-        self.jira.add_project("OPS", ProjectKind::Business);
-        for (id, name, email) in [
-            ("wanda", "Wanda Watcher", "wanda@webdata.example"),
-            ("carla", "Carla Customer", "carla@shop.example"),
-            ("una", "Una Unsubscribed", "una@shop.example"),
-            ("aron", "Aron Agent", "aron@webdata.example"),
-        ] {
-            self.jira.add_user(jira::User::new(id, name, email));
         }
-        self.services.add_account(Account {
-            id: "a-1".to_owned(),
-            name: "Shop".to_owned(),
-            manager_email: "max@webdata.example".to_owned(),
-            hubspot_company_id: String::new(),
-        });
-        for (id, name) in [("rep-1", "Prices"), ("rep-2", "Reviews")] {
-            self.services.add_report(Report {
-                id: id.to_owned(),
-                project_id: "p-1".to_owned(),
-                name: name.to_owned(),
-                status: "ACTIVE".to_owned(),
-                ..Report::default()
-            });
-        }
-        let all = [Topic::Tickets, Topic::Runs, Topic::Deliveries, Topic::Project];
-        for (id, name, email, role, topics) in [
-            ("u-31", "Carla Customer", "carla@shop.example", "owner", &all[..]),
-            ("u-32", "Kim Colleague", "kim@shop.example", "member", &all),
-            ("u-33", "Una Unsubscribed", "una@shop.example", "member", &[]),
-            ("u-90", "Max Manager", "max@webdata.example", "manager", &all),
-        ] {
-            self.services.add_user(User {
-                id: id.to_owned(),
-                email: email.to_owned(),
-                name: name.to_owned(),
-                account_id: "a-1".to_owned(),
-                active: true,
-            });
-            self.services.join("p-1", id, role, topics);
-        }
-        self.project("");
-    }
-
-    fn project(&self, ticket: &str) {
-        self.services.add_project(Project {
-            id: "p-1".to_owned(),
-            account_id: "a-1".to_owned(),
-            name: "Shop prices".to_owned(),
-            ticket_key: ticket.to_owned(),
-            status: "ACTIVE".to_owned(),
-            metadata: [("industry".to_owned(), "retail".to_owned())].into(),
-        });
-    }
-
-    /// A ticket of the project, with its watchers and participants.
-    pub(crate) fn ticket(&self, summary: &str) -> String {
-        let ticket = self.jira.add_issue("WD", summary);
-        self.jira.add_watcher(&ticket, "wanda");
-        self.jira.add_watcher(&ticket, "una");
-        self.jira.add_participant(&ticket, "carla");
-        self.project(&ticket);
-        ticket
     }
 
     /// Makes the first attempt at a place fail after its effect; none: no attempt any more.
@@ -352,6 +240,146 @@ impl World {
             .await
     }
 
+    pub(crate) async fn stop(self) {
+        self.inbound_server.abort();
+        self.running.shutdown().await.unwrap();
+    }
+}
+
+impl StandIns {
+    /// Starts them, with the people and the project, and the settings by which they are reached.
+    pub(crate) async fn start(more_settings: &str) -> (Self, Settings) {
+        let (jira, hubspot, algolia) = tokio::join!(Jira::start(), HubSpot::start(), Algolia::start());
+        let (jira, hubspot, algolia) = (jira.unwrap(), hubspot.unwrap(), algolia.unwrap());
+        let links = Links {
+            jira: Some(jira.clone()),
+            hubspot: Some(hubspot.clone()),
+            algolia: Some(algolia.clone()),
+        };
+        let services = Services::start(links).await.unwrap();
+        let pusher = Receiver::answering(|_| Answer::status(200).body("{}")).await;
+        let refusal: Arc<Mutex<Option<String>>> = Arc::default();
+        let said = Arc::clone(&refusal);
+        let smtp = SmtpStandIn::start(None, move |command| match command {
+            "." => said.lock().unwrap().clone(),
+            _ => None,
+        })
+        .await;
+
+        let settings = format!(
+            r#"
+            [mail]
+            from = "The data team <team@mail.webdata.example>"
+            internal_domains = ["webdata.example"]
+            secret = "hush"
+            smtp = {{ host = "127.0.0.1", port = {smtp} }}
+            [systems]
+            jira = {{ url = "{jira}", email = "{jira_email}", token = "{jira_token}" }}
+            hubspot = {{ url = "{hubspot}", token = "{hubspot_token}" }}
+            algolia = {{ app_id = "{app_id}", api_key = "{api_key}", hosts = ["{algolia}"] }}
+            pusher = {{ app_id = "1", key = "k", secret = "s", url = "{pusher}" }}
+            platform = {{ url = "{services}", token = "{token}" }}
+            support = {{ url = "{services}", token = "{token}" }}
+            reports = {{ url = "{services}", token = "{token}" }}
+            [retry]
+            initial = "20ms"
+            max_attempts = 5
+            {more_settings}
+            "#,
+            smtp = smtp.port(),
+            jira = jira.url(),
+            jira_email = jira::EMAIL,
+            jira_token = jira::TOKEN,
+            hubspot = hubspot.url(),
+            hubspot_token = hubspot::TOKEN,
+            app_id = algolia::APP_ID,
+            api_key = algolia::API_KEY,
+            algolia = algolia.url(),
+            pusher = pusher.url(""),
+            services = services.url(),
+            token = services::TOKEN,
+        );
+        let settings = Settings::parse(&settings, types()).unwrap_or_else(|error| panic!("{error}"));
+        let stand_ins = Self {
+            jira,
+            hubspot,
+            algolia,
+            services,
+            pusher,
+            smtp,
+            refusal,
+        };
+        stand_ins.fill();
+        (stand_ins, settings)
+    }
+
+    fn fill(&self) {
+        self.jira.add_project("WD", ProjectKind::ServiceDesk);
+        self.jira.add_project("MC", ProjectKind::Business);
+        self.jira.add_project("OPS", ProjectKind::Business);
+        for (id, name, email) in [
+            ("wanda", "Wanda Watcher", "wanda@webdata.example"),
+            ("carla", "Carla Customer", "carla@shop.example"),
+            ("una", "Una Unsubscribed", "una@shop.example"),
+            ("aron", "Aron Agent", "aron@webdata.example"),
+        ] {
+            self.jira.add_user(jira::User::new(id, name, email));
+        }
+        self.services.add_account(Account {
+            id: "a-1".to_owned(),
+            name: "Shop".to_owned(),
+            manager_email: "max@webdata.example".to_owned(),
+            hubspot_company_id: String::new(),
+        });
+        for (id, name) in [("rep-1", "Prices"), ("rep-2", "Reviews")] {
+            self.services.add_report(Report {
+                id: id.to_owned(),
+                project_id: "p-1".to_owned(),
+                name: name.to_owned(),
+                status: "ACTIVE".to_owned(),
+                ..Report::default()
+            });
+        }
+        let all = [Topic::Tickets, Topic::Runs, Topic::Deliveries, Topic::Project];
+        for (id, name, email, role, topics) in [
+            ("u-31", "Carla Customer", "carla@shop.example", "owner", &all[..]),
+            ("u-32", "Kim Colleague", "kim@shop.example", "member", &all),
+            ("u-33", "Una Unsubscribed", "una@shop.example", "member", &[]),
+            ("u-90", "Max Manager", "max@webdata.example", "manager", &all),
+        ] {
+            self.services.add_user(User {
+                id: id.to_owned(),
+                email: email.to_owned(),
+                name: name.to_owned(),
+                account_id: "a-1".to_owned(),
+                active: true,
+            });
+            self.services.join("p-1", id, role, topics);
+        }
+        self.project("");
+    }
+
+    fn project(&self, ticket: &str) {
+        self.services.add_project(Project {
+            id: "p-1".to_owned(),
+            account_id: "a-1".to_owned(),
+            name: "Shop prices".to_owned(),
+            ticket_key: ticket.to_owned(),
+            status: "ACTIVE".to_owned(),
+            metadata: [("industry".to_owned(), "retail".to_owned())].into(),
+        });
+    }
+
+    /// A ticket of the project, with its watchers and participants.
+    pub(crate) fn ticket(&self, summary: &str) -> String {
+        let ticket = self.jira.add_issue("WD", summary);
+        self.jira.add_watcher(&ticket, "wanda");
+        self.jira.add_watcher(&ticket, "una");
+        self.jira.add_participant(&ticket, "carla");
+        self.project(&ticket);
+        ticket
+    }
+
     /// The mails whose subject has this in it.
     pub(crate) fn mails(&self, about: &str) -> Vec<Sent> {
         let mails = self.smtp.mails().into_iter().map(Sent::of);
@@ -371,11 +399,6 @@ impl World {
         let bodies = requests.iter().map(segno_test_support::Received::json);
         let on = bodies.filter(|body| body["channels"] == json!([channel]));
         on.map(|body| body["name"].as_str().unwrap().to_owned()).collect()
-    }
-
-    pub(crate) async fn stop(self) {
-        self.inbound_server.abort();
-        self.running.shutdown().await.unwrap();
     }
 }
 
