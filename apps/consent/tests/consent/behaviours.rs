@@ -17,6 +17,15 @@ macro_rules! either_way {
             )+
         }
 
+        mod after_on_temporal {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::$behaviour(super::World::on_temporal(super::Reaction::After).await).await;
+                }
+            )+
+        }
+
         mod inside {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,10 @@ use std::{
 
 use reqwest::{Method, StatusCode};
 use segno_consent::{Options, Reaction, Service};
-use segno_test_support::servers::{Postgres, Redis};
+use segno_test_support::{
+    TemporalServer,
+    servers::{Postgres, Redis},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,11 +24,26 @@ pub(crate) struct World {
     users: std::collections::BTreeMap<i64, i64>,
     _database: Postgres,
     pub(crate) redis: Redis,
+    _temporal: Option<TemporalServer>,
     _folder: TempDir,
 }
 
 impl World {
+    /// On the engine in the process.
     pub(crate) async fn new(reaction: Reaction) -> Self {
+        Self::on(None, reaction, String::new()).await
+    }
+
+    /// In a namespace of its own of a Temporal server.
+    pub(crate) async fn on_temporal(reaction: Reaction) -> Self {
+        let server = TemporalServer::start().await;
+        let (address, namespace) = (server.address().to_owned(), server.namespace().await);
+        let config =
+            format!("engine = {{ temporal = {{ address = {address:?}, namespace = {namespace:?} }} }}\n");
+        Self::on(Some(server), reaction, config).await
+    }
+
+    async fn on(temporal: Option<TemporalServer>, reaction: Reaction, segno_config: String) -> Self {
         let (database, redis) = tokio::join!(Postgres::start(), Redis::start());
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
@@ -36,7 +54,7 @@ impl World {
             database: database.url(),
             redis: redis.url(),
             reaction,
-            segno_config: String::new(),
+            segno_config,
         };
         let mut world = Self {
             service: Service::start(options).await.unwrap(),
@@ -47,6 +65,7 @@ impl World {
             users: Default::default(),
             _database: database,
             redis,
+            _temporal: temporal,
             _folder: folder,
         };
         for (id, ty) in [

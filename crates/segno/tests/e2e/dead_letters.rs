@@ -27,6 +27,7 @@ on_every_engine!(
     consumers_and_workflows,
     bad_requests,
     told_of,
+    workflows_have_deadlines_and_are_told_of,
     kept_on_until_somebody_decides,
     many_at_once,
 );
@@ -492,6 +493,85 @@ async fn told_of(engine: TestEngine) {
         (&letter["failures"], &letter["reminder"]),
         (&json!(1), &json!(false))
     );
+    app.stop().await;
+}
+
+#[workflow]
+#[derive(Default)]
+struct Stuck;
+
+#[workflow_methods]
+impl Stuck {
+    #[run(name = "Stuck")]
+    async fn run(ctx: &mut WorkflowContext<Self>, _event: Event) -> WorkflowResult<()> {
+        ctx.wait_condition(|_| false).await?;
+        Ok(())
+    }
+}
+
+async fn workflows_have_deadlines_and_are_told_of(engine: TestEngine) {
+    let ops = Receiver::start().await;
+    let config = format!(
+        r#"
+        [dead_letters]
+        alert = {{ url = "{}", allow_private = true }}
+
+        [[routes]]
+        name = "picked"
+        on = "order.*"
+        workflow = "Picky"
+
+        [[routes]]
+        name = "stuck"
+        on = "order.*"
+        workflow = "Stuck"
+        deadline = "3s"
+        "#,
+        ops.url("/ops")
+    );
+    let app = App::start_with(&engine, &config, |builder| {
+        builder.workflow::<Picky>().workflow::<Stuck>()
+    })
+    .await;
+    app.accept(&order("1", 5)).await;
+    let late = app.closed("stuck//shop/1").await;
+    assert_eq!(late["status"], "Failed", "{late:#}");
+    assert_eq!(
+        late["failure"]["message"],
+        "1 of 1 actions failed: Stuck: not done within the deadline of 3s"
+    );
+    assert_ne!(
+        app.closed("run:stuck//shop/1").await["status"],
+        "Completed",
+        "it goes with the execution that started it"
+    );
+    let picked = app.closed("picked//shop/1").await;
+    assert_eq!(picked["status"], "Failed", "{picked:#}");
+    let told = ops.wait_for(2, DEADLINE).await;
+    let mut told: Vec<_> = told
+        .iter()
+        .map(|request| {
+            let letter = &request.json()["dead_letter"];
+            let text = |value: &Value| value.as_str().expect("a text").to_owned();
+            (text(&letter["id"]), text(&letter["failed"][0]["action"]))
+        })
+        .collect();
+    told.sort();
+    let expected = [("picked//shop/1", "Picky"), ("stuck//shop/1", "Stuck")];
+    assert_eq!(
+        told,
+        expected.map(|(id, action)| (id.to_owned(), action.to_owned()))
+    );
+
+    // Tried again with data that it takes.
+    let retried = app.post(&path("picked//shop/1", "/retry"));
+    ask(
+        retried.json(&json!({"data": {"total": 200}})),
+        StatusCode::ACCEPTED,
+    )
+    .await;
+    app.until("picked//shop/1", |execution| execution["status"] == "Completed")
+        .await;
     app.stop().await;
 }
 
