@@ -188,6 +188,7 @@ async fn dead_letters(engine: TestEngine) {
     .await;
     assert_eq!(resolved["changed"], true, "{resolved:#}");
     until(&app, &engine, &["dead-letters", "list"], has(0)).await;
+    assert_eq!(app.closed(third).await["status"], "Completed");
     let told = table(&app, &engine, &["explain", "--source", "/shop", "--id", "3"]).await;
     assert!(told.contains("resolved by ada: by hand"), "{told}");
 
