@@ -12,6 +12,7 @@ use std::{
 };
 
 use segno::{Running, Segno, config::Config};
+use segno_routing::{HandlerExplanation, Outcome, Yields, explain};
 use segno_test_support::{TemporalServer, servers::Ministack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -204,8 +205,68 @@ fn body(name: &str, guid: &str, data: &Value) -> Value {
     })
 }
 
-fn guid(n: u8) -> String {
-    format!("0a1b2c3d-0000-4000-8000-0000000000{n:02}")
+fn guid(n: usize) -> String {
+    format!("0a1b2c3d-0000-4000-8000-{n:012}")
+}
+
+/// How often each event is on each queue.
+type Counts = BTreeMap<(String, String), usize>;
+
+/// What is to come of each event of the table, by the configuration alone.
+fn expected(names: &[&str]) -> Counts {
+    let config = segno_booking::config().expect("no mistakes");
+    let mut counts = Counts::new();
+    for (n, name) in names.iter().enumerate() {
+        let event = serde_json::from_value(json!({
+            "specversion": "1.0", "id": "e", "source": "/sources/events", "type": name, "subject": guid(n),
+            "time": "2030-01-01T10:00:00Z", "guid": guid(n), "requestid": "r-1", "data": data_of(name),
+        }));
+        for route in explain(&config.routes, &event.unwrap()).routes {
+            if let Outcome::Matched {
+                handler: HandlerExplanation::Actions { stages },
+                ..
+            } = route.outcome
+            {
+                for action in stages.into_iter().flatten() {
+                    if let Yields::Payloads(payloads) = action.yields {
+                        *counts.entry((action.to, (*name).to_owned())).or_default() += payloads.len();
+                    }
+                }
+            }
+        }
+    }
+    counts
+}
+
+// On the embedded engine alone: it is the configuration that is tested, and the other is far slower with this many events.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_comes_out_where_it_belongs() {
+    let mut platform = Platform::start(None).await;
+    let names: Vec<&str> = include_str!("bindings.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(names.len(), 154);
+    let expected = expected(&names);
+    let all: usize = expected.values().sum();
+    assert!(all > 200, "{all}");
+    for (n, name) in names.iter().enumerate() {
+        platform.put(&body(name, &guid(n), &data_of(name))).await;
+    }
+    platform
+        .until(|out| out.values().map(Vec::len).sum::<usize>() >= all)
+        .await;
+    let mut found = Counts::new();
+    for (queue, payloads) in &platform.out {
+        for payload in payloads {
+            let name = payload["event_name"].as_str().unwrap();
+            *found.entry(((*queue).to_owned(), name.to_owned())).or_default() += 1;
+        }
+    }
+    assert_eq!(found, expected);
+    assert_eq!(platform.aws.drain(&platform.rejected).await, [] as [Value; 0]);
+    platform.stop().await;
 }
 
 async fn an_event_comes_out_as_its_payloads(mut platform: Platform) {

@@ -198,7 +198,7 @@ async fn nobody_is_mailed_twice_whichever_activity_is_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_that_was_refused_is_sent_later() {
+async fn a_mail_that_was_refused_is_sent_later_and_one_that_broke_off_is_not() {
     let world = World::new(Engine::Embedded).await;
 
     // 4xx: the server has not taken it, and takes it soon.
@@ -245,5 +245,22 @@ async fn a_mail_that_was_refused_is_sent_later() {
     let execution = world.closed(id).await;
     assert_eq!(execution["status"], "Completed", "{execution:#}");
     assert_eq!(world.told(&ticket), ALL);
+
+    // No answer that can be read: the mails may have been taken, and are not sent again. That is told.
+    *world.refusal.lock().unwrap() = Some("?".to_owned());
+    let handed = || {
+        let commands = world.smtp.commands();
+        commands.iter().filter(|command| *command == "DATA").count()
+    };
+    let (doubtful, before) = (world.ticket("Names are missing"), handed());
+    let told = world.comment(&doubtful, "aron", "Now.", false).await;
+    assert_eq!(told["status"], "Completed", "{told:#}");
+    assert!(
+        told["result"]["done"]
+            .to_string()
+            .contains("4 of them were being sent"),
+        "{told:#}"
+    );
+    assert_eq!(handed() - before, 4);
     world.stop().await;
 }
