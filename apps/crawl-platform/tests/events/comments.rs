@@ -209,16 +209,13 @@ async fn a_mail_that_was_refused_is_sent_later_and_one_that_broke_off_is_not() {
         ticket: ticket.clone(),
         comment: Some(comment),
     };
+    // How many mails the server was given so far, whatever it said to them.
+    let handed = || {
+        let commands = world.smtp.commands();
+        commands.iter().filter(|command| *command == "DATA").count()
+    };
     let (execution, ()) = tokio::join!(world.handle("refused", &event), async {
-        let refused = || {
-            world
-                .smtp
-                .commands()
-                .iter()
-                .filter(|command| *command == "DATA")
-                .count()
-        };
-        while refused() < 4 {
+        while handed() < 4 {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         *world.refusal.lock().unwrap() = None;
@@ -248,10 +245,6 @@ async fn a_mail_that_was_refused_is_sent_later_and_one_that_broke_off_is_not() {
 
     // No answer that can be read: the mails may have been taken, and are not sent again. That is told.
     *world.refusal.lock().unwrap() = Some("?".to_owned());
-    let handed = || {
-        let commands = world.smtp.commands();
-        commands.iter().filter(|command| *command == "DATA").count()
-    };
     let (doubtful, before) = (world.ticket("Names are missing"), handed());
     let told = world.comment(&doubtful, "aron", "Now.", false).await;
     assert_eq!(told["status"], "Completed", "{told:#}");
