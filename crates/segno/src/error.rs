@@ -34,6 +34,12 @@ pub enum Error {
     /// A flag says no API key.
     #[error("--api-key: {0}")]
     ApiKey(#[source] config::NoApiKey),
+    /// A token of the HTTP API cannot be used.
+    #[error(transparent)]
+    Token(#[from] crate::access::TokenError),
+    /// The certificates of the HTTP API cannot be used.
+    #[error("TLS of the HTTP port cannot be set up: {0}")]
+    Tls(#[from] crate::TlsError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] listen::Error),

@@ -40,9 +40,11 @@
 //! | `dead_letters` | the executions that failed, and what can be done about them |
 //! | `operation`, `replay` | operations over many executions; events of before, handled again |
 //! | `story` | all that is known of one event |
+//! | [`access`] | who may call it |
 //! | [`http`] | the API over all of it |
 //! | [`cli`] | the command line |
 
+pub mod access;
 mod archive;
 mod builder;
 pub mod catalogue;
@@ -73,6 +75,7 @@ pub mod search_attributes;
 mod shutdown;
 pub mod sources;
 mod story;
+mod tls;
 mod wait;
 pub mod worker;
 mod workflow_sink;
@@ -84,6 +87,7 @@ pub use error::Error;
 pub use execution::{DEAD_LETTER, WORKFLOW_TYPE};
 pub use running::Running;
 pub use segno_event::{Data, Event};
+pub use tls::TlsError;
 pub use wait::{WaitError, Waiter};
 pub use workflow_sink::WorkflowSink;
 

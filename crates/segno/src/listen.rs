@@ -18,9 +18,19 @@ pub enum Error {
     /// The address is reachable from elsewhere, and nothing authenticates who calls.
     #[error(
         "{address} can be reached from other machines and nothing here authenticates who calls; listen on a \
-         loopback address, or pass --allow-unauthenticated if something in front of it does"
+         loopback address, or give tokens by [[http.tokens]], or require client certificates by [http] tls, or pass \
+         --allow-unauthenticated if something in front of it does; docs/security.md has examples"
     )]
     Exposed {
+        /// Address that was asked for.
+        address: SocketAddr,
+    },
+    /// The HTTP API is reachable from elsewhere, and the network sees the tokens.
+    #[error(
+        "{address} can be reached from other machines, and without TLS the network sees the tokens; give a certificate by \
+         [http] tls, or pass --allow-plaintext if something in front of it encrypts; docs/security.md has examples"
+    )]
+    PlaintextTokens {
         /// Address that was asked for.
         address: SocketAddr,
     },
@@ -71,15 +81,43 @@ impl Listener {
     pub fn into_inner(self) -> TcpListener {
         self.inner
     }
+
+    /// The same, to accept from.
+    pub(crate) fn inner_mut(&mut self) -> &mut TcpListener {
+        &mut self.inner
+    }
 }
 
-/// Refuses an address that other machines can reach, unless `allowed`.
-pub fn check_exposure(address: SocketAddr, allowed: bool) -> Result<(), Error> {
-    if allowed || address.ip().is_loopback() {
-        Ok(())
-    } else {
-        Err(Error::Exposed { address })
+/// What keeps an address that other machines can reach from being open to everybody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Protection {
+    /// Callers send tokens.
+    pub has_tokens: bool,
+    /// What is sent is encrypted.
+    pub has_tls: bool,
+    /// Callers show certificates.
+    pub has_client_certificates: bool,
+    /// Somebody says that nothing of it is needed, because of what is in front.
+    pub allow_unauthenticated: bool,
+    /// Somebody says that TLS is not, because of what is in front.
+    pub allow_plaintext: bool,
+}
+
+/// Refuses an address of the HTTP API that other machines can reach, unless it is protected.
+///
+/// # Errors
+/// What is missing.
+pub fn check_exposure(address: SocketAddr, by: Protection) -> Result<(), Error> {
+    if address.ip().is_loopback() {
+        return Ok(());
     }
+    if !by.has_tokens && !by.has_client_certificates && !by.allow_unauthenticated {
+        return Err(Error::Exposed { address });
+    }
+    if by.has_tokens && !by.has_tls && !by.allow_plaintext {
+        return Err(Error::PlaintextTokens { address });
+    }
+    Ok(())
 }
 
 /// Binds `address`; `flag` is the command line's name for it.
@@ -107,13 +145,43 @@ mod tests {
 
     #[test]
     fn only_loopback_is_open_without_being_told() {
-        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
-            let address = address.parse().unwrap();
-            assert!(check_exposure(address, false).is_err());
-            assert!(check_exposure(address, true).is_ok());
-        }
+        let nothing = Protection::default();
         for address in ["127.0.0.1:80", "[::1]:80"] {
-            assert!(check_exposure(address.parse().unwrap(), false).is_ok());
+            assert!(check_exposure(address.parse().unwrap(), nothing).is_ok());
+        }
+        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            let check = |by| check_exposure(address.parse().unwrap(), by);
+            assert!(matches!(check(nothing), Err(Error::Exposed { .. })));
+            let told = Protection {
+                allow_unauthenticated: true,
+                ..nothing
+            };
+            assert!(check(told).is_ok());
+            let certificates = Protection {
+                has_tls: true,
+                has_client_certificates: true,
+                ..nothing
+            };
+            assert!(check(certificates).is_ok());
+            // Who authenticates in front does not always encrypt.
+            let tokens = Protection {
+                has_tokens: true,
+                allow_unauthenticated: true,
+                ..nothing
+            };
+            assert!(matches!(check(tokens), Err(Error::PlaintextTokens { .. })));
+            for by in [
+                Protection {
+                    has_tls: true,
+                    ..tokens
+                },
+                Protection {
+                    allow_plaintext: true,
+                    ..tokens
+                },
+            ] {
+                assert!(check(by).is_ok());
+            }
         }
     }
 }

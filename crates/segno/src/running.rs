@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
 use segno_event::Event;
 use segno_sinks::Sinks;
 use segno_timers::Timers;
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::outbox;
 use crate::{
     Error,
+    access::Access,
     archive::ArchiveWorkflow,
     builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
     catalogue::Catalogue,
@@ -24,12 +24,13 @@ use crate::{
     flow::{FlowActivities, FlowWorkflow, Full},
     http,
     intake::Intake,
-    listen::{self, Listener},
+    listen::{self, Protection},
     pauses::{PauseActivities, Pauses, PausesWorkflow},
     replay::{ReplayActivities, ReplayWorkflow},
     schedules::{self, ScheduleActivities, ScheduleWorkflow},
     shutdown::{Signals, Stop},
     sources::{self, Sources},
+    tls::Tls,
     wait::{WaitError, Waiter},
     worker::{self, Worker},
     workflow_sink::{self, LateClient},
@@ -62,6 +63,9 @@ pub struct Running {
     stopping: CancellationToken,
     /// Cancelled next: no new connections.
     drain: CancellationToken,
+    /// What is served, for a test that holds it against the table of roles.
+    #[cfg(test)]
+    router: axum::Router,
 }
 
 impl Running {
@@ -99,7 +103,21 @@ impl Running {
             },
         };
         let options = engine::Options::choose(config.engine.as_ref(), &embedding)?;
-        listen::check_exposure(http, allow_unauthenticated)?;
+        let access = Arc::new(Access::new(&config.http)?);
+        let has_client_certificates = config
+            .http
+            .tls
+            .as_ref()
+            .is_some_and(|files| files.client_ca.is_some());
+        let http_tls = config.http.tls.take().map(Tls::from_files).transpose()?;
+        let protection = Protection {
+            has_tokens: access.is_asked_for(),
+            has_tls: http_tls.is_some(),
+            has_client_certificates,
+            allow_unauthenticated,
+            allow_plaintext,
+        };
+        listen::check_exposure(http, protection)?;
         let sinks = Sinks::new(config.sinks, &config.base).map_err(Error::Sinks)?;
         let client_of_sinks = LateClient::default();
         let sinks = workflow_sink::add(sinks, config.workflow_sinks, &client_of_sinks);
@@ -227,10 +245,16 @@ impl Running {
             sources: sources.served.clone(),
             timers: segno_timers::router(timers),
             max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),
-            local_only: listener.address().ip().is_loopback() && !allow_unauthenticated,
+            // A page of a name that points here has no session here: where callers are asked, names do not matter.
+            local_only: listener.address().ip().is_loopback()
+                && !allow_unauthenticated
+                && !access.is_asked_for(),
+            access,
         });
         let http = listener.address();
-        let server = tokio::spawn(serve(listener, router, drain.clone()));
+        #[cfg(test)]
+        let served = router.clone();
+        let server = tokio::spawn(http::serve(listener, http_tls, router, drain.clone()));
         let sources = sources.start(&stopping);
         unless_started.disarm();
         tracing::info!(%http, engine = engine.address(), embedded = engine.is_embedded(), "ready");
@@ -246,6 +270,8 @@ impl Running {
             sources,
             stopping,
             drain,
+            #[cfg(test)]
+            router: served,
         })
     }
 
@@ -381,25 +407,98 @@ impl Running {
     }
 }
 
-async fn serve(
-    listener: Listener,
-    router: axum::Router,
-    drain: CancellationToken,
-) -> Result<(), std::io::Error> {
-    let listener = listener.into_inner().tap_io(|stream| {
-        // Answers are small and complete: nothing is gained by waiting for more to send.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(drain.cancelled_owned())
-        .await
-}
-
 fn http_result(served: Result<Result<(), std::io::Error>, tokio::task::JoinError>) -> Result<(), Error> {
     match served {
         Ok(served) => served.map_err(Error::Http),
         Err(error) => Err(Error::Http(std::io::Error::other(error))),
+    }
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "embedded", feature = "integrations"))]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::{Segno, access, config::Config};
+
+    const CONFIG: &str = r#"
+[sources.github.webhook]
+scheme = "github"
+secrets = ["0123456789abcdef0123456789abcdef"]
+[sources.aws.eventbridge]
+api_key = { header = "x-key", value = "0123456789abcdef0123456789abcdef" }
+"#;
+
+    /// Method and path of each handler of a router, from its `Debug`: it has no other way to tell.
+    fn served(router: &axum::Router) -> Vec<(String, String)> {
+        let text = format!("{router:?}");
+        // Up to what answers the rest.
+        let text = text.split("fallback_router").next().unwrap_or_default();
+        let (routes, paths) = text.split_once("node: Node").expect("routes and their paths");
+        let mut served = Vec::new();
+        for part in paths.split("RouteId(").skip(1) {
+            let (id, rest) = part.split_once("): \"").expect("a path of a route");
+            let path = rest.split('"').next().expect("a path");
+            let route = routes
+                .split(&format!("RouteId({id}): "))
+                .nth(1)
+                .expect("the route of a path");
+            let route = route.split("RouteId(").next().unwrap_or_default();
+            if !route.starts_with("MethodRouter") {
+                served.push(("*".to_owned(), path.to_owned()));
+                continue;
+            }
+            for method in [
+                "get", "head", "delete", "options", "patch", "post", "put", "trace", "connect",
+            ] {
+                let (_, state) = route
+                    .split_once(&format!(" {method}: "))
+                    .unwrap_or_else(|| panic!("{method} of {route}"));
+                if !state.starts_with("None") {
+                    served.push((method.to_uppercase(), path.to_owned()));
+                }
+            }
+        }
+        served
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whatever_is_served_has_its_role_in_the_table() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config::parse("segno.toml", CONFIG, folder.path()).expect("a configuration");
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let builder = Segno::builder()
+            .config(config)
+            .data(folder.path())
+            .http(free)
+            .grpc(free);
+        let running = builder.start().await.expect("it starts");
+        let served = served(&running.router);
+        for path in [
+            "/events",
+            "/timers/{id}",
+            "/webhooks/github",
+            "/eventbridge/aws",
+            "/livez",
+        ] {
+            assert!(
+                served.iter().any(|(_, served)| served == path),
+                "{path} of {served:?}"
+            );
+        }
+        let missing: Vec<_> = served
+            .iter()
+            .filter(|(method, path)| {
+                let method = method.parse().expect("a method");
+                access::listed(&method, path).is_none()
+            })
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "these are served and have no row in crates/segno/src/access/table.rs, so that they are the administrators' \
+             alone: {missing:?}"
+        );
+        running.shutdown().await.expect("it stops");
     }
 }

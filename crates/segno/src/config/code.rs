@@ -79,11 +79,13 @@ pub enum Code {
     NoLimit,
     /// A debouncing that makes no sense.
     Debounce,
+    /// A role that there is not.
+    Role,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -120,6 +122,7 @@ impl Code {
         Self::Keys,
         Self::NoLimit,
         Self::Debounce,
+        Self::Role,
     ];
 
     /// The number in the code.
@@ -161,6 +164,7 @@ impl Code {
             Self::Keys => 63,
             Self::NoLimit => 64,
             Self::Debounce => 65,
+            Self::Role => 100,
         }
     }
 }

@@ -162,7 +162,8 @@ pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>, base: 
     }
 }
 
-fn tls(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Option<TlsFiles> {
+/// A table of certificates, of any port.
+pub(super) fn tls(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Option<TlsFiles> {
     let certificate = section.required(reader, "certificate");
     let private_key = section.required(reader, "private_key");
     let client_ca = section.string(reader, "client_ca");
@@ -212,23 +213,7 @@ fn api_key(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Op
         .iter()
         .filter_map(|name| given(reader, "namespaces", name))
         .collect();
-    let source = match (env, file) {
-        (Some(variable), None) => Some(KeySource::Env(variable)),
-        (None, Some(path)) => Some(KeySource::File(base.join(path))),
-        _ if section.has("env") && section.has("file") => {
-            let span = section.key_span("file").unwrap_or_default();
-            let message = "an API key stands in one place";
-            let help = "leave out `env` or `file`";
-            reader.report(Mistake::new(Code::Value, message, help).at(span, "the other one"));
-            None
-        }
-        _ => {
-            if !section.has("env") && !section.has("file") && !section.has("key") {
-                section.missing(reader, "env");
-            }
-            None
-        }
-    };
+    let source = key_source(reader, &mut section, "an API key", (env, file), base);
     section.finish(reader);
     if names.is_empty() {
         return None;
@@ -241,8 +226,35 @@ fn api_key(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Op
     })
 }
 
+/// Where a key or token is, of the values of `env` and `file`; `what` is it in messages.
+pub(super) fn key_source(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    what: &str,
+    given: (Option<String>, Option<PathBuf>),
+    base: &Path,
+) -> Option<KeySource> {
+    match given {
+        (Some(variable), None) => Some(KeySource::Env(variable)),
+        (None, Some(path)) => Some(KeySource::File(base.join(path))),
+        _ if section.has("env") && section.has("file") => {
+            let span = section.key_span("file").unwrap_or_default();
+            let message = format!("{what} stands in one place");
+            let help = "leave out `env` or `file`";
+            reader.report(Mistake::new(Code::Value, message, help).at(span, "the other one"));
+            None
+        }
+        _ => {
+            if !section.has("env") && !section.has("file") && !section.has("key") {
+                section.missing(reader, "env");
+            }
+            None
+        }
+    }
+}
+
 /// A text that is not empty.
-fn given(reader: &mut Reader<'_>, key: &str, text: &Text<'_>) -> Option<String> {
+pub(super) fn given(reader: &mut Reader<'_>, key: &str, text: &Text<'_>) -> Option<String> {
     if text.text.is_empty() {
         let message = format!("`{key}` is empty");
         let help = "write a name";

@@ -1,7 +1,10 @@
 //! `[http]`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
+use super::access::{self, Token};
+use super::grpc::{TlsFiles, tls};
 use super::reader::{Int, Reader, Text};
 use super::section::Section;
 use super::{Code, Mistake};
@@ -20,9 +23,13 @@ pub struct Http {
     pub max_event_bytes: Option<usize>,
     /// How many requests are served at once.
     pub max_concurrent: Option<usize>,
+    /// The certificate, and whose certificates clients show. None: without TLS.
+    pub tls: Option<TlsFiles>,
+    /// Who may call. Empty: whoever reaches the port.
+    pub tokens: Vec<Token>,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Http {
+pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>, base: &Path) -> Http {
     let Some(mut section) = section else {
         return Http::default();
     };
@@ -35,11 +42,18 @@ pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Htt
     };
     let max_event_bytes = within("max_event_bytes", BIGGEST_EVENT);
     let max_concurrent = within("max_concurrent", MOST_CONCURRENT);
+    let tls = section
+        .table(reader, "tls", "http.tls")
+        .and_then(|section| tls(reader, section, base));
+    let tokens = section.tables(reader, "tokens", "a token");
+    let tokens = access::tokens(reader, tokens, base);
     section.finish(reader);
     Http {
         listen,
         max_event_bytes,
         max_concurrent,
+        tls,
+        tokens,
     }
 }
 

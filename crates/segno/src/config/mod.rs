@@ -4,6 +4,7 @@
 //! and reading goes on. What comes out is a [`Config`], or [`Mistakes`] that [`miette`] renders. Secrets are blotted
 //! out of the source before it is shown.
 
+mod access;
 mod code;
 mod dead_letters;
 mod duration;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use segno_routing::Routes;
 
+pub use access::Token;
 pub use code::Code;
 pub use dead_letters::{Archive, DeadLetters};
 pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
@@ -126,7 +128,7 @@ impl Config {
             .string(&mut reader, "data")
             .and_then(|path| reader.path(&path));
         let section = root.table(&mut reader, "http", "http");
-        let http = http::read(&mut reader, section);
+        let http = http::read(&mut reader, section, base);
         let section = root.table(&mut reader, "engine", "engine");
         let (engine, grpc) = engine::read(&mut reader, section, base);
         let section = root.table(&mut reader, "timers", "timers");

@@ -7,6 +7,7 @@ mod event;
 mod events;
 mod execution;
 mod executions;
+mod headers;
 mod health;
 mod inbound;
 mod json;
@@ -20,6 +21,8 @@ mod outbox;
 mod page;
 mod pauses;
 pub mod problem;
+mod serve;
+mod session;
 mod story;
 
 use std::sync::Arc;
@@ -38,8 +41,13 @@ use utoipa_swagger_ui::SwaggerUi;
 pub(crate) use events::Events;
 pub(crate) use health::Health;
 use problem::Problem;
+pub(crate) use serve::serve;
 
-use crate::{catalogue::Catalogue, dead_letters::Decider};
+use crate::{
+    access::{self, Access},
+    catalogue::Catalogue,
+    dead_letters::Decider,
+};
 
 /// What the API is made of.
 pub(crate) struct Parts {
@@ -58,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) sources: Router,
     /// The timers' own routes.
     pub(crate) timers: Router,
+    /// Who may call.
+    pub(crate) access: Arc<Access>,
     /// Requests served at once; the probes do not count.
     pub(crate) max_concurrent: usize,
     /// Whether only this machine is to call.
@@ -77,6 +87,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         sinks,
         sources,
         timers,
+        access,
         max_concurrent,
         local_only,
     } = parts;
@@ -123,10 +134,13 @@ pub(crate) fn router(parts: Parts) -> Router {
     Router::new()
         .merge(limited)
         .merge(probes)
+        .merge(session::router(Arc::clone(&access)))
         .route("/style.css", get(page::style))
         .merge(SwaggerUi::new("/api-docs").url("/openapi.json", openapi::document()))
         .fallback(not_found)
+        .layer(from_fn_with_state(access, access::guard))
         .layer(from_fn_with_state(local_only, origin::guard))
+        .layer(from_fn(headers::add))
         .layer(from_fn(access_log::log))
 }
 

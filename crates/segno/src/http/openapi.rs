@@ -3,7 +3,7 @@
 use utoipa::OpenApi;
 
 use super::{
-    catalogue, dead_letters, event, events, execution, executions, health, keys, operations, pauses,
+    catalogue, dead_letters, event, events, execution, executions, health, keys, operations, pauses, session,
 };
 
 #[derive(OpenApi)]
@@ -44,6 +44,10 @@ use super::{
         pauses::sinks,
         pauses::pause_sink,
         pauses::resume_sink,
+        session::show,
+        session::sign_in,
+        session::sign_out,
+        session::methods,
     ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
@@ -53,6 +57,7 @@ use super::{
         (name = "replays", description = "Events of before, handled again."),
         (name = "keys", description = "What waits on routes with flow control, and why."),
         (name = "pauses", description = "Routes and sinks, and holding them up."),
+        (name = "access", description = "Signing in, and who one is."),
         (name = "health", description = "Probes."),
     )
 )]

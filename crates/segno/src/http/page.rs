@@ -17,7 +17,7 @@ use super::{
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing but the page itself and its style sheet.
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 /// Ready-made queries: label and query.
 const VIEWS: [(&str, &str); 4] = [

@@ -1,0 +1,108 @@
+//! Who may use the HTTP API, and what is recorded of it.
+//!
+//! ```text
+//! request ── origin ── guard ──────────────────────── handler
+//!                        │ who?   token, session, nobody
+//!                        │ may?   the table says what the path asks for
+//!                        └ records what is to be changed, and what became of it
+//! ```
+
+mod guard;
+pub(crate) mod peer;
+mod role;
+pub(crate) mod sessions;
+mod table;
+mod throttle;
+mod tokens;
+
+use std::{net::IpAddr, sync::Arc};
+
+pub use role::{Need, NoRole, Role};
+pub use table::TABLE;
+#[cfg(test)]
+pub(crate) use table::listed;
+pub use tokens::TokenError;
+
+pub(crate) use guard::{Signed, guard, is_secure, set_cookie, slow, unauthenticated};
+
+use sessions::Sessions;
+use throttle::Throttle;
+use tokens::Tokens;
+
+use crate::config::Http;
+
+/// What the actor is called where nobody signs in.
+const LOCAL: &str = "local";
+
+/// Somebody, and their role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    /// The token's name, or the person's as the identity provider has it.
+    pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
+}
+
+impl Who {
+    pub(crate) fn new(name: &str, role: Role) -> Self {
+        Self {
+            name: name.into(),
+            role,
+        }
+    }
+
+    /// Whoever reaches a port that nobody signs in to.
+    fn local() -> Self {
+        Self::new(LOCAL, Role::Admin)
+    }
+}
+
+/// Who may call, as configured, and who has signed in.
+pub(crate) struct Access {
+    tokens: Tokens,
+    pub(crate) sessions: Sessions,
+    failures: Throttle,
+}
+
+/// A token that is none.
+pub(crate) enum Refused {
+    /// Nobody's.
+    Wrong,
+    /// From this address too many were wrong lately: the next is looked at after that time.
+    Slow(std::time::Duration),
+}
+
+impl Access {
+    /// Reads the tokens from where they are.
+    ///
+    /// # Errors
+    /// When one cannot be read or used.
+    pub(crate) fn new(http: &Http) -> Result<Self, TokenError> {
+        Ok(Self {
+            tokens: Tokens::read(&http.tokens)?,
+            sessions: Sessions::default(),
+            failures: Throttle::default(),
+        })
+    }
+
+    /// Whether callers have to say who they are.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Whether there are tokens.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Whose token this is. A right one is taken from any address, at any time: guessing is slowed down, work is not.
+    pub(crate) fn who(&self, token: &str, from: IpAddr) -> Result<Who, Refused> {
+        if let Some(who) = self.tokens.who(token) {
+            return Ok(who.clone());
+        }
+        if let Some(wait) = self.failures.wait(from) {
+            return Err(Refused::Slow(wait));
+        }
+        self.failures.failed(from);
+        Err(Refused::Wrong)
+    }
+}
