@@ -500,6 +500,7 @@ impl Start {
             });
         }
         let asked = plan.flow.filter(|flow| !flow.asks);
+        let delay = asked.as_ref().map(|_| flow::HELD).or(plan.start.delay);
         let enrolment = asked.map(|flow| Enrolment {
             route: plan.route.clone(),
             flow,
@@ -519,7 +520,7 @@ impl Start {
             workflow,
             attributes,
             input,
-            delay: plan.start.delay,
+            delay,
         })
     }
 

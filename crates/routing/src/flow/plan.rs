@@ -29,7 +29,7 @@ pub struct PlannedFlow {
     /// Whether the flow has let it run already: then its end is reported and nothing is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub admitted: bool,
-    /// Whether the execution asks the flow by itself, as it begins later than it is started.
+    /// Whether the execution asks the flow by itself, as its route delays it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asks: bool,
 }

@@ -97,8 +97,7 @@ impl EventWorkflow {
             }
         }
         if let Some(flow) = flow.as_ref().filter(|flow| !flow.admitted) {
-            let asks = flow.asks || after.is_some();
-            match wait_for_word(ctx, flow, flow::size(&plan.event), asks).await {
+            match wait_for_word(ctx, flow, flow::size(&plan.event)).await {
                 Some(Word::Go) => {}
                 Some(Word::Superseded { by }) => {
                     return Ok(Report {

@@ -1,6 +1,6 @@
 //! What flows, and the executions that wait for them, cannot do as workflows.
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use segno_event::Event;
 use segno_routing::{
     Plan,
@@ -16,7 +16,8 @@ use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 use super::{
-    calls::{Enrolment, enroll, plan_of},
+    Word,
+    calls::{Enrolment, enroll, plan_of, say},
     raw,
 };
 use crate::{execution, search_attributes, worker::TASK_QUEUE};
@@ -30,6 +31,13 @@ pub(crate) struct Enroll {
     pub(super) flow: PlannedFlow,
     pub(super) workflow_id: String,
     pub(super) bytes: u64,
+}
+
+/// A flow's word to an event's execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Saying {
+    pub(super) workflow_id: String,
+    pub(super) word: Word,
 }
 
 /// Input of `start_batch`.
@@ -65,6 +73,27 @@ impl FlowActivities {
             bytes,
         };
         Ok(enroll(&ctx.client(), &enrolment).await?)
+    }
+
+    /// Says to executions what their flow has decided. Returns those that are not there any more.
+    #[activity(name = "say")]
+    pub(crate) async fn say(
+        ctx: ActivityContext,
+        sayings: Vec<Saying>,
+    ) -> Result<Vec<String>, ActivityError> {
+        let client = ctx.client();
+        let heard: Vec<_> = stream::iter(sayings)
+            .map(|saying| {
+                let client = client.clone();
+                async move {
+                    let heard = say(&client, &saying.workflow_id, &saying.word).await;
+                    heard.map(|heard| (!heard).then_some(saying.workflow_id))
+                }
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(heard.into_iter().flatten().collect())
     }
 
     /// Which of these executions have closed, and how.

@@ -15,20 +15,32 @@ use temporalio_client::{
     errors::{WorkflowInteractionError, WorkflowQueryError, WorkflowStartError, WorkflowUpdateError},
     tonic::{Code, IntoRequest, Status},
 };
-use temporalio_common::protos::temporal::api::{
-    common::v1::WorkflowExecution,
-    history::v1::history_event::Attributes,
-    workflowservice::v1::{GetWorkflowExecutionHistoryRequest, ListWorkflowExecutionsRequest},
+use temporalio_common::{
+    Priority,
+    protos::temporal::api::{
+        common::v1::{Payloads, WorkflowExecution, WorkflowType},
+        enums::v1::{WorkflowIdConflictPolicy as ConflictPolicy, WorkflowIdReusePolicy as ReusePolicy},
+        history::v1::history_event::Attributes,
+        taskqueue::v1::TaskQueue,
+        workflowservice::v1::{
+            GetWorkflowExecutionHistoryRequest, ListWorkflowExecutionsRequest,
+            SignalWithStartWorkflowExecutionRequest,
+        },
+    },
 };
+use uuid::Uuid;
 
-use super::{FlowWorkflow, WORKFLOW_TYPE, raw};
+use super::{FlowWorkflow, WORKFLOW_TYPE, Word, raw};
 use crate::{
+    execution,
     search_attributes::{self, PARKED, ROUTE},
     worker::TASK_QUEUE,
 };
 
 /// Flows that are spoken to at once.
 const AT_ONCE: usize = 32;
+/// The priority of flows, where 3 is usual and 1 the highest: many events wait for each.
+const URGENT: u32 = 2;
 /// Flows whose keys are asked for on one page.
 const PAGE: i32 = 100;
 
@@ -82,10 +94,50 @@ pub(super) async fn enroll(client: &Client, enrolment: &Enrolment) -> Result<(),
         .map(drop)
 }
 
+/// Says a flow's word to an event's execution. False: it is not there any more.
+///
+/// A signal alone would be heard only when an execution that is held [begins](super::HELD): one with a start does not wait
+/// for that. That nothing is started is seen to by looking first.
+pub(super) async fn say(client: &Client, workflow_id: &str, word: &Word) -> Result<bool, Status> {
+    if !runs(client, workflow_id).await? {
+        return Ok(false);
+    }
+    let request = SignalWithStartWorkflowExecutionRequest {
+        namespace: client.namespace(),
+        workflow_id: workflow_id.to_owned(),
+        workflow_type: Some(WorkflowType {
+            name: execution::WORKFLOW_TYPE.to_owned(),
+        }),
+        task_queue: Some(TaskQueue {
+            name: TASK_QUEUE.to_owned(),
+            ..Default::default()
+        }),
+        identity: client.identity(),
+        request_id: Uuid::new_v4().to_string(),
+        workflow_id_reuse_policy: ReusePolicy::RejectDuplicate.into(),
+        workflow_id_conflict_policy: ConflictPolicy::UseExisting.into(),
+        signal_name: "word".to_owned(),
+        signal_input: Some(Payloads {
+            payloads: raw(word).payloads,
+        }),
+        ..Default::default()
+    };
+    let mut service = client.connection().workflow_service();
+    match service
+        .signal_with_start_workflow_execution(request.into_request())
+        .await
+    {
+        Ok(_) => Ok(true),
+        Err(status) if status.code() == Code::AlreadyExists => Ok(false),
+        Err(status) => Err(status),
+    }
+}
+
 fn start_options(route: &str, id: &str, key: &str) -> WorkflowStartOptions {
     WorkflowStartOptions::new(TASK_QUEUE, id)
         .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
         .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
+        .priority(Priority::builder().priority_key(URGENT).build())
         .search_attributes(search_attributes::of_flow(route, id, key))
         .build()
 }

@@ -16,11 +16,15 @@ use super::{
 };
 use crate::execution::EventWorkflow;
 
-/// How long an execution waits before it asks by itself whether it may run.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The same where nobody else asks for it.
+/// How long an execution that intake asks for is held before its first step, unless its flow lets it go. It then asks by
+/// itself: it was not asked for, because intake died between its two calls and nobody sent the event again, or somebody has
+/// terminated the flow. Long, as those that wait in order do so too, and each costs some steps when it asks.
+pub(crate) const HELD: Duration = Duration::from_secs(60 * 60);
+/// The pause before it asks for the first time.
 const AT_ONCE: Duration = Duration::from_millis(1);
-/// The longest pause between asking and asking again.
+/// The pause between asking for the first time and for the second; each one after that is longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest of these pauses.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// What a flow says to an event's execution.
@@ -41,15 +45,14 @@ pub(crate) enum Word {
     },
 }
 
-/// Waits for the flow's word. Intake asks for it, unless the execution `asks` by itself. None: the execution was cancelled,
+/// Waits for the flow's word, and asks for it. What was [held](HELD) has it when it begins. None: the execution was cancelled,
 /// and the flow knows.
 pub(crate) async fn wait_for_word(
     ctx: &WorkflowContext<EventWorkflow>,
     flow: &PlannedFlow,
     bytes: u64,
-    asks: bool,
 ) -> Option<Word> {
-    let mut patience = if asks { AT_ONCE } else { PATIENCE };
+    let mut patience = AT_ONCE;
     loop {
         if let Some(word) = ctx.state(EventWorkflow::heard) {
             return Some(word);
@@ -77,7 +80,7 @@ pub(crate) async fn wait_for_word(
             let enrolled = ctx
                 .execute_activity(FlowActivities::enroll, enroll, options)
                 .await;
-            patience = patience.max(PATIENCE).saturating_mul(6).min(LONGEST);
+            patience = patience.saturating_mul(6).clamp(PATIENCE, LONGEST);
             if !enrolled.is_err_and(|error| error.as_cancelled().is_some()) {
                 continue;
             }

@@ -1,15 +1,17 @@
 //! Flow control at work: flows as workflows, and what the program and people say to them.
 //!
 //! ```text
-//! intake ── start ─────────────▶ SegnoEvent (the event's execution) ── waits for a word
+//! intake ── start, held ───────▶ SegnoEvent (the event's execution) ── waits for a word
 //!    └──── signal with start ──▶ SegnoFlow "arrive"                        ▲
 //!                                    └── signal "word": go, superseded, batched
 //!          SegnoFlow "ended" ◀── signal ── SegnoEvent, as the last thing it does
 //! ```
 //!
 //! The event is on disk with its own execution, as on any other route, so a flow holds nothing but ids: however large the
-//! events are, it goes on as new whenever its history grows. An execution that hears nothing asks by itself after some
-//! time, so neither a crash between intake's two calls nor a flow that somebody terminated leaves one behind.
+//! events are, it goes on as new whenever its history grows. An execution that waits is *held*: it is started with a delay of
+//! its first step, which the flow's word ends, so that it costs no worker anything and a hundred thousand may wait. If it hears
+//! nothing all that time it asks by itself, so neither a crash between intake's two calls nor a flow that somebody terminated
+//! leaves one behind.
 
 mod activities;
 mod calls;
@@ -21,7 +23,7 @@ pub(crate) use activities::{FlowActivities, size};
 pub(crate) use calls::{Enrolment, enroll_all};
 pub use calls::{Error, Keys, ListedKey, keys, pause, release, resume, standing};
 pub(crate) use full::Full;
-pub(crate) use gate::{Word, report_end, wait_for_word};
+pub(crate) use gate::{HELD, Word, report_end, wait_for_word};
 pub(crate) use workflow::{FlowWorkflow, now};
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -6,25 +6,24 @@ use segno_routing::flow::{Action, Arrival, Ended, KeyView, Millis, Standing, Sta
 use temporalio_common::data_converters::RawValue;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityOptions, CancellableFuture, ContinueAsNewOptions, SignalWorkflowOptions, SyncWorkflowContext,
+    ActivityOptions, CancellableFuture, ContinueAsNewOptions, LocalActivityOptions, SyncWorkflowContext,
     TimerResult, WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination,
     workflows::join_all,
 };
 
 use super::{
     Word,
-    activities::{FlowActivities, StartBatch},
-    raw, read,
+    activities::{FlowActivities, Saying, StartBatch},
+    read,
 };
-use crate::{
-    execution::EventWorkflow,
-    search_attributes::{FULL, PARKED},
-};
+use crate::search_attributes::{FULL, PARKED};
 
 /// History events after which a flow goes on as new, so that a worker that has lost it soon has it again.
 const HISTORY: u32 = 4_000;
-/// Words on their way at once: a server allows a workflow 2,000 signals that are not delivered yet.
+/// Words that one activity says.
 const WORDS: usize = 500;
+/// The pause after words could not be said.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long one attempt of a flow's activities may take.
 const ATTEMPT: Duration = Duration::from_secs(60);
 
@@ -159,11 +158,12 @@ pub(crate) fn now(time: Option<std::time::SystemTime>) -> Millis {
 /// Does what the state says and returns once all of it is done: what a workflow has asked for when it goes on as new is
 /// asked for by nobody.
 async fn carry_out(ctx: &WorkflowContext<FlowWorkflow>, actions: Vec<Action>) -> WorkflowResult<()> {
-    let (mut words, mut batches) = (Vec::new(), Vec::new());
+    let saying = |workflow_id, word| Saying { workflow_id, word };
+    let (mut sayings, mut batches) = (Vec::new(), Vec::new());
     for action in actions {
         match action {
-            Action::Go { id } => words.push((id, Word::Go)),
-            Action::Supersede { id, by } => words.push((id, Word::Superseded { by })),
+            Action::Go { id } => sayings.push(saying(id, Word::Go)),
+            Action::Supersede { id, by } => sayings.push(saying(id, Word::Superseded { by })),
             Action::Batch { id, key, members } => batches.push((id, key, members)),
         }
     }
@@ -182,33 +182,43 @@ async fn carry_out(ctx: &WorkflowContext<FlowWorkflow>, actions: Vec<Action>) ->
     for ((id, _, members), started) in batches.into_iter().zip(join_all(starts).await) {
         match started {
             Ok(true) => {
-                let batched = |member| (member, Word::Batched { into: id.clone() });
-                words.extend(members.into_iter().map(batched));
+                let batched = |member| saying(member, Word::Batched { into: id.clone() });
+                sayings.extend(members.into_iter().map(batched));
             }
             Err(error) if error.as_cancelled().is_some() => return Err(WorkflowTermination::cancelled()),
             // None of its members is there any more; or it cannot be started, and those that are ask again.
             Ok(false) | Err(_) => gone(ctx, &id),
         }
     }
-    for words in words.chunks(WORDS) {
-        let executions: Vec<_> = words
-            .iter()
-            .map(|(id, _)| ctx.external_workflow(id.clone(), None))
-            .collect();
-        let sent: Vec<_> = executions
-            .iter()
-            .zip(words)
-            .map(|(execution, (_, word))| {
-                execution.signal(EventWorkflow::word, raw(word), SignalWorkflowOptions::default())
-            })
-            .collect();
-        for ((id, word), heard) in words.iter().zip(join_all(sent).await) {
-            if heard.is_err() && *word == Word::Go {
-                gone(ctx, id);
+    for sayings in sayings.chunks(WORDS) {
+        let missing = say(ctx, sayings).await?;
+        for saying in sayings.iter().filter(|saying| saying.word == Word::Go) {
+            if missing.contains(&saying.workflow_id) {
+                gone(ctx, &saying.workflow_id);
             }
         }
     }
     Ok(())
+}
+
+/// Says these words, however often it takes: what runs by the state and has not heard of it would wait for nothing. Returns the
+/// executions that are not there any more.
+async fn say(ctx: &WorkflowContext<FlowWorkflow>, sayings: &[Saying]) -> WorkflowResult<Vec<String>> {
+    loop {
+        let options = LocalActivityOptions::builder()
+            .start_to_close_timeout(ATTEMPT)
+            .build();
+        // A local one: it is a line in the history, however many words there are, and done within the flow's own step.
+        let said = ctx.execute_local_activity(FlowActivities::say, sayings.to_vec(), options);
+        match said.await {
+            Ok(missing) => return Ok(missing),
+            Err(error) if error.as_cancelled().is_some() => return Err(WorkflowTermination::cancelled()),
+            Err(_) => {}
+        }
+        if ctx.timer(PAUSE).await == TimerResult::Cancelled {
+            return Err(WorkflowTermination::cancelled());
+        }
+    }
 }
 
 /// An execution is not there any more.

@@ -122,7 +122,8 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
     let story = story::tell(&input, &actions);
     let summary = Summary::of(info.clone());
     let execution = Execution::of(info);
-    let waits = waits(client, &summary, input["flow"]["id"].as_str()).await;
+    let flow = serde_json::from_value(input["flow"].clone()).ok();
+    let waits = waits(client, &summary, flow.as_ref()).await;
     Ok(Detail {
         execution,
         waits,

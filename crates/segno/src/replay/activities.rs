@@ -157,7 +157,7 @@ async fn start(client: &Client, pauses: &Pauses, replay: &str, plan: Plan) -> Re
         reuse: WorkflowIdReusePolicy::RejectDuplicate,
         attributes: Some(attributes),
         memo: Default::default(),
-        delay: None,
+        delay: enrolment.as_ref().map(|_| flow::HELD),
     };
     let started = start.send(client).await?;
     if let (Some(enrolment), Some(_)) = (enrolment, started) {

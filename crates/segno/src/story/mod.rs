@@ -239,8 +239,7 @@ async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Tol
         closed_at: run.closed.map(format),
         after: run.after.as_ref().map(Decision::from),
     });
-    let flow = latest.plan.flow.as_ref().map(|flow| flow.id.as_str());
-    let waits = waits(client, &latest.summary, flow).await;
+    let waits = waits(client, &latest.summary, latest.plan.flow.as_ref()).await;
     let story = ExecutionStory {
         workflow_id: first.workflow_id.clone(),
         route: (!kept).then(|| latest.plan.route.clone()),

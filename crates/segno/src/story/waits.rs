@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use segno_routing::flow::Standing;
+use segno_routing::flow::{PlannedFlow, Standing};
 use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::enums::v1::WorkflowExecutionStatus;
 use time::OffsetDateTime;
@@ -17,10 +17,9 @@ use crate::{
 /// How long a flow may take to say what an execution waits for.
 const FLOW_PATIENCE: Duration = Duration::from_secs(3);
 
-/// What a running execution waits for, in a sentence: the end of a pause, its delay, or the word of its flow (by the flow's
-/// workflow id). None where it waits for nothing of that, or its flow does not answer in time: nothing else is held up by
+/// What a running execution waits for, in a sentence: the end of a pause, its delay, or the word of its flow. None where it waits for nothing of that, or its flow does not answer in time: nothing else is held up by
 /// that.
-pub(crate) async fn waits(client: &Client, run: &Summary, flow: Option<&str>) -> Option<String> {
+pub(crate) async fn waits(client: &Client, run: &Summary, flow: Option<&PlannedFlow>) -> Option<String> {
     if run.status != WorkflowExecutionStatus::Running {
         return None;
     }
@@ -30,10 +29,13 @@ pub(crate) async fn waits(client: &Client, run: &Summary, flow: Option<&str>) ->
         let verb = if paused.len() == 1 { "is" } else { "are" };
         return Some(format!("it waits until {} {verb} resumed", paused.join(" and ")));
     }
-    if let Some(begins) = run.begins.filter(|begins| *begins > OffsetDateTime::now_utc()) {
+    // What its flow holds begins with that one's word.
+    let delayed = flow.is_none_or(|flow| flow.asks);
+    let begins = run.begins.filter(|begins| *begins > OffsetDateTime::now_utc());
+    if let Some(begins) = begins.filter(|_| delayed) {
         return Some(format!("it waits for its delay, until {}", format(begins)));
     }
-    let standing = flow::standing(client, flow?, &run.workflow_id);
+    let standing = flow::standing(client, &flow?.id, &run.workflow_id);
     let standing = tokio::time::timeout(FLOW_PATIENCE, standing).await.ok()?.ok()?;
     (standing != Standing::Runs).then(|| standing.to_string())
 }

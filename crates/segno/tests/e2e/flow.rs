@@ -273,8 +273,16 @@ async fn concurrency_is_limited(engine: TestEngine) {
         ..Recorder::default()
     };
     let app = start(&engine, "limits = { concurrency = 3 }", &recorder).await;
+    *recorder.closed.lock() = true;
     let batch: Vec<_> = (0..40).map(|n| event(&n.to_string(), "a")).collect();
     assert_eq!(app.send_batch(&Value::Array(batch)).await.status(), 202);
+    // Those that may run are tried again until they are let through, so that they meet.
+    let deadline = Instant::now() + DEADLINE;
+    while recorder.most.load(Ordering::SeqCst) < 3 {
+        assert!(Instant::now() < deadline, "three never run at once");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    *recorder.closed.lock() = false;
     let mut ids = recorder.wait_for(40).await;
     ids.sort_unstable_by_key(|id| id.parse::<u32>().expect("a number"));
     ids.dedup();
