@@ -8,6 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
+    crash::{self, Moment},
     events::payloads::{DataDeliveryFailed, ReportDeliveryInitiated},
     front_door::{EmitError, FrontDoor, emit},
     lifecycle::{project_of, report_of},
@@ -131,6 +132,7 @@ impl Exporter {
                 bus.deliver(Delivery::new(&key, &payload))
                     .await
                     .map_err(ExportError::Bus)?;
+                crash::at(Moment::After, "deliver");
             }
         }
         self.store
@@ -182,6 +184,7 @@ impl Exporter {
             }
         }
         self.store.add_records(run, &batch).await?;
+        crash::at(Moment::After, "add_records");
         let stored = self.store.count_records(run).await?;
         if stored == counts {
             Ok(())

@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use segno::{Event, intake::Intake};
 
-use crate::events::payloads::Payload;
+use crate::{
+    crash::{self, Moment},
+    events::payloads::Payload,
+};
 
 /// An event was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -64,5 +67,8 @@ pub async fn emit<P: Payload>(door: &dyn FrontDoor, id: String, payload: &P) -> 
     let event = payload
         .event(id)
         .map_err(|error| EmitError::Permanent(error.to_string()))?;
-    door.take(event).await
+    crash::at(Moment::Before, P::TYPE);
+    door.take(event).await?;
+    crash::at(Moment::After, P::TYPE);
+    Ok(())
 }

@@ -20,6 +20,7 @@
 pub mod api;
 pub mod archive;
 pub mod cluster;
+mod crash;
 pub mod crawler;
 pub mod demo;
 pub mod events;

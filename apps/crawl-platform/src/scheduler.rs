@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     cluster::{Cluster, ClusterError, Job, JobName},
+    crash::{self, Moment},
     output::Outputs,
     store::{CrawlerDefinition, Run, Store, StoreError, TaskStatus},
 };
@@ -179,6 +180,7 @@ impl Scheduler {
             source,
         };
         let deployed = self.cluster.deploy(&job).await.map_err(refused)?;
+        crash::at(Moment::After, "deploy");
         let now = OffsetDateTime::now_utc();
         let kept = self.store.set_deployed(task, name, &deployed.id, now).await?;
         let stopped = self.store.run(run.id).await?.stop_requested.is_some();

@@ -35,6 +35,7 @@ use super::{
     settings::{Retry, Settings},
     thread::Threads,
 };
+use crate::crash::{self, Moment};
 
 /// How often an attempt shows that it is alive.
 const BEAT: Duration = Duration::from_secs(4);
@@ -100,6 +101,8 @@ impl BusinessActivities {
         ctx: &ActivityContext,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, ActivityError> {
+        let (name, attempt) = (&ctx.info().activity_type, ctx.info().attempt);
+        crash::at(Moment::Before, name);
         tokio::pin!(work);
         let mut beat = interval_at(Instant::now() + BEAT, BEAT);
         let outcome = loop {
@@ -109,7 +112,7 @@ impl BusinessActivities {
                 _ = beat.tick() => ctx.record_heartbeat(()).await?,
             }
         };
-        let (name, attempt) = (&ctx.info().activity_type, ctx.info().attempt);
+        crash::at(Moment::After, name);
         match outcome {
             Ok(done) if !self.faulty(name, attempt) => Ok(done),
             Ok(_) => Err(ActivityError::application(
@@ -156,11 +159,14 @@ impl BusinessActivities {
     /// On which terms an event of this type is handled, by the settings of now.
     #[activity(name = "terms")]
     pub async fn terms(self: Arc<Self>, _ctx: ActivityContext, ty: String) -> Result<Terms, ActivityError> {
-        Ok(Terms {
+        crash::at(Moment::Before, "terms");
+        let terms = Terms {
             retry: self.settings.retry_of(&ty),
             internal_domains: self.settings.internal_domains(),
             mail_domain: self.threads.domain().to_owned(),
-        })
+        };
+        crash::at(Moment::After, "terms");
+        Ok(terms)
     }
 
     /// A comment of a ticket, or the latest one.

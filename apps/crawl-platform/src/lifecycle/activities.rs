@@ -23,6 +23,7 @@ use super::{
 use crate::{
     archive::{Archive, ArchiveError},
     cluster::{Cluster, ClusterError, JobName},
+    crash::{self, Moment},
     export::{ExportError, Exporter},
     front_door::{EmitError, FrontDoor, emit},
     ids,
@@ -542,6 +543,7 @@ impl LifecycleActivities {
         let processes = store.run(run).await.map_err(store_failure)?.processes;
         let kept = self.parts.archive.keep(&self.parts.outputs, run, processes).await;
         let location = kept.map_err(archive_failure)?;
+        crash::at(Moment::After, "keep");
         if let Some(location) = &location {
             store
                 .set_supporting_file(run, location)

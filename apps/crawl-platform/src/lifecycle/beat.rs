@@ -1,5 +1,5 @@
 //! Heartbeats of a running activity: they tell the engine that its process lives, so that after a crash the activity is soon
-//! tried again, and not only when its time is over.
+//! tried again, and not only when its time is over. As each activity has one, it also marks where activities begin and end.
 
 use std::time::Duration;
 
@@ -9,18 +9,25 @@ use tokio::{
     time::{Instant, interval_at},
 };
 
+use crate::crash::{self, Moment};
+
 /// Where the engine sets no time.
 const PERIOD: Duration = Duration::from_secs(5);
 
 /// Beats until it is dropped.
-pub(super) struct Beat(JoinHandle<()>);
+pub(super) struct Beat {
+    activity: String,
+    beating: JoinHandle<()>,
+}
 
 impl Beat {
     /// Begins: three times in the time after which the engine would give the activity up.
     pub(super) fn of(ctx: &ActivityContext) -> Self {
         let (ctx, timeout) = (ctx.clone(), ctx.info().heartbeat_timeout);
+        let activity = ctx.info().activity_type.clone();
+        crash::at(Moment::Before, &activity);
         let period = timeout.map_or(PERIOD, |timeout| timeout / 3);
-        Self(tokio::spawn(async move {
+        let beating = tokio::spawn(async move {
             let period = period.max(Duration::from_millis(10));
             // Most activities are over before the first.
             let mut ticks = interval_at(Instant::now() + period, period);
@@ -30,12 +37,14 @@ impl Beat {
                     return;
                 }
             }
-        }))
+        });
+        Self { activity, beating }
     }
 }
 
 impl Drop for Beat {
     fn drop(&mut self) {
-        self.0.abort();
+        crash::at(Moment::After, &self.activity);
+        self.beating.abort();
     }
 }

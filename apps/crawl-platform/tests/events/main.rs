@@ -10,8 +10,11 @@
 )]
 
 mod comments;
+mod crashes;
 mod every_event;
 mod files;
+#[path = "../common/program.rs"]
+mod installation;
 mod replies;
 mod runs;
 mod sent;

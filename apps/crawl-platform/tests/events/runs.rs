@@ -56,6 +56,7 @@ fn crawler(name: &str, site: &str, pause: u32) -> CrawlerDefinition {
 async fn what_a_run_tells_comes_in_by_the_front_door() {
     let folder = tempfile::tempdir().unwrap();
     let (stand_ins, settings) = StandIns::start("").await;
+    let settings = events::Settings::parse(&settings, events::registry::types()).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let site = format!("http://{}/", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move { axum::serve(listener, site::router(5)).await });

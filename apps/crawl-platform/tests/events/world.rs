@@ -92,6 +92,7 @@ impl World {
     pub(crate) async fn with(engine: Engine, more_settings: &str, more_config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (stand_ins, settings) = StandIns::start(more_settings).await;
+        let settings = Settings::parse(&settings, types()).unwrap_or_else(|error| panic!("{error}"));
         let systems = Systems::new(&settings, folder.path()).unwrap();
         let threads = systems.threads(&settings);
         let database = format!("sqlite:{}", folder.path().join("platform.db").display());
@@ -247,8 +248,8 @@ impl World {
 }
 
 impl StandIns {
-    /// Starts them, with the people and the project, and the settings by which they are reached.
-    pub(crate) async fn start(more_settings: &str) -> (Self, Settings) {
+    /// Starts them, with the people and the project, and the file of settings by which they are reached.
+    pub(crate) async fn start(more_settings: &str) -> (Self, String) {
         let (jira, hubspot, algolia) = tokio::join!(Jira::start(), HubSpot::start(), Algolia::start());
         let (jira, hubspot, algolia) = (jira.unwrap(), hubspot.unwrap(), algolia.unwrap());
         let links = Links {
@@ -299,7 +300,6 @@ impl StandIns {
             services = services.url(),
             token = services::TOKEN,
         );
-        let settings = Settings::parse(&settings, types()).unwrap_or_else(|error| panic!("{error}"));
         let stand_ins = Self {
             jira,
             hubspot,

@@ -4,8 +4,11 @@
 mod api;
 mod cluster;
 mod costs;
+mod crashes;
 mod deployment;
 mod faults;
+#[path = "../common/program.rs"]
+mod installation;
 mod processes;
 mod program;
 mod resume;

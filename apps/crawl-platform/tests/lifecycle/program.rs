@@ -1,18 +1,23 @@
-//! The built program, killed at the boundaries of its activities; and its demonstration.
+//! The built program, killed again and again in the life of one run; and its demonstration.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segno_crawl_platform::site;
-use segno_test_support::free_port;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
-    process::{Child, Command},
+    process::Command,
     time::{Instant, sleep},
 };
 
-use crate::world::{DEADLINE, eventually};
+use crate::{
+    installation::{Installation, Program},
+    world::{DEADLINE, eventually},
+};
 
 /// How many runs are killed again and again, unless this variable says another number.
 const SEEDS: &str = "SEGNO_CRAWL_CRASH_SEEDS";
@@ -20,96 +25,43 @@ const SEEDS: &str = "SEGNO_CRAWL_CRASH_SEEDS";
 const SEED: &str = "SEGNO_CRAWL_CRASH_SEED";
 const BOOKS: u32 = 12;
 
-struct Program {
-    child: Child,
-    api: String,
-    grpc: String,
+/// Kills it when the workflow's history has so many events; false if the workflow ends before.
+async fn kill_at(program: Program, workflow: &str, events: u64) -> bool {
+    let client = segno_test_support::client(&program.grpc, "default").await;
+    let handle = client.get_workflow_handle::<segno_crawl_platform::lifecycle::CrawlerRun>(workflow);
+    let deadline = Instant::now() + DEADLINE;
+    let reached = loop {
+        let description = handle.describe(Default::default()).await.unwrap();
+        if u64::try_from(description.history_length()).unwrap() >= events {
+            break true;
+        }
+        if !matches!(
+            description.status(),
+            temporalio_client::WorkflowExecutionStatus::Running
+        ) {
+            break false;
+        }
+        assert!(Instant::now() < deadline, "the history does not grow to {events}");
+        sleep(Duration::from_millis(1)).await;
+    };
+    program.kill().await;
+    reached
 }
 
-impl Program {
-    async fn start(folder: &Path) -> Self {
-        let (listen, segno, grpc) = (free_port(), free_port(), free_port());
-        let settings = format!(
-            "listen = '127.0.0.1:{listen}'\nsegno_listen = '127.0.0.1:{segno}'\ngrpc_listen = '127.0.0.1:{grpc}'\n\
-            data = '{0}'\nsegno = '{0}/segno.toml'\n\
-            [timing]\nstatus_poll_seconds = 0.1\nlost_after_seconds = 2\nheartbeat_seconds = 2\n\
-            intervals = [{{ from_seconds = 0, every_seconds = 0.2 }}]\n",
-            folder.display()
-        );
-        let mails = "[sinks.mail.mail]\nfrom = 'p@p.example'\nto = 'o@o.example'\nsubject = '{{ event.type }}'\n\
-            text = '{{ event.id }}'\nfolder = 'mails'\n\
-            [[routes]]\nname = 'mails'\non = '*Event'\nactions = [{ name = 'mail', to = 'mail' }]\n";
-        std::fs::write(folder.join("settings.toml"), settings).unwrap();
-        std::fs::write(folder.join("segno.toml"), mails).unwrap();
-        let log = std::fs::File::options()
-            .append(true)
-            .create(true)
-            .open(folder.join("log"))
-            .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_crawl-platform"))
-            .args(["serve", "--settings"])
-            .arg(folder.join("settings.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let program = Self {
-            child,
-            api: format!("http://127.0.0.1:{listen}"),
-            grpc: format!("127.0.0.1:{grpc}"),
-        };
-        let deadline = Instant::now() + DEADLINE;
-        while reqwest::get(format!("{}/healthz", program.api)).await.is_err() {
-            let log = || std::fs::read_to_string(folder.join("log")).unwrap();
-            assert!(Instant::now() < deadline, "it does not start:\n{}", log());
-            sleep(Duration::from_millis(20)).await;
-        }
-        program
-    }
+/// Short times, so that a test is over soon.
+pub(crate) const TIMING: &str = "[timing]\nstatus_poll_seconds = 0.1\nlost_after_seconds = 2\nheartbeat_seconds = 2\n\
+    stop_grace_seconds = 1\nintervals = [{ from_seconds = 0, every_seconds = 0.2 }]\n";
 
-    async fn post(&self, path: &str, key: Option<&str>, body: Value) -> Value {
-        let mut request = reqwest::Client::new()
-            .post(format!("{}{path}", self.api))
-            .json(&body);
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
-        let response = request.send().await.unwrap();
-        let status = response.status();
-        let body: Value = response.json().await.unwrap();
-        assert!(status.is_success(), "{status}: {body}");
-        body
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let response = reqwest::get(format!("{}{path}", self.api)).await.unwrap();
-        response.json().await.unwrap()
-    }
-
-    /// Kills it when the workflow's history has so many events; false if the workflow ends before.
-    async fn kill_at(mut self, workflow: &str, events: u64) -> bool {
-        let client = segno_test_support::client(&self.grpc, "default").await;
-        let handle = client.get_workflow_handle::<segno_crawl_platform::lifecycle::CrawlerRun>(workflow);
-        let deadline = Instant::now() + DEADLINE;
-        let reached = loop {
-            let description = handle.describe(Default::default()).await.unwrap();
-            if u64::try_from(description.history_length()).unwrap() >= events {
-                break true;
-            }
-            if !matches!(
-                description.status(),
-                temporalio_client::WorkflowExecutionStatus::Running
-            ) {
-                break false;
-            }
-            assert!(Instant::now() < deadline, "the history does not grow to {events}");
-            sleep(Duration::from_millis(1)).await;
-        };
-        self.child.kill().await.unwrap();
-        reached
-    }
+/// Segno's configuration by which every business event is a mail in a folder.
+pub(crate) fn mails_to_folder(folder: &Path, engine: &str) -> PathBuf {
+    let config = format!(
+        "{engine}[sinks.mail.mail]\nfrom = 'p@p.example'\nto = 'o@o.example'\nsubject = '{{{{ event.type }}}}'\n\
+        text = '{{{{ event.id }}}}'\nfolder = 'mails'\n\
+        [[routes]]\nname = 'mails'\non = '*Event'\nactions = [{{ name = 'mail', to = 'mail' }}]\n"
+    );
+    let path = folder.join("segno.toml");
+    std::fs::write(&path, config).unwrap();
+    path
 }
 
 fn variable(name: &str, otherwise: u64) -> u64 {
@@ -120,15 +72,18 @@ fn entries(folder: &Path) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// How many mails tell of an event of this type.
-fn mails(folder: &Path, ty: &str) -> usize {
+/// How many mails tell of an event of this type and of this run.
+pub(crate) fn mails(folder: &Path, ty: &str, run: &str) -> usize {
     let Ok(entries) = std::fs::read_dir(folder.join("mails")) else {
         return 0;
     };
     entries
         .filter(|entry| {
-            let text = std::fs::read_to_string(entry.as_ref().unwrap().path()).unwrap_or_default();
-            text.contains(&format!("Subject: {ty}"))
+            let path = entry.as_ref().unwrap().path();
+            // One that was being written when the program was killed has another name.
+            let whole = path.extension().is_some_and(|end| end == "eml");
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            whole && text.contains(&format!("Subject: {ty}")) && text.contains(run)
         })
         .count()
 }
@@ -137,16 +92,18 @@ async fn survives(seed: u64, site: &str) {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let mut program = Program::start(folder).await;
+    let segno = mails_to_folder(folder, "");
+    let installation = Installation::new(folder, &segno, TIMING);
+    let mut program = installation.start().await;
     let definition = json!({
         "name": "books", "processes": 2, "env": {"CRAWL_START_URL": site, "CRAWL_PAUSE_MS": "60"},
     });
-    let crawler = program.post("/crawlers", None, definition).await["id"]
+    let crawler = program.post("/crawlers", None, &definition).await["id"]
         .as_str()
         .unwrap()
         .to_owned();
     let path = format!("/crawlers/{crawler}/runs");
-    let begun = program.post(&path, Some("once"), json!({})).await;
+    let begun = program.post(&path, Some("once"), &json!({})).await;
     let (run, workflow) = (
         begun["runId"].as_str().unwrap(),
         begun["workflowId"].as_str().unwrap(),
@@ -155,9 +112,9 @@ async fn survives(seed: u64, site: &str) {
     loop {
         // An activity is about six events of the history.
         events += random.random_range(4..40);
-        let reached = program.kill_at(workflow, events).await;
-        program = Program::start(folder).await;
-        let again = program.post(&path, Some("once"), json!({})).await;
+        let reached = kill_at(program, workflow, events).await;
+        program = installation.start().await;
+        let again = program.post(&path, Some("once"), &json!({})).await;
         assert_eq!(
             (&again["runId"], &again["duplicate"]),
             (&begun["runId"], &json!(true))
@@ -202,17 +159,17 @@ async fn survives(seed: u64, site: &str) {
         "CrawlerSummaryCalculatedEvent",
         "ReportDeliveryInitiatedEvent",
     ] {
-        eventually(ty, async || mails(folder, ty) > 0).await;
-        assert_eq!(mails(folder, ty), 1, "seed {seed}: {ty}");
+        eventually(ty, async || mails(folder, ty, run) > 0).await;
+        assert_eq!(mails(folder, ty, run), 1, "seed {seed}: {ty}");
     }
     for ty in [
         "ReportRunFailedEvent",
         "ReportRunStoppedEvent",
         "DataDeliveryFailedEvent",
     ] {
-        assert_eq!(mails(folder, ty), 0, "seed {seed}: {ty}");
+        assert_eq!(mails(folder, ty, run), 0, "seed {seed}: {ty}");
     }
-    program.child.kill().await.unwrap();
+    program.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{BusinessActivities, CommentView, told};
-use crate::events::payloads::Person;
+use crate::{
+    crash::{self, Moment},
+    events::payloads::Person,
+};
 
 /// A mail to one person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -153,6 +156,7 @@ impl BusinessActivities {
             Claim::Begun => true,
             Claim::Mine => false,
         };
+        crash::at(Moment::After, "claim");
         if let Err(failure) = self.deliver(letter, &envelope).await {
             if is_certain(&failure) {
                 self.sent.release(&envelope.id).await?;
@@ -160,6 +164,7 @@ impl BusinessActivities {
             return Err(failure);
         }
         // A worker may die here.
+        crash::at(Moment::After, "deliver_mail");
         if self.faulty("send_mail/unrecorded", attempt) {
             return Err(Failure::retryable(
                 "the attempt is made to fail before it is recorded",
