@@ -256,6 +256,14 @@ impl Engine {
         false
     }
 
+    /// The embedded engine's file.
+    pub fn file(&self) -> Option<&Path> {
+        #[cfg(feature = "embedded")]
+        return self.embedded.as_ref().map(embedded::Embedded::file);
+        #[cfg(not(feature = "embedded"))]
+        None
+    }
+
     /// Closes the engine after its last answer. A cluster is only left alone.
     pub async fn shutdown(self) {
         #[cfg(feature = "embedded")]

@@ -1,6 +1,10 @@
 //! Intake: from an event to the executions that handle it, durable before it is acknowledged.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use segno_event::Event;
@@ -16,6 +20,7 @@ use temporalio_common::{
     protos::temporal::api::{common::v1::Payload, enums::v1::WorkflowIdReusePolicy as ReusePolicy},
     search_attributes::SearchAttributes,
 };
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -27,6 +32,7 @@ use crate::{
     flow::{self, Enrolment, Full},
     pauses::Pauses,
     run, search_attributes,
+    telemetry::{self, Entry, EventsTaken, ExecutionStarted, IntakeTook, TakenIn},
     worker::TASK_QUEUE,
 };
 
@@ -141,9 +147,27 @@ fn others(events: usize) -> String {
 }
 
 impl Error {
+    fn taken_in(&self) -> TakenIn {
+        if self.stays() {
+            TakenIn::Refused
+        } else {
+            TakenIn::NotNow
+        }
+    }
+
     /// Whether the same events would be refused again.
     pub fn stays(&self) -> bool {
         !matches!(self, Self::Unavailable(_) | Self::Full { .. })
+    }
+}
+
+impl Accepted {
+    fn taken_in(&self) -> TakenIn {
+        match self {
+            Self { duplicate: true, .. } => TakenIn::Duplicate,
+            Self { executions, .. } if executions.is_empty() => TakenIn::Unrouted,
+            _ => TakenIn::Accepted,
+        }
     }
 }
 
@@ -161,6 +185,8 @@ pub struct Intake {
     pauses: Pauses,
     /// The flows that take no more.
     full: Full,
+    /// Where events come from that are handed to it.
+    entry: Entry,
 }
 
 /// A start that is only to be sent.
@@ -200,6 +226,7 @@ impl Intake {
             archive: false,
             pauses: Pauses::default(),
             full: Full::default(),
+            entry: Entry::of("program", ""),
         }
     }
 
@@ -223,6 +250,15 @@ impl Intake {
         self
     }
 
+    /// The same for events that come in here.
+    #[must_use]
+    pub(crate) fn at(&self, kind: &'static str, source: &str) -> Self {
+        Self {
+            entry: Entry::of(kind, source),
+            ..self.clone()
+        }
+    }
+
     /// Has this sink told of the executions that fail for good.
     #[must_use]
     pub fn with_alert(mut self, sink: Option<String>) -> Self {
@@ -242,6 +278,39 @@ impl Intake {
     ///
     /// Nothing is started if an event is too large, does not fit its type's schema, or comes to a flow that is full. On any other error some may have been started.
     pub async fn accept(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
+        let begun = Instant::now();
+        let accepted = self.accept_all(events).await;
+        let mut outcomes = BTreeMap::new();
+        match &accepted {
+            Ok(accepted) => {
+                for event in accepted {
+                    *outcomes.entry(event.taken_in()).or_default() += 1;
+                }
+            }
+            Err(error) => {
+                outcomes.insert(error.taken_in(), events.len() as u64);
+            }
+        }
+        self.tell(outcomes, begun);
+        accepted
+    }
+
+    fn tell(&self, outcomes: impl IntoIterator<Item = (TakenIn, u64)>, begun: Instant) {
+        let entry = &self.entry;
+        for (outcome, count) in outcomes {
+            telemetry::emit(EventsTaken {
+                entry,
+                outcome,
+                count,
+            });
+        }
+        telemetry::emit(IntakeTook {
+            entry,
+            time: begun.elapsed(),
+        });
+    }
+
+    async fn accept_all(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
         self.check(events)?;
         let mut starts = Vec::new();
         for (index, event) in events.iter().enumerate() {
@@ -336,6 +405,19 @@ impl Intake {
     /// # Errors
     /// As [`Intake::accept`].
     pub(crate) async fn accept_on(&self, route: &str, event: &Event) -> Result<OnRoute, Error> {
+        let begun = Instant::now();
+        let taken = self.accept_for(route, event).await;
+        let outcome = match &taken {
+            Ok(OnRoute::Started { duplicate: false, .. }) => TakenIn::Accepted,
+            Ok(OnRoute::Started { duplicate: true, .. }) => TakenIn::Duplicate,
+            Ok(OnRoute::Filtered | OnRoute::NoSuchRoute) => TakenIn::Unrouted,
+            Err(error) => error.taken_in(),
+        };
+        self.tell([(outcome, 1)], begun);
+        taken
+    }
+
+    async fn accept_for(&self, route: &str, event: &Event) -> Result<OnRoute, Error> {
         let Some(route) = self.routes.get(route) else {
             return Ok(OnRoute::NoSuchRoute);
         };
@@ -352,6 +434,7 @@ impl Intake {
             .await?;
         Ok(OnRoute::Started {
             workflow_id: outcome.workflow_id,
+            duplicate: outcome.duplicate,
         })
     }
 
@@ -375,6 +458,17 @@ impl Intake {
     }
 
     async fn start(&self, start: Start) -> Result<Outcome, Error> {
+        let started = self.started(start).await?;
+        if let Some(route) = &started.route {
+            telemetry::emit(ExecutionStarted {
+                route,
+                duplicate: started.duplicate,
+            });
+        }
+        Ok(started)
+    }
+
+    async fn started(&self, start: Start) -> Result<Outcome, Error> {
         if let Some(key) = &start.dedupe {
             let earlier = dedupe::remember(&self.client, key, &start.workflow_id)
                 .await
@@ -455,6 +549,8 @@ pub(crate) enum OnRoute {
     Started {
         /// Its id.
         workflow_id: String,
+        /// Whether it was there already.
+        duplicate: bool,
     },
     /// The route's filter does not hold.
     Filtered,

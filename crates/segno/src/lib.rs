@@ -75,6 +75,7 @@ pub mod search_attributes;
 mod shutdown;
 pub mod sources;
 mod story;
+mod telemetry;
 mod tls;
 mod wait;
 pub mod worker;

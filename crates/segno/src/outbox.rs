@@ -193,7 +193,7 @@ impl Outboxes {
         let (mut tasks, mut relays) = (JoinSet::new(), Vec::new());
         for (name, options) in self.outboxes {
             let publisher: Arc<dyn Publisher> = match &options.to {
-                None => Arc::new(ToIntake::new(intake.clone())),
+                None => Arc::new(ToIntake::new(intake.at("outbox", &name))),
                 Some(sink) => Arc::new(ToSink::new(Arc::new(Named {
                     sinks: self.sinks.clone(),
                     name: sink.clone(),

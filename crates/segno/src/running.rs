@@ -1,6 +1,11 @@
 //! The parts of a running process, and how they start and stop in order.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use segno_event::Event;
 use segno_sinks::Sinks;
@@ -30,6 +35,7 @@ use crate::{
     schedules::{self, ScheduleActivities, ScheduleWorkflow},
     shutdown::{Signals, Stop},
     sources::{self, Sources},
+    telemetry::{self, SampledParts, Sampler, TimerFired},
     tls::Tls,
     wait::{WaitError, Waiter},
     worker::{self, Worker},
@@ -141,7 +147,7 @@ impl Running {
             .map_err(Error::Workflow)?;
         let (pauses, full) = (Pauses::default(), Full::default());
         let names_of_sinks = sinks.names().map(str::to_owned).collect();
-        options_of_worker.register_activities(Activities::new(sinks, consumers, pauses.clone()));
+        options_of_worker.register_activities(Activities::new(sinks.clone(), consumers, pauses.clone()));
         options_of_worker.register_activities(PauseActivities(pauses.clone()));
         let routes = Arc::new(config.routes);
         let letters = config.dead_letters;
@@ -164,7 +170,10 @@ impl Running {
             allow_private: config.timers.allow_private,
             secret: config.timers.secret,
         };
-        segno_timers::register(&mut options_of_worker, &timers).map_err(Error::Timers)?;
+        segno_timers::register_observed(&mut options_of_worker, &timers, |late| {
+            telemetry::emit(TimerFired { late });
+        })
+        .map_err(Error::Timers)?;
         for register in workflows.into_values().chain(activities) {
             register(&mut options_of_worker).map_err(Error::Workflow)?;
         }
@@ -179,7 +188,7 @@ impl Running {
             .with_archive(config.archive.unmatched)
             .with_pauses(pauses.clone())
             .with_full(full.clone());
-        options_of_worker.register_activities(ScheduleActivities::new(intake.clone()));
+        options_of_worker.register_activities(ScheduleActivities::new(intake.at("schedule", "")));
         let placed = schedules::put_in_place(&client, &routes).await;
         if let Err(error) = placed {
             engine.shutdown().await;
@@ -223,6 +232,17 @@ impl Running {
         #[cfg(feature = "outbox")]
         let relays = outboxes.start(&intake, &stopping);
         let timers = Timers::new(client.clone(), timers);
+        let sampler = Sampler::new(SampledParts {
+            client: client.clone(),
+            routes: Arc::clone(&routes),
+            pauses: pauses.clone(),
+            full,
+            sinks,
+            health: health.clone(),
+            #[cfg(feature = "outbox")]
+            relays: relays.clone(),
+            file: engine.file().map(Path::to_owned),
+        });
         let decider = Decider {
             client: client.clone(),
             routes,
@@ -237,11 +257,12 @@ impl Running {
             #[cfg(feature = "outbox")]
             outboxes: relays.clone(),
             events: http::Events {
-                intake: intake.clone(),
+                intake: intake.at("http", ""),
                 max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),
             },
             catalogue,
             health,
+            sampler,
             sources: sources.served.clone(),
             timers: segno_timers::router(timers),
             max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),

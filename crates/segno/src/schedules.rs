@@ -262,7 +262,7 @@ impl ScheduleActivities {
             ActivityError::application(failure.non_retryable(stays).build())
         };
         match taken {
-            Ok(OnRoute::Started { workflow_id }) => Ok(Some(workflow_id)),
+            Ok(OnRoute::Started { workflow_id, .. }) => Ok(Some(workflow_id)),
             Ok(OnRoute::Filtered) => Ok(None),
             // The route went, and its schedule with it.
             Ok(OnRoute::NoSuchRoute) => Err(failure(format!("there is no route {route:?} any more"), true)),

@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::intake::{self, Intake};
+use crate::{
+    intake::{self, Intake},
+    telemetry::{self, MessagesRejected, MessagesWaiting, SourceEnded, SourceFailed, SourceStarted},
+};
 
 /// Pause before a source that failed runs again; it doubles with each failure in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -37,20 +40,22 @@ pub struct BuildError {
 #[derive(Default)]
 pub(crate) struct Ready {
     /// Those that fetch.
-    fetching: Vec<(String, Arc<dyn Source>)>,
+    fetching: Vec<(String, Arc<dyn Source>, Arc<dyn segno_sources::Intake>)>,
     /// The paths of those that are called.
     pub(crate) served: Router,
-    intake: Option<Arc<dyn segno_sources::Intake>>,
 }
 
 impl Ready {
     /// Makes the sources of a configuration.
     pub(crate) fn new(options: BTreeMap<String, Options>, intake: &Intake) -> Result<Self, BuildError> {
-        let intake: Arc<dyn segno_sources::Intake> = Arc::new(Door(intake.clone()));
         let mut ready = Self::default();
         for (name, options) in options {
+            let intake: Arc<dyn segno_sources::Intake> = Arc::new(Door {
+                intake: intake.at("source", &name),
+                source: name.clone(),
+            });
             match options.build(&name, &intake) {
-                Ok(Built::Fetching(source)) => ready.fetching.push((name, source)),
+                Ok(Built::Fetching(source)) => ready.fetching.push((name, source, intake)),
                 Ok(Built::Served(served)) => {
                     tracing::info!(source = name, path = served.path, "served");
                     ready.served = ready.served.merge(served.router);
@@ -58,17 +63,14 @@ impl Ready {
                 Err(error) => return Err(BuildError { name, error }),
             }
         }
-        ready.intake = Some(intake);
         Ok(ready)
     }
 
     /// Runs those that fetch, until `stop`.
     pub(crate) fn start(self, stop: &CancellationToken) -> Sources {
         let mut tasks = JoinSet::new();
-        if let Some(intake) = self.intake {
-            for (name, source) in self.fetching {
-                tasks.spawn(look_after(name, source, Arc::clone(&intake), stop.clone()));
-            }
+        for (name, source, intake) in self.fetching {
+            tasks.spawn(look_after(name, source, intake, stop.clone()));
         }
         Sources(tasks)
     }
@@ -93,7 +95,7 @@ async fn look_after(
 ) {
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
-        tracing::info!(source = name, "a source starts");
+        telemetry::emit(SourceStarted { source: &name });
         let began = Instant::now();
         let (running, intake, token) = (Arc::clone(&source), Arc::clone(&intake), stop.clone());
         // In a task of its own, so that a panic ends this run alone.
@@ -107,29 +109,50 @@ async fn look_after(
         if began.elapsed() > SOUND {
             pause = FIRST_PAUSE;
         }
-        tracing::warn!(source = name, error, again_in = ?pause, "a source does not go on");
+        telemetry::emit(SourceFailed {
+            source: &name,
+            error: &error,
+            again_in: pause,
+        });
         tokio::select! {
             () = sleep(pause) => {}
             () = stop.cancelled() => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    tracing::info!(source = name, "a source has ended");
+    telemetry::emit(SourceEnded { source: &name });
 }
 
 /// Where sources hand events in. Each event is on its own: one that is refused leaves the others alone.
-struct Door(Intake);
+struct Door {
+    intake: Intake,
+    source: String,
+}
 
 #[async_trait]
 impl segno_sources::Intake for Door {
     async fn take(&self, events: &[Event]) -> Vec<Outcome> {
         join_all(events.iter().map(|event| self.one(event))).await
     }
+
+    fn rejected(&self, messages: usize) {
+        telemetry::emit(MessagesRejected {
+            source: &self.source,
+            count: messages as u64,
+        });
+    }
+
+    fn waiting(&self, messages: u64) {
+        telemetry::emit(MessagesWaiting {
+            source: &self.source,
+            messages,
+        });
+    }
 }
 
 impl Door {
     async fn one(&self, event: &Event) -> Outcome {
-        match self.0.accept(std::slice::from_ref(event)).await {
+        match self.intake.accept(std::slice::from_ref(event)).await {
             Ok(_) => Outcome::Durable,
             Err(error) => outcome(&error),
         }

@@ -148,6 +148,10 @@ impl Sink for Limited {
         pass.tell(&outcome);
         outcome
     }
+
+    fn breaker_is_open(&self) -> Option<bool> {
+        self.breaker.as_ref().map(Breaker::is_open)
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
     ///
     /// [`Failure`], which says whether another attempt is worth it.
     async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure>;
+
+    /// Whether its circuit breaker leaves the target alone now. None: it has none.
+    fn breaker_is_open(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// Why a sink cannot be made of its options.
@@ -80,6 +85,13 @@ impl Sinks {
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// The sinks that have a circuit breaker, and whether it leaves their target alone now.
+    pub fn breakers(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.0
+            .iter()
+            .filter_map(|(name, sink)| Some((name.as_str(), sink.breaker_is_open()?)))
     }
 
     /// Whether there is a sink of this name.

@@ -20,4 +20,10 @@ pub trait Intake: Send + Sync {
     /// Takes events in side by side, and answers for each, in their order. To give an event again is harmless: by its source and
     /// id it is known.
     async fn take(&self, events: &[Event]) -> Vec<Outcome>;
+
+    /// So many messages were rejected: for those who count.
+    fn rejected(&self, _messages: usize) {}
+
+    /// So many messages wait at the broker, as it says now and then: for those who count.
+    fn waiting(&self, _messages: u64) {}
 }

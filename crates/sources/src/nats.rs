@@ -149,6 +149,8 @@ impl Source for Nats {
                     Err(error) => return Err(Error::of("messages cannot be pulled", &*error)),
                 }
             }
+            let behind = pulled.last().and_then(|message| message.info().ok());
+            intake.waiting(behind.map_or(0, |info| info.pending));
             if !pulled.is_empty() {
                 let batch = Batch {
                     origin: &self.origin,

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Codec, Error, Intake, Order, Source,
     message::Received,
-    source::{Built, origin},
+    source::{Built, origin, telling},
     store::{Verdict, decode, holding, record, store},
 };
 
@@ -170,8 +170,11 @@ impl Source for Redis {
             intake,
             stop,
         };
-        run.leftovers().await?;
-        run.follow().await
+        let followed = async {
+            run.leftovers().await?;
+            run.follow().await
+        };
+        telling(Arc::clone(&run.intake), || run.group.waiting(), followed).await
     }
 }
 

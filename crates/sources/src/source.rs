@@ -59,6 +59,32 @@ pub enum Built {
     Served(Served),
 }
 
+/// How often a broker is asked how many messages wait.
+#[cfg(any(feature = "redis", feature = "sqs"))]
+const LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Runs, and beside it tells now and then how many messages wait. What the broker does not say is left out: a source goes on
+/// without it.
+#[cfg(any(feature = "redis", feature = "sqs"))]
+pub(crate) async fn telling<T, F: Future<Output = Option<u64>>>(
+    intake: Arc<dyn Intake>,
+    waiting: impl Fn() -> F,
+    run: impl Future<Output = T>,
+) -> T {
+    let tell = async {
+        loop {
+            if let Some(messages) = waiting().await {
+                intake.waiting(messages);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        done = run => done,
+        () = tell => unreachable!("it tells for ever"),
+    }
+}
+
 /// The source attribute of events that name none, and of what the source itself has to tell.
 #[cfg(any(
     feature = "eventbridge",

@@ -17,7 +17,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::aws::Credentials;
-use crate::{Codec, Error, Intake, Source, aws::Connection, source::Built};
+use crate::{
+    Codec, Error, Intake, Source,
+    aws::Connection,
+    source::{Built, telling},
+};
 
 mod poller;
 mod queue;
@@ -122,14 +126,17 @@ impl Source for Sqs {
             let poller = Arc::clone(&poller);
             pollers.spawn(async move { poller.run().await });
         }
-        let mut result = Ok(());
-        while let Some(ended) = pollers.join_next().await {
-            let ended = ended.unwrap_or_else(|error| Err(Error::of("a poller died", &error)));
-            if let Err(error) = ended {
-                stop.cancel();
-                result = result.and(Err(error));
+        let polled = async {
+            let mut result = Ok(());
+            while let Some(ended) = pollers.join_next().await {
+                let ended = ended.unwrap_or_else(|error| Err(Error::of("a poller died", &error)));
+                if let Err(error) = ended {
+                    stop.cancel();
+                    result = result.and(Err(error));
+                }
             }
-        }
-        result
+            result
+        };
+        telling(Arc::clone(&poller.intake), || poller.queue.waiting(), polled).await
     }
 }

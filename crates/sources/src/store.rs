@@ -153,10 +153,16 @@ pub(crate) async fn store(
         }
         pause = (pause * 2).min(PAUSES[1]);
     }
-    verdicts
+    let verdicts: Vec<_> = verdicts
         .into_iter()
         .map(|verdict| verdict.unwrap_or(Verdict::Back))
-        .collect()
+        .collect();
+    let rejected = |verdict: &&Verdict| matches!(verdict, Verdict::Rejected(_));
+    match verdicts.iter().filter(rejected).count() {
+        0 => {}
+        messages => intake.rejected(messages),
+    }
+    verdicts
 }
 
 fn events(message: &InHand) -> &[Event] {

@@ -28,14 +28,17 @@ const BEAT: Duration = Duration::from_secs(4);
 pub(crate) struct TimerActivities {
     sender: Sender,
     secrets: Vec<Secret>,
+    /// Told of each timer's first call: so long after its deadline.
+    fired: fn(Duration),
 }
 
 impl TimerActivities {
-    pub(crate) fn new(options: &Options) -> Result<Self, SenderError> {
+    pub(crate) fn new(options: &Options, fired: fn(Duration)) -> Result<Self, SenderError> {
         let secrets = options.secret.iter().cloned().collect();
         Ok(Self {
             sender: Sender::new(options.allow_private)?,
             secrets,
+            fired,
         })
     }
 
@@ -82,6 +85,12 @@ impl TimerActivities {
             .ok()
             .flatten()
             .unwrap_or_default();
+        if attempts.is_empty() {
+            let late = Deadline::now()
+                .as_millis()
+                .saturating_sub(timer.deadline.as_millis());
+            (self.fired)(Duration::from_millis(late));
+        }
         attempts.push(Attempt {
             number: ctx.info().attempt,
             at: Deadline::now(),

@@ -83,7 +83,20 @@ pub struct Options {
 ///
 /// [`RegisterError`], if the webhook sender cannot be set up or the worker has such a workflow already.
 pub fn register(worker: &mut WorkerOptions, options: &Options) -> Result<(), RegisterError> {
-    let activities = activity::TimerActivities::new(options)?;
+    register_observed(worker, options, |_| {})
+}
+
+/// The same, where `fired` is told of each timer's first call: so long after its deadline.
+///
+/// # Errors
+///
+/// As [`register`].
+pub fn register_observed(
+    worker: &mut WorkerOptions,
+    options: &Options,
+    fired: fn(std::time::Duration),
+) -> Result<(), RegisterError> {
+    let activities = activity::TimerActivities::new(options, fired)?;
     worker.register_workflow::<SegnoTimer>()?;
     worker.register_activities(activities);
     Ok(())

@@ -1,6 +1,10 @@
 //! The engine in this process: its file, its clients in the process and its port for those outside.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use segno_engine::Handle;
 use temporalio_client::ConnectionOptions;
@@ -18,6 +22,7 @@ pub(crate) const FILE: &str = "engine.db";
 pub(super) struct Embedded {
     engine: segno_engine::Engine,
     handle: Handle,
+    file: PathBuf,
     address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<()>,
@@ -57,10 +62,15 @@ impl Embedded {
         Ok(Self {
             engine,
             handle,
+            file,
             address,
             stop,
             server,
         })
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -21,7 +21,10 @@ use super::{
     keep_alive::{HEARTBEAT_TIMEOUT, Progress, keep_alive},
     workflow::EventWorkflow,
 };
-use crate::pauses;
+use crate::{
+    pauses,
+    telemetry::{self, AlertAttempted, Attempted},
+};
 
 /// Type of the workflow.
 const TYPE: &str = "SegnoAlert";
@@ -182,11 +185,17 @@ pub(super) async fn run(
             dead_letter: &dead_letter,
         })?;
         let key = format!("dead-letter/{}", dead_letter.run_id);
-        activities
+        let told = activities
             .sinks
             .deliver(&sink, Delivery::new(&key, &payload))
-            .await
-            .map_err(|failure| undelivered(&failure))?;
+            .await;
+        let outcome = match &told {
+            Ok(_) => Attempted::Ok,
+            // Whatever the sink says, another attempt follows.
+            Err(_) => Attempted::Retryable,
+        };
+        telemetry::emit(AlertAttempted { sink: &sink, outcome });
+        told.map_err(|failure| undelivered(&failure))?;
         Ok(())
     })
     .await

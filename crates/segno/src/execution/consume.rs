@@ -14,7 +14,10 @@ use super::{
     step::attempt,
     story::FailedAttempt,
 };
-use crate::pauses;
+use crate::{
+    pauses,
+    telemetry::{self, Attempted, ConsumerAttempted},
+};
 
 /// Input of `consume`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,7 +51,16 @@ async fn call(activities: &Activities, name: &str, event: &Event, attempt: u32) 
         let text = format!("no consumer {name:?} is registered in this process");
         return Err(ActivityError::application(ApplicationFailure::new(text)));
     };
-    consumer.process(event).await.map_err(|error| {
+    let processed = consumer.process(event).await;
+    let outcome = match &processed {
+        Ok(()) => Attempted::Ok,
+        Err(error) => Attempted::failed(error.is_permanent()),
+    };
+    telemetry::emit(ConsumerAttempted {
+        consumer: name,
+        outcome,
+    });
+    processed.map_err(|error| {
         let failure = ApplicationFailure::builder(error.to_string())
             .type_name("Consumer".to_owned())
             .non_retryable(error.is_permanent())

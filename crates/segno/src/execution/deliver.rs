@@ -8,6 +8,7 @@ use segno_sinks::Delivery;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
+use tokio::time::Instant;
 
 use super::{
     activities::{Activities, execution, route_of},
@@ -29,6 +30,9 @@ pub(crate) struct DeliverInput {
     /// How many payloads were delivered before a pause.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) done: u64,
+    /// When the execution began, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<u64>,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -49,6 +53,7 @@ pub(super) async fn run(
             action,
             edition,
             done,
+            since,
         } = input;
         progress.at_least(done);
         let execution = execution(ctx);
@@ -62,8 +67,8 @@ pub(super) async fn run(
         if let Some(held) = held() {
             return Err(held);
         }
-        let step = Step::begin(ctx, &execution.workflow_id, &action);
         let event = activities.events.get(event, || ctx.client(), &execution).await?;
+        let step = Step::begin(ctx, &execution.workflow_id, &action, &event, since);
         if let Some(condition) = &action.available
             && !available(activities, &event, condition.clone(), &step).await?
         {
@@ -97,12 +102,13 @@ pub(super) async fn run(
             if let Some(edition) = &edition {
                 key = format!("{key}/{edition}");
             }
-            let delivered = activities
+            let given = Instant::now();
+            let answer = activities
                 .sinks
                 .deliver(&action.to, Delivery::new(&key, &payload).of(&event))
-                .await
-                .map_err(|failure| step.undelivered(&failure))?;
-            step.delivered(n, delivered.status);
+                .await;
+            step.answered(n, given, &answer);
+            let delivered = answer.map_err(|failure| step.undelivered(&failure))?;
             sent[n].attempt = Some(step.attempt);
             sent[n].status = delivered.status;
             // The last one's progress is the activity's result.

@@ -1,86 +1,107 @@
-//! The steps of an action as they are logged, one structured line each, and how its failures are put. Of an event's data
-//! nothing is logged.
+//! An attempt of an action: what it tells of its steps, and how its failures are put. Of an event's data nothing is told.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use segno_event::Event;
 use segno_routing::PlannedAction;
-use segno_sinks::Failure;
+use segno_sinks::{Delivered, Failure};
 use temporalio_sdk::{
     ApplicationFailure,
     activities::{ActivityContext, ActivityError},
 };
+use tokio::time::Instant;
 
-use super::story::FailedAttempt;
+use super::{activities::route_of, story::FailedAttempt};
+use crate::telemetry::{
+    self, ActionBegun, ActionDone, ActionFailed, ActionRef, ActionTransformed, Attempted, PayloadDelivered,
+    TraceContext,
+};
 
 /// One attempt of an action.
 pub(super) struct Step {
-    execution: String,
-    action: String,
-    sink: String,
+    told: ActionRef,
+    /// When it began, by this process's clock.
+    began: Instant,
+    /// How long its execution had gone on by then, by the engine's clock.
+    age: Option<Duration>,
     /// Which attempt it is, from 1.
     pub(super) attempt: u32,
 }
 
 impl Step {
-    pub(super) fn begin(ctx: &ActivityContext, execution: &str, action: &PlannedAction) -> Self {
+    /// `since`: when the execution began, in milliseconds since 1970.
+    pub(super) fn begin(
+        ctx: &ActivityContext,
+        execution: &str,
+        action: &PlannedAction,
+        event: &Event,
+        since: Option<u64>,
+    ) -> Self {
+        let attempt = attempt(ctx);
+        let started = ctx.info().started_time.map(millis);
+        let age = started
+            .zip(since)
+            .map(|(started, since)| started.saturating_sub(since));
         let step = Self {
-            execution: execution.to_owned(),
-            action: action.name.clone(),
-            sink: action.to.clone(),
-            attempt: attempt(ctx),
+            told: ActionRef {
+                execution: execution.to_owned(),
+                route: route_of(execution).to_owned(),
+                event: event.id.clone(),
+                trace: TraceContext::of(event).trace_id(),
+                action: action.name.clone(),
+                sink: action.to.clone(),
+                attempt,
+            },
+            began: Instant::now(),
+            age: age.map(Duration::from_millis),
+            attempt,
         };
-        tracing::info!(
-            execution = step.execution,
-            action = step.action,
-            sink = step.sink,
-            attempt = step.attempt,
-            category = action.category,
-            entity = action.entity,
-            "action begins"
-        );
+        telemetry::emit(ActionBegun {
+            action: &step.told,
+            category: action.category.as_deref(),
+            entity: action.entity.as_deref(),
+        });
         step
     }
 
     pub(super) fn skipped(&self, reason: &str) {
-        let Self {
-            execution, action, ..
-        } = self;
-        tracing::info!(execution, action, reason, "action skipped");
+        telemetry::emit(ActionDone {
+            action: &self.told,
+            how: Err(reason),
+        });
     }
 
     pub(super) fn transformed(&self, payloads: u64) {
-        let Self {
-            execution, action, ..
-        } = self;
-        tracing::info!(execution, action, payloads, "action transformed the event");
+        telemetry::emit(ActionTransformed {
+            action: &self.told,
+            payloads,
+        });
     }
 
-    pub(super) fn delivered(&self, payload: usize, status: Option<u16>) {
-        let Self {
-            execution,
-            action,
-            sink,
-            attempt,
-        } = self;
-        tracing::info!(
-            execution,
-            action,
-            sink,
-            attempt,
+    /// The sink has answered about a payload that it was given at `given`.
+    pub(super) fn answered(&self, payload: usize, given: Instant, answer: &Result<Delivered, Failure>) {
+        let (outcome, status) = match answer {
+            Ok(delivered) => (Attempted::Ok, delivered.status),
+            Err(failure) => (
+                Attempted::failed(matches!(failure, Failure::Permanent { .. })),
+                failure.status(),
+            ),
+        };
+        telemetry::emit(PayloadDelivered {
+            action: &self.told,
             payload,
+            outcome,
             status,
-            "action delivered a payload"
-        );
+            took: given.elapsed(),
+            since_accepted: self.age.map(|age| age + self.began.elapsed()),
+        });
     }
 
     pub(super) fn done(&self, payloads: u64) {
-        let Self {
-            execution,
-            action,
-            attempt,
-            ..
-        } = self;
-        tracing::info!(execution, action, attempt, payloads, "action done");
+        telemetry::emit(ActionDone {
+            action: &self.told,
+            how: Ok(payloads),
+        });
     }
 
     /// A failure that another attempt may overcome.
@@ -109,27 +130,19 @@ impl Step {
         stays: bool,
         retry_after: Option<Duration>,
     ) -> ActivityError {
-        let Self {
-            execution,
-            action,
-            sink,
-            attempt,
-        } = self;
-        tracing::warn!(
-            execution,
-            action,
-            sink,
-            attempt,
-            reason,
+        telemetry::emit(ActionFailed {
+            action: &self.told,
+            reason: &reason,
             stays,
-            "action's attempt failed"
-        );
+        });
         ActivityError::application(
             ApplicationFailure::builder(reason)
                 .maybe_type_name(kind.map(str::to_owned))
                 .non_retryable(stays)
                 .maybe_next_retry_delay(retry_after)
-                .details(FailedAttempt { attempt: *attempt })
+                .details(FailedAttempt {
+                    attempt: self.attempt,
+                })
                 .build(),
         )
     }
@@ -138,4 +151,10 @@ impl Step {
 /// Which attempt of an activity this is, from 1.
 pub(super) fn attempt(ctx: &ActivityContext) -> u32 {
     ctx.info().attempt
+}
+
+/// Milliseconds since 1970.
+pub(super) fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

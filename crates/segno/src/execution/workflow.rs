@@ -28,11 +28,13 @@ use super::{
     deliver::DeliverInput,
     event_ref::EventRef,
     keep_alive::HEARTBEAT_TIMEOUT,
+    step::millis,
     story::{ActionState, ActionStory, FailedAttempt, Receipt, Story},
 };
 use crate::{
     flow::{self, Word, report_end, wait_for_word},
     pauses::{Holds, unless_paused, until_not_paused},
+    telemetry::{self, Closed, ExecutionClosed},
 };
 
 /// How long one attempt may take. A worker that dies is noticed far sooner, by its missing heartbeat.
@@ -71,64 +73,13 @@ pub(crate) struct EventWorkflow {
 impl EventWorkflow {
     #[run(name = WORKFLOW_TYPE)]
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, plan: Plan) -> WorkflowResult<Report> {
-        let story = Story::of(&plan);
-        ctx.state_mut(|state| state.story = story);
-        let flow = plan.flow.clone();
-        let (alert, after) = (plan.alert.clone(), plan.after.clone());
-        let letter = alert::Letter::of(&plan, ctx.workflow_id(), ctx.run_id());
-        let done = after.as_ref().map_or(0, |after| after.done.len());
-        let report = Report {
-            after: after.clone(),
-            ..Report::default()
-        };
-        match after.as_ref().map(|after| &after.decision) {
-            None | Some(Decision::Retry) => {}
-            Some(Decision::Skip | Decision::Resolve) => {
-                // Its key goes on without it.
-                if let Some(flow) = &flow {
-                    report_end(ctx, flow, Outcome::Withdrawn).await;
-                }
-                return Ok(report);
-            }
-            Some(Decision::Keep { failed, .. }) => {
-                let failure = dead_letter(done, failed);
-                alert::start(ctx, alert, letter, failed).await;
-                return Err(failure.into());
-            }
+        let (route, after) = (plan.route.clone(), plan.after.clone());
+        let ended = through(ctx, plan).await;
+        // Not once more where the history is gone through again.
+        if let Some(how) = closed(&ended, after.as_ref()).filter(|_| !ctx.is_replaying()) {
+            telemetry::emit(ExecutionClosed { route: &route, how });
         }
-        if let Some(flow) = flow.as_ref().filter(|flow| !flow.admitted) {
-            match wait_for_word(ctx, flow, flow::size(&plan.event)).await {
-                Some(Word::Go) => {}
-                Some(Word::Superseded { by }) => {
-                    return Ok(Report {
-                        superseded_by: Some(by),
-                        ..report
-                    });
-                }
-                Some(Word::Batched { into }) => {
-                    return Ok(Report {
-                        batched_into: Some(into),
-                        ..report
-                    });
-                }
-                None => return Err(WorkflowTermination::cancelled()),
-            }
-        }
-        let failed = match plan.deadline {
-            None => carry_out(ctx, plan).await,
-            Some(within) => in_time(ctx, plan, within).await,
-        };
-        if let Some((flow, outcome)) = flow.as_ref().zip(outcome(&failed)) {
-            report_end(ctx, flow, outcome).await;
-        }
-        let failed = failed?;
-        let actions = ctx.state(|state| state.story.clone()).into_result();
-        if failed.is_empty() {
-            return Ok(Report { actions, ..report });
-        }
-        let failure = dead_letter(actions.len().saturating_sub(failed.len()), &failed);
-        alert::start(ctx, alert, letter, &failed).await;
-        Err(failure.into())
+        ended
     }
 
     /// What its flow says: a [`Word`].
@@ -156,6 +107,85 @@ impl EventWorkflow {
     /// What its flow has said.
     pub(crate) fn heard(&self) -> Option<Word> {
         self.word.clone()
+    }
+}
+
+/// From the plan to the end.
+async fn through(ctx: &mut WorkflowContext<EventWorkflow>, plan: Plan) -> WorkflowResult<Report> {
+    let story = Story::of(&plan);
+    ctx.state_mut(|state| state.story = story);
+    let flow = plan.flow.clone();
+    let (alert, after) = (plan.alert.clone(), plan.after.clone());
+    let letter = alert::Letter::of(&plan, ctx.workflow_id(), ctx.run_id());
+    let done = after.as_ref().map_or(0, |after| after.done.len());
+    let report = Report {
+        after: after.clone(),
+        ..Report::default()
+    };
+    match after.as_ref().map(|after| &after.decision) {
+        None | Some(Decision::Retry) => {}
+        Some(Decision::Skip | Decision::Resolve) => {
+            // Its key goes on without it.
+            if let Some(flow) = &flow {
+                report_end(ctx, flow, Outcome::Withdrawn).await;
+            }
+            return Ok(report);
+        }
+        Some(Decision::Keep { failed, .. }) => {
+            let failure = dead_letter(done, failed);
+            alert::start(ctx, alert, letter, failed).await;
+            return Err(failure.into());
+        }
+    }
+    if let Some(flow) = flow.as_ref().filter(|flow| !flow.admitted) {
+        match wait_for_word(ctx, flow, flow::size(&plan.event)).await {
+            Some(Word::Go) => {}
+            Some(Word::Superseded { by }) => {
+                return Ok(Report {
+                    superseded_by: Some(by),
+                    ..report
+                });
+            }
+            Some(Word::Batched { into }) => {
+                return Ok(Report {
+                    batched_into: Some(into),
+                    ..report
+                });
+            }
+            None => return Err(WorkflowTermination::cancelled()),
+        }
+    }
+    let failed = match plan.deadline {
+        None => carry_out(ctx, plan).await,
+        Some(within) => in_time(ctx, plan, within).await,
+    };
+    if let Some((flow, outcome)) = flow.as_ref().zip(outcome(&failed)) {
+        report_end(ctx, flow, outcome).await;
+    }
+    let failed = failed?;
+    let actions = ctx.state(|state| state.story.clone()).into_result();
+    if failed.is_empty() {
+        return Ok(Report { actions, ..report });
+    }
+    let failure = dead_letter(actions.len().saturating_sub(failed.len()), &failed);
+    alert::start(ctx, alert, letter, &failed).await;
+    Err(failure.into())
+}
+
+/// How an execution ended, for those who count. None: it goes on.
+fn closed(ended: &WorkflowResult<Report>, after: Option<&After>) -> Option<Closed> {
+    match ended {
+        Ok(report) if report.superseded_by.is_some() => Some(Closed::Superseded),
+        Ok(report) if report.batched_into.is_some() => Some(Closed::Batched),
+        Ok(_) | Err(WorkflowTermination::Failed(_))
+            if after.is_some_and(|after| !matches!(after.decision, Decision::Retry)) =>
+        {
+            Some(Closed::Settled)
+        }
+        Ok(_) => Some(Closed::Done),
+        Err(WorkflowTermination::Failed(_)) => Some(Closed::Failed),
+        Err(WorkflowTermination::Cancelled { .. }) => Some(Closed::Cancelled),
+        Err(_) => None,
     }
 }
 
@@ -244,10 +274,11 @@ async fn carry_out(
     match handler {
         PlannedHandler::Actions { stages } => {
             let event = EventRef::of(event);
+            let since = ctx.info().start_time().map(millis);
             let mut failed = Vec::new();
             for mut stage in stages {
                 stage.retain(|action| !done.contains(&action.name));
-                failed.extend(run_stage(ctx, &event, stage, edition.as_deref()).await);
+                failed.extend(run_stage(ctx, &event, stage, edition.as_deref(), since).await);
                 // One action's failure does not stop the others; a cancellation does.
                 if ctx.cancellation_token().is_cancelled() {
                     return Err(WorkflowTermination::cancelled());
@@ -278,6 +309,7 @@ async fn run_stage(
     event: &EventRef,
     stage: Vec<PlannedAction>,
     edition: Option<&str>,
+    since: Option<u64>,
 ) -> Vec<FailedAction> {
     let running = stage.into_iter().map(|action| {
         let name = action.name.clone();
@@ -288,6 +320,7 @@ async fn run_stage(
                 action: action.clone(),
                 edition: edition.map(str::to_owned),
                 done,
+                since,
             };
             ctx.execute_activity(Activities::deliver, input, options)
         });

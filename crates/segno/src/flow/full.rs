@@ -32,6 +32,11 @@ impl Full {
         self.0.read().contains(flow)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.read().len()
+    }
+
     /// Waits until a flow is not full.
     pub(crate) async fn room(&self, flow: &str) {
         while self.contains(flow) {

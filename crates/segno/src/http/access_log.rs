@@ -1,20 +1,29 @@
-//! One line a request, without anything of its body or query.
+//! Every request is counted and logged, without anything of its body or query.
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::Response,
+};
 use tokio::time::Instant;
 
-/// Logs method, path, status and duration of every request; the health probes only when debugging.
+use crate::telemetry::{self, InFlight, RequestServed};
+
+/// Tells of method, path, status and duration of every request.
 pub(super) async fn log(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
+    let in_flight = InFlight::begin();
     let response = next.run(request).await;
-    let status = response.status().as_u16();
-    let ms = start.elapsed().as_secs_f64() * 1000.0;
-    if matches!(path.as_str(), "/livez" | "/readyz") {
-        tracing::debug!(target: "segno::access", %method, path, status, ms, "request");
-    } else {
-        tracing::info!(target: "segno::access", %method, path, status, ms, "request");
-    }
+    drop(in_flight);
+    telemetry::emit(RequestServed {
+        method: method.as_str(),
+        route: route.as_ref().map(MatchedPath::as_str),
+        path: &path,
+        status: response.status().as_u16(),
+        took: start.elapsed(),
+    });
     response
 }

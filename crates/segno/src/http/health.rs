@@ -24,6 +24,11 @@ pub(crate) struct Health {
 }
 
 impl Health {
+    /// Whether the process takes work.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.check().await.is_ok()
+    }
+
     async fn check(&self) -> Result<(), Problem> {
         let unready = |detail: String| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail)

@@ -13,6 +13,7 @@ mod inbound;
 mod json;
 mod keys;
 mod limits;
+mod metrics;
 pub mod openapi;
 mod operations;
 mod origin;
@@ -47,6 +48,7 @@ use crate::{
     access::{self, Access},
     catalogue::Catalogue,
     dead_letters::Decider,
+    telemetry::Sampler,
 };
 
 /// What the API is made of.
@@ -58,6 +60,8 @@ pub(crate) struct Parts {
     /// What may be sent.
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) health: Health,
+    /// Looks at what is measured.
+    pub(crate) sampler: Sampler,
     /// Decides about dead letters.
     pub(crate) decider: Decider,
     /// The names of the sinks, sorted.
@@ -83,6 +87,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         events,
         catalogue,
         health,
+        sampler,
         decider,
         sinks,
         sources,
@@ -130,7 +135,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         .route_layer(from_fn_with_state(slots, limits::concurrency));
     let probes = Router::new()
         .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz).with_state(health));
+        .route("/readyz", get(health::readyz).with_state(health))
+        .route("/metrics", get(metrics::get).with_state(sampler));
     Router::new()
         .merge(limited)
         .merge(probes)

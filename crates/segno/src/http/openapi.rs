@@ -3,7 +3,7 @@
 use utoipa::OpenApi;
 
 use super::{
-    catalogue, dead_letters, event, events, execution, executions, health, keys, operations, pauses, session,
+    catalogue, dead_letters, event, events, execution, executions, health, keys, metrics, operations, pauses, session,
 };
 
 #[derive(OpenApi)]
@@ -23,6 +23,7 @@ use super::{
         catalogue::asyncapi,
         health::livez,
         health::readyz,
+        metrics::get,
         dead_letters::list,
         dead_letters::show,
         dead_letters::retry,

@@ -108,6 +108,11 @@ impl Pauses {
         self.find(|| What::Sink(sink.to_owned()))
     }
 
+    /// Everything that is paused.
+    pub(crate) fn all(&self) -> Vec<What> {
+        self.0.read().keys().cloned().collect()
+    }
+
     fn find(&self, what: impl FnOnce() -> What) -> Option<What> {
         let paused = self.0.read();
         if paused.is_empty() {

@@ -68,6 +68,7 @@ documents! {
     bad_input: "docs/bad-input.md",
     dead_letters: "docs/dead-letters.md",
     flow_control: "docs/flow-control.md",
+    metrics: "docs/metrics.md",
     outbox: "docs/outbox.md",
     replay: "docs/replay.md",
     routes: "docs/routes.md",

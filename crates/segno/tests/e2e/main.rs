@@ -38,6 +38,7 @@ mod flow_crash;
 mod handlers;
 mod large_events;
 mod limits;
+mod metrics;
 mod modes;
 #[cfg(feature = "outbox")]
 mod outbox;

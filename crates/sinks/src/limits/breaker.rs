@@ -112,6 +112,11 @@ impl Breaker {
         })
     }
 
+    /// Whether it leaves the target alone, or tries it.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(*self.state(), State::Closed { .. })
+    }
+
     fn open(&self) -> State {
         State::Open {
             until: Instant::now() + self.options.pause,

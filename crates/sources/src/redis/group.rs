@@ -138,6 +138,16 @@ impl Group {
         done.map_err(|error| failed("an entry cannot be put into the dead-letter stream", &error))
     }
 
+    /// How many entries the group has not read, or read and not acknowledged. None where Redis does not tell: before version 7,
+    /// and of a stream from whose middle something was removed.
+    pub(super) async fn waiting(&self) -> Option<u64> {
+        let groups: Result<StreamInfoGroupsReply, RedisError> =
+            self.calls.clone().xinfo_groups(&self.stream).await;
+        let groups = groups.ok()?.groups;
+        let group = groups.into_iter().find(|group| group.name == self.group)?;
+        u64::try_from(group.lag? + group.pending).ok()
+    }
+
     /// Removes what every group has acknowledged. A group's oldest pending entry and its last one stay.
     pub(super) async fn trim(&self) -> Result<(), Error> {
         let mut calls = self.calls.clone();

@@ -7,7 +7,7 @@ use aws_sdk_sqs::{
     error::SdkError,
     types::{
         ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-        MessageAttributeValue, MessageSystemAttributeName,
+        MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
     },
 };
 use tokio::time::sleep;
@@ -55,6 +55,26 @@ impl Queue {
 
     pub(super) fn is_fifo(&self) -> bool {
         self.url.ends_with(".fifo")
+    }
+
+    /// How many messages nobody has in hand, about. None where that cannot be asked.
+    pub(super) async fn waiting(&self) -> Option<u64> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let asked = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(name.clone())
+            .send()
+            .await;
+        match asked {
+            Ok(reply) => reply.attributes?.get(&name)?.parse().ok(),
+            Err(error) => {
+                let error = failed("the queue's length is not told", error);
+                tracing::debug!(%error, "a source's lag is not known");
+                None
+            }
+        }
     }
 
     /// Waits for messages; there may be none.

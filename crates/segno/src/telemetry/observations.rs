@@ -1,0 +1,557 @@
+//! What happens, one struct each.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Metrics, Observation};
+
+const NONE: [&str; 0] = [];
+
+/// Where events come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// `http`, `source`, `outbox`, `schedule`, `program` or `segno`.
+    pub(crate) kind: &'static str,
+    /// The source's or outbox's name; empty where there is none.
+    pub(crate) source: Arc<str>,
+}
+
+impl Entry {
+    pub(crate) fn of(kind: &'static str, source: &str) -> Self {
+        Self {
+            kind,
+            source: source.into(),
+        }
+    }
+}
+
+/// What became of an event that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TakenIn {
+    /// Something was started for it.
+    Accepted,
+    /// It was there already.
+    Duplicate,
+    /// No route took it.
+    Unrouted,
+    /// It will never be taken.
+    Refused,
+    /// It is not taken now.
+    NotNow,
+}
+
+impl TakenIn {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Unrouted => "unrouted",
+            Self::Refused => "refused",
+            Self::NotNow => "unavailable",
+        }
+    }
+}
+
+/// Events were handed in.
+pub(crate) struct EventsTaken<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) outcome: TakenIn,
+    pub(crate) count: u64,
+}
+
+impl Observation for EventsTaken<'_> {
+    fn count(&self, metrics: &Metrics) {
+        let Entry { kind, source } = self.entry;
+        let labels = [*kind, source, self.outcome.label()];
+        metrics.events.with_label_values(&labels).inc_by(self.count);
+    }
+}
+
+/// The intake answered.
+pub(crate) struct IntakeTook<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) time: Duration,
+}
+
+impl Observation for IntakeTook<'_> {
+    fn count(&self, metrics: &Metrics) {
+        let histogram = metrics.intake_seconds.with_label_values(&[self.entry.kind]);
+        histogram.observe(self.time.as_secs_f64());
+    }
+}
+
+/// An execution of an event on a route is there.
+pub(crate) struct ExecutionStarted<'a> {
+    pub(crate) route: &'a str,
+    /// It was there already.
+    pub(crate) duplicate: bool,
+}
+
+impl Observation for ExecutionStarted<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics.route_matches.with_label_values(&[self.route]).inc();
+        let outcome = if self.duplicate { "duplicate" } else { "started" };
+        metrics
+            .executions_started
+            .with_label_values(&[self.route, outcome])
+            .inc();
+    }
+}
+
+/// How an event's execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// All that was planned is done.
+    Done,
+    /// Something failed for good: a dead letter.
+    Failed,
+    /// A later event ran in its place.
+    Superseded,
+    /// It ran as part of a batch.
+    Batched,
+    /// It was cancelled.
+    Cancelled,
+    /// Somebody decided about its dead letter, and nothing was run.
+    Settled,
+}
+
+/// An event's execution ended.
+pub(crate) struct ExecutionClosed<'a> {
+    pub(crate) route: &'a str,
+    pub(crate) how: Closed,
+}
+
+impl Observation for ExecutionClosed<'_> {
+    fn count(&self, metrics: &Metrics) {
+        let outcome = match self.how {
+            Closed::Done => "done",
+            Closed::Failed => "failed",
+            Closed::Superseded => "superseded",
+            Closed::Batched => "batched",
+            Closed::Cancelled => "cancelled",
+            Closed::Settled => "settled",
+        };
+        metrics
+            .executions_closed
+            .with_label_values(&[self.route, outcome])
+            .inc();
+        if self.how == Closed::Failed {
+            metrics.dead_letters_total.with_label_values(&[self.route]).inc();
+        }
+    }
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempted {
+    /// It did what it was to do.
+    Ok,
+    /// There was nothing to do for this event.
+    Skipped,
+    /// Another attempt may succeed.
+    Retryable,
+    /// No attempt will.
+    Permanent,
+}
+
+impl Attempted {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Retryable => "retryable",
+            Self::Permanent => "permanent",
+        }
+    }
+
+    /// Of one that failed.
+    pub(crate) fn failed(stays: bool) -> Self {
+        if stays { Self::Permanent } else { Self::Retryable }
+    }
+}
+
+/// Which attempt of which action of which execution: what the log names.
+#[derive(Clone, Debug)]
+pub(crate) struct ActionRef {
+    pub(crate) execution: String,
+    pub(crate) route: String,
+    /// The event's id.
+    pub(crate) event: String,
+    /// The event's trace.
+    pub(crate) trace: String,
+    pub(crate) action: String,
+    pub(crate) sink: String,
+    /// From 1.
+    pub(crate) attempt: u32,
+}
+
+/// An attempt of an action begins.
+pub(crate) struct ActionBegun<'a> {
+    pub(crate) action: &'a ActionRef,
+    pub(crate) category: Option<&'a str>,
+    pub(crate) entity: Option<&'a str>,
+}
+
+impl Observation for ActionBegun<'_> {
+    fn count(&self, _: &Metrics) {}
+
+    fn log(&self) {
+        let at = self.action;
+        tracing::info!(
+            execution = at.execution,
+            route = at.route,
+            event = at.event,
+            trace_id = at.trace,
+            action = at.action,
+            sink = at.sink,
+            attempt = at.attempt,
+            category = self.category,
+            entity = self.entity,
+            "action begins"
+        );
+    }
+}
+
+/// The event was made into payloads.
+pub(crate) struct ActionTransformed<'a> {
+    pub(crate) action: &'a ActionRef,
+    pub(crate) payloads: u64,
+}
+
+impl Observation for ActionTransformed<'_> {
+    fn count(&self, _: &Metrics) {}
+
+    fn log(&self) {
+        let at = self.action;
+        tracing::info!(
+            execution = at.execution,
+            event = at.event,
+            trace_id = at.trace,
+            action = at.action,
+            payloads = self.payloads,
+            "action transformed the event"
+        );
+    }
+}
+
+/// A sink had a payload in hand.
+pub(crate) struct PayloadDelivered<'a> {
+    pub(crate) action: &'a ActionRef,
+    /// Its number among those of the action, from 0.
+    pub(crate) payload: usize,
+    pub(crate) outcome: Attempted,
+    pub(crate) status: Option<u16>,
+    pub(crate) took: Duration,
+    /// Since the execution began, where that is known.
+    pub(crate) since_accepted: Option<Duration>,
+}
+
+impl Observation for PayloadDelivered<'_> {
+    fn count(&self, metrics: &Metrics) {
+        let ActionRef { sink, route, .. } = self.action;
+        metrics
+            .deliveries
+            .with_label_values(&[sink.as_str(), self.outcome.label()])
+            .inc();
+        metrics
+            .delivery_seconds
+            .with_label_values(&[sink])
+            .observe(self.took.as_secs_f64());
+        if let (Attempted::Ok, Some(since)) = (self.outcome, self.since_accepted) {
+            metrics
+                .accepted_to_delivered
+                .with_label_values(&[route])
+                .observe(since.as_secs_f64());
+        }
+    }
+
+    fn log(&self) {
+        let at = self.action;
+        // That it failed is told by the attempt, with the reason.
+        if self.outcome == Attempted::Ok {
+            tracing::info!(
+                execution = at.execution,
+                route = at.route,
+                event = at.event,
+                trace_id = at.trace,
+                action = at.action,
+                sink = at.sink,
+                attempt = at.attempt,
+                payload = self.payload,
+                status = self.status,
+                "action delivered a payload"
+            );
+        }
+    }
+}
+
+/// An attempt of an action ended without a failure.
+pub(crate) struct ActionDone<'a> {
+    pub(crate) action: &'a ActionRef,
+    /// How many payloads there were; or why it was skipped.
+    pub(crate) how: Result<u64, &'a str>,
+}
+
+impl Observation for ActionDone<'_> {
+    fn count(&self, metrics: &Metrics) {
+        let outcome = if self.how.is_ok() {
+            Attempted::Ok
+        } else {
+            Attempted::Skipped
+        };
+        count_action(self.action, outcome, metrics);
+    }
+
+    fn log(&self) {
+        let at = self.action;
+        match self.how {
+            Ok(payloads) => tracing::info!(
+                execution = at.execution,
+                route = at.route,
+                event = at.event,
+                trace_id = at.trace,
+                action = at.action,
+                attempt = at.attempt,
+                payloads,
+                "action done"
+            ),
+            Err(reason) => tracing::info!(
+                execution = at.execution,
+                route = at.route,
+                event = at.event,
+                trace_id = at.trace,
+                action = at.action,
+                reason,
+                "action skipped"
+            ),
+        }
+    }
+}
+
+/// An attempt of an action failed.
+pub(crate) struct ActionFailed<'a> {
+    pub(crate) action: &'a ActionRef,
+    pub(crate) reason: &'a str,
+    /// No other attempt will be made.
+    pub(crate) stays: bool,
+}
+
+impl Observation for ActionFailed<'_> {
+    fn count(&self, metrics: &Metrics) {
+        count_action(self.action, Attempted::failed(self.stays), metrics);
+    }
+
+    fn log(&self) {
+        let at = self.action;
+        tracing::warn!(
+            execution = at.execution,
+            route = at.route,
+            event = at.event,
+            trace_id = at.trace,
+            action = at.action,
+            sink = at.sink,
+            attempt = at.attempt,
+            reason = self.reason,
+            stays = self.stays,
+            "action's attempt failed"
+        );
+    }
+}
+
+fn count_action(action: &ActionRef, outcome: Attempted, metrics: &Metrics) {
+    metrics
+        .actions
+        .with_label_values(&[action.route.as_str(), &action.sink, outcome.label()])
+        .inc();
+}
+
+/// A consumer made an attempt.
+pub(crate) struct ConsumerAttempted<'a> {
+    pub(crate) consumer: &'a str,
+    pub(crate) outcome: Attempted,
+}
+
+impl Observation for ConsumerAttempted<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics
+            .consumed
+            .with_label_values(&[self.consumer, self.outcome.label()])
+            .inc();
+    }
+}
+
+/// A sink was to be told of a dead letter.
+pub(crate) struct AlertAttempted<'a> {
+    pub(crate) sink: &'a str,
+    pub(crate) outcome: Attempted,
+}
+
+impl Observation for AlertAttempted<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics
+            .alerts
+            .with_label_values(&[self.sink, self.outcome.label()])
+            .inc();
+    }
+}
+
+/// A source runs.
+pub(crate) struct SourceStarted<'a> {
+    pub(crate) source: &'a str,
+}
+
+impl Observation for SourceStarted<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics.source_up.with_label_values(&[self.source]).set(1.0);
+        // So that it is there before anything is wrong.
+        metrics
+            .source_failures
+            .with_label_values(&[self.source])
+            .inc_by(0);
+        metrics
+            .source_rejected
+            .with_label_values(&[self.source])
+            .inc_by(0);
+    }
+
+    fn log(&self) {
+        tracing::info!(source = self.source, "a source starts");
+    }
+}
+
+/// A source cannot go on.
+pub(crate) struct SourceFailed<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) error: &'a str,
+    pub(crate) again_in: Duration,
+}
+
+impl Observation for SourceFailed<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics.source_up.with_label_values(&[self.source]).set(0.0);
+        metrics.source_failures.with_label_values(&[self.source]).inc();
+    }
+
+    fn log(&self) {
+        tracing::warn!(source = self.source, error = self.error, again_in = ?self.again_in, "a source does not go on");
+    }
+}
+
+/// A source was told to stop, and has.
+pub(crate) struct SourceEnded<'a> {
+    pub(crate) source: &'a str,
+}
+
+impl Observation for SourceEnded<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics.source_up.with_label_values(&[self.source]).set(0.0);
+    }
+
+    fn log(&self) {
+        tracing::info!(source = self.source, "a source has ended");
+    }
+}
+
+/// Messages of a source were rejected.
+pub(crate) struct MessagesRejected<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) count: u64,
+}
+
+impl Observation for MessagesRejected<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics
+            .source_rejected
+            .with_label_values(&[self.source])
+            .inc_by(self.count);
+    }
+}
+
+/// A broker said how many messages of a source wait.
+pub(crate) struct MessagesWaiting<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) messages: u64,
+}
+
+impl Observation for MessagesWaiting<'_> {
+    fn count(&self, metrics: &Metrics) {
+        metrics
+            .source_lag
+            .with_label_values(&[self.source])
+            .set(self.messages as f64);
+    }
+}
+
+/// A timer is called for the first time.
+pub(crate) struct TimerFired {
+    /// So long after its deadline.
+    pub(crate) late: Duration,
+}
+
+impl Observation for TimerFired {
+    fn count(&self, metrics: &Metrics) {
+        metrics
+            .timer_lateness
+            .with_label_values(&NONE)
+            .observe(self.late.as_secs_f64());
+    }
+}
+
+/// A request was answered.
+pub(crate) struct RequestServed<'a> {
+    pub(crate) method: &'a str,
+    /// The route's pattern; none where nothing is served.
+    pub(crate) route: Option<&'a str>,
+    /// The path as it came, without the query.
+    pub(crate) path: &'a str,
+    pub(crate) status: u16,
+    pub(crate) took: Duration,
+}
+
+impl Observation for RequestServed<'_> {
+    fn count(&self, metrics: &Metrics) {
+        let method = match self.method {
+            known @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS") => known,
+            // Anybody can make one up.
+            _ => "other",
+        };
+        let route = self.route.unwrap_or("none");
+        let status = self.status.to_string();
+        metrics
+            .http_requests
+            .with_label_values(&[method, route, &status])
+            .inc();
+        metrics
+            .http_seconds
+            .with_label_values(&[method, route])
+            .observe(self.took.as_secs_f64());
+    }
+
+    fn log(&self) {
+        let Self {
+            method, path, status, ..
+        } = self;
+        let ms = self.took.as_secs_f64() * 1000.0;
+        // What looks at the process all the time would be most of the log.
+        if matches!(self.route, Some("/livez" | "/readyz" | "/metrics")) {
+            tracing::debug!(target: "segno::access", method, path, status, ms, "request");
+        } else {
+            tracing::info!(target: "segno::access", method, path, status, ms, "request");
+        }
+    }
+}
+
+/// A request that is being served, until it is dropped.
+pub(crate) struct InFlight(());
+
+impl InFlight {
+    pub(crate) fn begin() -> Self {
+        Metrics::global().http_in_flight.with_label_values(&NONE).inc();
+        Self(())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        Metrics::global().http_in_flight.with_label_values(&NONE).dec();
+    }
+}
