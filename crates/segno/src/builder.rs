@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use segno_routing::Handler;
+use segno_routing::{Handler, Routes};
 use temporalio_common::WorkflowDefinition;
 use temporalio_sdk::{
     WorkerOptions, WorkflowRegistrationError, activities::ActivityImplementer,
@@ -16,9 +16,10 @@ use temporalio_sdk::{
 
 use crate::{
     Error,
-    config::{ApiKey, Config, NoApiKey, TlsFiles},
+    config::{ApiKey, Config, Mistakes, NoApiKey, TlsFiles},
     consumer::{Consumer, DynConsumer},
     consumers::Consumers,
+    reload::Read,
     running::Running,
     shutdown,
 };
@@ -36,6 +37,8 @@ type Register = Box<dyn FnOnce(&mut WorkerOptions) -> Result<(), WorkflowRegistr
 #[must_use]
 pub struct Builder {
     pub(crate) config: Config,
+    /// Reads it anew.
+    pub(crate) read: Option<Read>,
     pub(crate) consumers: HashMap<String, Arc<dyn DynConsumer>>,
     pub(crate) subscriptions: Consumers,
     pub(crate) workflows: BTreeMap<&'static str, Register>,
@@ -54,6 +57,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             config: Config::default(),
+            read: None,
             consumers: HashMap::new(),
             subscriptions: Consumers::new(),
             workflows: BTreeMap::new(),
@@ -72,6 +76,22 @@ impl Builder {
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
+    }
+
+    /// Runs the configuration in this file, and takes it on again when the process is told to (SIGHUP,
+    /// `POST /config/reload`).
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn config_file(self, path: impl Into<PathBuf>) -> Result<Self, Mistakes> {
+        let path = path.into();
+        self.config_from(Arc::new(move || Config::load(&path)))
+    }
+
+    pub(crate) fn config_from(mut self, read: Read) -> Result<Self, Mistakes> {
+        self.config = read()?;
+        self.read = Some(read);
+        Ok(self)
     }
 
     /// Registers a consumer under the name by which routes know it. A later one of the same name replaces it.
@@ -168,35 +188,53 @@ impl Builder {
     }
 
     fn add_subscriptions(&mut self) -> Result<(), Error> {
-        let mut routes = Vec::new();
         for subscription in self.subscriptions.iter() {
-            routes.push(subscription.route());
             self.consumers
                 .insert(subscription.name.clone(), subscription.consumer.clone());
         }
         let configured = std::mem::take(&mut self.config.routes);
-        self.config.routes = configured.with(routes).map_err(Error::SubscribedRoute)?;
+        self.config.routes = with_subscriptions(configured, &self.subscriptions)?;
         Ok(())
     }
 
-    /// What the routes name in Rust has to be there: better told at start than by an execution that waits.
     fn check_handlers(&self) -> Result<(), Error> {
-        let mut missing = Vec::new();
-        for route in &self.config.routes {
-            match &route.handler {
-                Handler::Consumer { name, .. } if !self.consumers.contains_key(name) => {
-                    missing.push(format!("route {:?} names the consumer {name:?}", route.name));
-                }
-                Handler::Workflow(name) if !self.workflows.contains_key(name.as_str()) => {
-                    missing.push(format!("route {:?} names the workflow {name:?}", route.name));
-                }
-                _ => {}
+        check_handlers(
+            &self.config.routes,
+            |name| self.consumers.contains_key(name),
+            |name| self.workflows.contains_key(name),
+        )
+    }
+}
+
+/// The routes with those that consumers bring.
+pub(crate) fn with_subscriptions(routes: Routes, subscriptions: &Consumers) -> Result<Routes, Error> {
+    let brought = subscriptions.iter().map(|subscription| subscription.route());
+    routes
+        .with(brought.collect::<Vec<_>>())
+        .map_err(Error::SubscribedRoute)
+}
+
+/// What the routes name in Rust has to be there: better told at start than by an execution that waits.
+pub(crate) fn check_handlers(
+    routes: &Routes,
+    consumer: impl Fn(&str) -> bool,
+    workflow: impl Fn(&str) -> bool,
+) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    for route in routes {
+        match &route.handler {
+            Handler::Consumer { name, .. } if !consumer(name) => {
+                missing.push(format!("route {:?} names the consumer {name:?}", route.name));
             }
+            Handler::Workflow(name) if !workflow(name) => {
+                missing.push(format!("route {:?} names the workflow {name:?}", route.name));
+            }
+            _ => {}
         }
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Unregistered(missing))
-        }
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Unregistered(missing))
     }
 }

@@ -14,6 +14,9 @@ pub enum Error {
         .0.join(", and ")
     )]
     Unregistered(Vec<String>),
+    /// The configuration's reader died.
+    #[error("the configuration could not be read")]
+    ConfigUnread,
     /// A consumer is for no events.
     #[error("the consumer {consumer:?}: {why}")]
     Subscription {

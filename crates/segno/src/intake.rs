@@ -26,10 +26,11 @@ use uuid::Uuid;
 
 use crate::{
     archive,
-    catalogue::{Misfit, Schemas},
+    catalogue::Misfit,
     dedupe,
     execution::{WORKFLOW_TYPE, bare_workflow},
     flow::{self, Enrolment, Full},
+    live::{Live, Setup},
     pauses::Pauses,
     run, search_attributes,
     telemetry::{self, Entry, EventsTaken, ExecutionStarted, IntakeTook, TakenIn},
@@ -175,12 +176,7 @@ impl Accepted {
 #[derive(Clone)]
 pub struct Intake {
     client: Client,
-    routes: Arc<Routes>,
-    schemas: Arc<Schemas>,
-    /// The sink that is told of dead letters.
-    alert: Option<String>,
-    /// Whether events that no route takes are kept.
-    archive: bool,
+    live: Live,
     /// What people hold up.
     pauses: Pauses,
     /// The flows that take no more.
@@ -218,22 +214,18 @@ struct Outcome {
 impl Intake {
     /// Takes events in on these routes.
     pub fn new(client: Client, routes: Arc<Routes>) -> Self {
+        Self::of(client, Live::new(Setup::of(routes)))
+    }
+
+    /// Takes events in as this setup says.
+    pub(crate) fn of(client: Client, live: Live) -> Self {
         Self {
             client,
-            routes,
-            schemas: Arc::default(),
-            alert: None,
-            archive: false,
+            live,
             pauses: Pauses::default(),
             full: Full::default(),
             entry: Entry::of("program", ""),
         }
-    }
-
-    /// The same, where the data of events has to fit these schemas.
-    #[must_use]
-    pub fn with_schemas(self, schemas: Arc<Schemas>) -> Self {
-        Self { schemas, ..self }
     }
 
     /// Knows what people hold up.
@@ -257,20 +249,6 @@ impl Intake {
             entry: Entry::of(kind, source),
             ..self.clone()
         }
-    }
-
-    /// Has this sink told of the executions that fail for good.
-    #[must_use]
-    pub fn with_alert(mut self, sink: Option<String>) -> Self {
-        self.alert = sink;
-        self
-    }
-
-    /// Whether events that no route takes are kept, so that a later route can have them replayed.
-    #[must_use]
-    pub fn with_archive(mut self, unmatched: bool) -> Self {
-        self.archive = unmatched;
-        self
     }
 
     /// Starts an execution for each event and route that matches. When it returns, all of them are durable;
@@ -311,15 +289,16 @@ impl Intake {
     }
 
     async fn accept_all(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
-        self.check(events)?;
+        let setup = self.live.get();
+        check(&setup, events)?;
         let mut starts = Vec::new();
         for (index, event) in events.iter().enumerate() {
-            let plans = plan(&self.routes, event);
-            if plans.is_empty() && self.archive {
+            let plans = plan(&setup.routes, event);
+            if plans.is_empty() && setup.archive {
                 starts.push(Start::archive(index, event)?);
             }
             for mut plan in plans {
-                plan.alert.clone_from(&self.alert);
+                plan.alert.clone_from(&setup.alert);
                 starts.push(Start::of(index, plan, &self.pauses)?);
             }
         }
@@ -364,23 +343,6 @@ impl Intake {
         Ok(accepted)
     }
 
-    fn check(&self, events: &[Event]) -> Result<(), Error> {
-        let misfit = |(index, event): (usize, &Event)| {
-            let misfits = self.schemas.misfits(event);
-            (!misfits.is_empty()).then(|| MisfitEvent {
-                index,
-                ty: event.ty.clone(),
-                misfits,
-            })
-        };
-        let misfits: Vec<_> = events.iter().enumerate().filter_map(misfit).collect();
-        if misfits.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Misfits(misfits))
-        }
-    }
-
     /// Whether the flows of these have room for more.
     fn check_room(&self, starts: &[Start]) -> Result<(), Error> {
         let enrolments = starts.iter().filter_map(|start| start.enrolment.as_ref());
@@ -418,14 +380,15 @@ impl Intake {
     }
 
     async fn accept_for(&self, route: &str, event: &Event) -> Result<OnRoute, Error> {
-        let Some(route) = self.routes.get(route) else {
+        let setup = self.live.get();
+        let Some(route) = setup.routes.get(route) else {
             return Ok(OnRoute::NoSuchRoute);
         };
-        self.check(std::slice::from_ref(event))?;
+        check(&setup, std::slice::from_ref(event))?;
         let Some(mut plan) = plan_on(route, event) else {
             return Ok(OnRoute::Filtered);
         };
-        plan.alert.clone_from(&self.alert);
+        plan.alert.clone_from(&setup.alert);
         let start = Start::of(0, plan, &self.pauses)?;
         self.check_room(std::slice::from_ref(&start))?;
         let enrolment = start.enrolment.clone();
@@ -540,6 +503,24 @@ impl Intake {
             Err(status) => Err(status),
         };
         started.map_err(|status| refusal(status, &workflow_id))
+    }
+}
+
+/// Whether the data of all events fits the schemas of their types.
+fn check(setup: &Setup, events: &[Event]) -> Result<(), Error> {
+    let misfit = |(index, event): (usize, &Event)| {
+        let misfits = setup.schemas.misfits(event);
+        (!misfits.is_empty()).then(|| MisfitEvent {
+            index,
+            ty: event.ty.clone(),
+            misfits,
+        })
+    };
+    let misfits: Vec<_> = events.iter().enumerate().filter_map(misfit).collect();
+    if misfits.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Misfits(misfits))
     }
 }
 

@@ -62,11 +62,13 @@ pub mod flow;
 pub mod http;
 pub mod intake;
 pub mod listen;
+mod live;
 mod logging;
 mod operation;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 mod pauses;
+mod reload;
 mod replay;
 mod run;
 mod running;

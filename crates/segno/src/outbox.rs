@@ -21,6 +21,7 @@ use crate::{
     Consumers, Error, NotProcessed,
     config::{self, Encryption},
     intake::{self, Intake},
+    live::Live,
 };
 
 /// Connections of a relay's pool, unless configured.
@@ -136,23 +137,27 @@ fn failure(error: &intake::Error) -> PublishError {
 }
 
 /// One of the configured sinks, within its limits.
-#[derive(Debug)]
 struct Named {
-    sinks: Sinks,
+    live: Live,
     name: String,
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the sink {:?}", self.name)
+    }
 }
 
 #[async_trait]
 impl Sink for Named {
     async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
-        self.sinks.deliver(&self.name, delivery).await
+        self.live.get().sinks.clone().deliver(&self.name, delivery).await
     }
 }
 
 /// The configured relays, not started.
 pub(crate) struct Outboxes {
     outboxes: BTreeMap<String, config::Outbox>,
-    sinks: Sinks,
 }
 
 impl Outboxes {
@@ -183,19 +188,16 @@ impl Outboxes {
                 return Err(wrong(format!("there is no sink {to:?}")));
             }
         }
-        Ok(Self {
-            outboxes,
-            sinks: sinks.clone(),
-        })
+        Ok(Self { outboxes })
     }
 
-    pub(crate) fn start(self, intake: &Intake, stop: &CancellationToken) -> Relays {
+    pub(crate) fn start(self, intake: &Intake, live: &Live, stop: &CancellationToken) -> Relays {
         let (mut tasks, mut relays) = (JoinSet::new(), Vec::new());
         for (name, options) in self.outboxes {
             let publisher: Arc<dyn Publisher> = match &options.to {
                 None => Arc::new(ToIntake::new(intake.at("outbox", &name))),
                 Some(sink) => Arc::new(ToSink::new(Arc::new(Named {
-                    sinks: self.sinks.clone(),
+                    live: live.clone(),
                     name: sink.clone(),
                 }))),
             };

@@ -21,7 +21,6 @@ use crate::{
     access::Access,
     archive::ArchiveWorkflow,
     builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
-    catalogue::Catalogue,
     dead_letters::{self, BulkWorkflow, DeadLetterActivities, Decider, KeeperWorkflow},
     dedupe::DedupeWorkflow,
     engine::{self, Engine},
@@ -30,12 +29,14 @@ use crate::{
     http,
     intake::Intake,
     listen::{self, Protection},
+    live::{Live, Setup},
     pauses::{PauseActivities, Pauses, PausesWorkflow},
+    reload::{self, Reloader},
     replay::{ReplayActivities, ReplayWorkflow},
     schedules::{self, ScheduleActivities, ScheduleWorkflow},
-    shutdown::{Signals, Stop},
+    shutdown::{Signals, Stop, Told},
     sources::{self, Sources},
-    telemetry::{self, SampledParts, Sampler, TimerFired},
+    telemetry::{self, ConfigLoaded, SampledParts, Sampler, TimerFired},
     tls::Tls,
     wait::{WaitError, Waiter},
     worker::{self, Worker},
@@ -43,7 +44,7 @@ use crate::{
 };
 
 /// Largest event, in bytes, unless configured.
-const MAX_EVENT_BYTES: usize = 1 << 20;
+pub(crate) const MAX_EVENT_BYTES: usize = 1 << 20;
 /// Requests served at once, unless configured.
 const MAX_CONCURRENT: usize = 256;
 
@@ -59,6 +60,7 @@ pub struct Running {
     http: SocketAddr,
     engine: Engine,
     intake: Intake,
+    reloader: Reloader,
     waiter: Waiter,
     #[cfg(feature = "outbox")]
     relays: outbox::Relays,
@@ -78,8 +80,9 @@ impl Running {
     pub(crate) async fn start(builder: Builder) -> Result<Self, Error> {
         let Builder {
             mut config,
+            read,
             consumers,
-            subscriptions: _,
+            subscriptions,
             workflows,
             activities,
             http,
@@ -93,7 +96,7 @@ impl Running {
         let http = http.or(config.http.listen).unwrap_or(DEFAULT_HTTP);
         let grpc = grpc.or(config.grpc.listen).unwrap_or(DEFAULT_GRPC);
         let data = data
-            .or(config.data)
+            .or(config.data.take())
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
         config.grpc.tls = tls.or(config.grpc.tls);
         for key in api_keys {
@@ -124,11 +127,23 @@ impl Running {
             allow_plaintext,
         };
         listen::check_exposure(http, protection)?;
-        let sinks = Sinks::new(config.sinks, &config.base).map_err(Error::Sinks)?;
+        let sink_names = reload::sink_names(&config);
+        let sinks = Sinks::new(std::mem::take(&mut config.sinks), &config.base).map_err(Error::Sinks)?;
         let client_of_sinks = LateClient::default();
-        let sinks = workflow_sink::add(sinks, config.workflow_sinks, &client_of_sinks);
+        let sinks = workflow_sink::add(
+            sinks,
+            std::mem::take(&mut config.workflow_sinks),
+            &client_of_sinks,
+        );
         #[cfg(feature = "outbox")]
-        let outboxes = outbox::Outboxes::prepare(config.outboxes, &sinks)?;
+        let outboxes = outbox::Outboxes::prepare(std::mem::take(&mut config.outboxes), &sinks)?;
+        let routes = std::mem::take(&mut config.routes);
+        let live = Live::new(Setup::configured(&mut config, routes, sinks, sink_names));
+        let prints = std::mem::take(&mut config.prints);
+        let registered = (
+            consumers.keys().cloned().collect(),
+            workflows.keys().map(|name| (*name).to_owned()).collect(),
+        );
         // Before the engine, so that a second process fails here and leaves the engine's file alone.
         let listener = listen::bind(http, "--http").await?;
 
@@ -146,22 +161,16 @@ impl Running {
             .and_then(|options| options.register_workflow::<PausesWorkflow>())
             .map_err(Error::Workflow)?;
         let (pauses, full) = (Pauses::default(), Full::default());
-        let names_of_sinks = sinks.names().map(str::to_owned).collect();
-        options_of_worker.register_activities(Activities::new(sinks.clone(), consumers, pauses.clone()));
+        options_of_worker.register_activities(Activities::new(live.clone(), consumers, pauses.clone()));
         options_of_worker.register_activities(PauseActivities(pauses.clone()));
-        let routes = Arc::new(config.routes);
         let letters = config.dead_letters;
-        let schemas = Arc::new(config.schemas);
         options_of_worker.register_activities(ReplayActivities {
-            routes: Arc::clone(&routes),
-            alert: letters.alert.clone(),
+            live: live.clone(),
             pauses: pauses.clone(),
             full: full.clone(),
         });
         options_of_worker.register_activities(DeadLetterActivities {
-            routes: Arc::clone(&routes),
-            alert: letters.alert.clone(),
-            schemas: Arc::clone(&schemas),
+            live: live.clone(),
             pauses: pauses.clone(),
             renew_after: letters.renew_after,
         });
@@ -181,15 +190,11 @@ impl Running {
         let engine = Engine::start(options).await?;
         let client = engine.client().clone();
         client_of_sinks.set(client.clone());
-        let catalogue = Arc::new(Catalogue::new(&routes, &schemas));
-        let intake = Intake::new(client.clone(), Arc::clone(&routes))
-            .with_schemas(Arc::clone(&schemas))
-            .with_alert(letters.alert.clone())
-            .with_archive(config.archive.unmatched)
+        let intake = Intake::of(client.clone(), live.clone())
             .with_pauses(pauses.clone())
             .with_full(full.clone());
         options_of_worker.register_activities(ScheduleActivities::new(intake.at("schedule", "")));
-        let placed = schedules::put_in_place(&client, &routes).await;
+        let placed = schedules::put_in_place(&client, &live.get().routes).await;
         if let Err(error) = placed {
             engine.shutdown().await;
             return Err(error.into());
@@ -201,7 +206,7 @@ impl Running {
             engine.shutdown().await;
             return Err(Error::Pauses(status));
         }
-        if routes.iter().any(|route| route.flow.is_some()) {
+        if live.get().routes.iter().any(|route| route.flow.is_some()) {
             full.watch(client.clone(), stopping.clone());
         }
         let worker = match Worker::start(client.clone(), options_of_worker).await {
@@ -228,16 +233,15 @@ impl Running {
                 return Err(error.into());
             }
         };
-        let waiter = Waiter::new(client.clone(), Arc::clone(&routes));
+        let waiter = Waiter::new(client.clone(), live.clone());
         #[cfg(feature = "outbox")]
-        let relays = outboxes.start(&intake, &stopping);
+        let relays = outboxes.start(&intake, &live, &stopping);
         let timers = Timers::new(client.clone(), timers);
         let sampler = Sampler::new(SampledParts {
             client: client.clone(),
-            routes: Arc::clone(&routes),
+            live: live.clone(),
             pauses: pauses.clone(),
-            full,
-            sinks,
+            full: full.clone(),
             health: health.clone(),
             #[cfg(feature = "outbox")]
             relays: relays.clone(),
@@ -245,22 +249,34 @@ impl Running {
         });
         let decider = Decider {
             client: client.clone(),
-            routes,
-            alert: letters.alert,
-            schemas,
+            live: live.clone(),
             pauses: pauses.clone(),
         };
+        let reloader = Reloader::new(
+            reload::Parts {
+                read,
+                live: live.clone(),
+                client: client.clone(),
+                client_of_sinks,
+                full,
+                stop: stopping.clone(),
+                consumers: registered.0,
+                workflows: registered.1,
+                subscriptions,
+            },
+            prints,
+        );
         let router = http::router(http::Parts {
             client,
             decider,
-            sinks: names_of_sinks,
             #[cfg(feature = "outbox")]
             outboxes: relays.clone(),
             events: http::Events {
                 intake: intake.at("http", ""),
-                max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),
+                live: live.clone(),
             },
-            catalogue,
+            live,
+            reloader: reloader.clone(),
             health,
             sampler,
             sources: sources.served.clone(),
@@ -278,11 +294,13 @@ impl Running {
         let server = tokio::spawn(http::serve(listener, http_tls, router, drain.clone()));
         let sources = sources.start(&stopping);
         unless_started.disarm();
+        telemetry::emit(ConfigLoaded);
         tracing::info!(%http, engine = engine.address(), embedded = engine.is_embedded(), "ready");
         Ok(Self {
             http,
             engine,
             intake,
+            reloader,
             waiter,
             #[cfg(feature = "outbox")]
             relays,
@@ -345,18 +363,27 @@ impl Running {
     /// once.
     pub(crate) async fn run_until(mut self, signals: &mut Signals) -> Result<(), Error> {
         let ended = self.worker.ended();
-        let (failed, lame_duck) = tokio::select! {
-            stop = signals.next() => {
-                tracing::info!(?stop, "stopping");
-                (None, if stop == Stop::Terminate { LAME_DUCK } else { Duration::ZERO })
+        let (failed, lame_duck) = loop {
+            tokio::select! {
+                told = signals.next() => match told {
+                    Told::Reload => {
+                        let reloader = self.reloader.clone();
+                        // Beside this: a signal to stop is not to wait for it. What comes of it is in the log.
+                        tokio::spawn(async move { drop(reloader.reload().await) });
+                    }
+                    Told::Stop(stop) => {
+                        tracing::info!(?stop, "stopping");
+                        break (None, if stop == Stop::Terminate { LAME_DUCK } else { Duration::ZERO });
+                    }
+                },
+                () = ended.cancelled() => break (Some(None), Duration::ZERO),
+                served = &mut self.server => break (Some(Some(http_result(served))), Duration::ZERO),
             }
-            () = ended.cancelled() => (Some(None), Duration::ZERO),
-            served = &mut self.server => (Some(Some(http_result(served))), Duration::ZERO),
         };
         let server_done = matches!(failed, Some(Some(_)));
         let closed = tokio::select! {
             closed = self.close(lame_duck, server_done) => closed,
-            stop = signals.next() => {
+            stop = signals.stop() => {
                 tracing::warn!(?stop, "stopped at once");
                 return Ok(());
             }

@@ -36,11 +36,18 @@ pub struct BuildError {
     pub error: segno_sources::Error,
 }
 
+/// A source that fetches, with where it hands events in.
+struct Fetching {
+    name: String,
+    source: Arc<dyn Source>,
+    intake: Arc<dyn segno_sources::Intake>,
+}
+
 /// Sources that are made and do not run yet.
 #[derive(Default)]
 pub(crate) struct Ready {
     /// Those that fetch.
-    fetching: Vec<(String, Arc<dyn Source>, Arc<dyn segno_sources::Intake>)>,
+    fetching: Vec<Fetching>,
     /// The paths of those that are called.
     pub(crate) served: Router,
 }
@@ -55,7 +62,7 @@ impl Ready {
                 source: name.clone(),
             });
             match options.build(&name, &intake) {
-                Ok(Built::Fetching(source)) => ready.fetching.push((name, source, intake)),
+                Ok(Built::Fetching(source)) => ready.fetching.push(Fetching { name, source, intake }),
                 Ok(Built::Served(served)) => {
                     tracing::info!(source = name, path = served.path, "served");
                     ready.served = ready.served.merge(served.router);
@@ -69,8 +76,8 @@ impl Ready {
     /// Runs those that fetch, until `stop`.
     pub(crate) fn start(self, stop: &CancellationToken) -> Sources {
         let mut tasks = JoinSet::new();
-        for (name, source, intake) in self.fetching {
-            tasks.spawn(look_after(name, source, intake, stop.clone()));
+        for source in self.fetching {
+            tasks.spawn(look_after(source, stop.clone()));
         }
         Sources(tasks)
     }
@@ -87,12 +94,8 @@ impl Sources {
 }
 
 /// Runs a source again and again. A broker that is down is no reason not to be ready: what comes otherwise is taken.
-async fn look_after(
-    name: String,
-    source: Arc<dyn Source>,
-    intake: Arc<dyn segno_sources::Intake>,
-    stop: CancellationToken,
-) {
+async fn look_after(source: Fetching, stop: CancellationToken) {
+    let Fetching { name, source, intake } = source;
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         telemetry::emit(SourceStarted { source: &name });

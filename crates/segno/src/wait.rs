@@ -1,18 +1,17 @@
 //! Read your writes: waiting until a consumer has handled an event.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use segno_event::Event;
-use segno_routing::{Handler, PlannedHandler, Routes, plan, workflow_id};
+use segno_routing::{Handler, PlannedHandler, plan, workflow_id};
 use temporalio_client::{
     Client, UntypedWorkflow, WorkflowGetResultOptions, errors::WorkflowGetResultError, tonic::Status,
 };
+
+use crate::live::Live;
 
 /// First pause while the event is still on its way, in an outbox or on a bus.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -23,7 +22,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub struct Waiter {
     client: Client,
-    routes: Arc<Routes>,
+    live: Live,
 }
 
 /// A consumer has not handled an event, as far as is known.
@@ -83,8 +82,8 @@ fn list(known: &[String]) -> String {
 }
 
 impl Waiter {
-    pub(crate) fn new(client: Client, routes: Arc<Routes>) -> Self {
-        Self { client, routes }
+    pub(crate) fn new(client: Client, live: Live) -> Self {
+        Self { client, live }
     }
 
     /// Waits until the consumer has handled the event, which may still be on its way here. If several routes take it to the
@@ -97,7 +96,7 @@ impl Waiter {
     ///
     /// [`WaitError`].
     pub async fn wait_for(&self, event: &Event, consumer: &str, deadline: Duration) -> Result<(), WaitError> {
-        let mut executions: Vec<String> = plan(&self.routes, event)
+        let mut executions: Vec<String> = plan(&self.live.get().routes, event)
             .into_iter()
             .filter(|plan| matches!(&plan.handler, PlannedHandler::Consumer { name, .. } if name == consumer))
             .map(|plan| workflow_id(&plan.route, event))
@@ -123,7 +122,8 @@ impl Waiter {
     }
 
     fn never(&self, event: &Event, consumer: &str) -> WaitError {
-        let mut known: Vec<String> = self
+        let setup = self.live.get();
+        let mut known: Vec<String> = setup
             .routes
             .iter()
             .filter_map(|route| match &route.handler {

@@ -82,6 +82,14 @@ impl Sinks {
         Self(Arc::new(sinks))
     }
 
+    /// The same with all of these, which take the place of those of the same names.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        let mut sinks = Arc::unwrap_or_clone(self.0);
+        sinks.extend(Arc::unwrap_or_clone(others.0));
+        Self(Arc::new(sinks))
+    }
+
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

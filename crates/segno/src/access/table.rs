@@ -77,6 +77,7 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/timers/{id}/deliveries", View),
     // Of the whole process.
     ("GET", "/metrics", View),
+    ("POST", "/config/reload", Administer),
     ("GET", "/audit", Administer),
     // Sources that are called check who calls. Their paths are their names.
     ("POST", "/webhooks/{name}", Signature),

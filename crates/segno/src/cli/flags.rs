@@ -8,10 +8,7 @@ use std::{
 use clap::Args;
 
 use super::GrpcFlags;
-use crate::{
-    Builder, Segno,
-    config::{Config, Mistakes},
-};
+use crate::{Builder, Segno, config::Mistakes};
 
 /// Configuration file that is read where none is named.
 const CONFIG: &str = "segno.toml";
@@ -61,16 +58,12 @@ impl RunFlags {
     /// # Errors
     /// Every mistake in the configuration file.
     pub fn builder(&self) -> Result<Builder, Mistakes> {
-        let config = match &self.config {
-            Some(path) => Some(Config::load(path)?),
-            None if Path::new(CONFIG).exists() => Some(Config::load(Path::new(CONFIG))?),
-            None => None,
-        };
         let builder = self.without_config();
-        Ok(match config {
-            Some(config) => builder.config(config),
-            None => builder,
-        })
+        match &self.config {
+            Some(path) => builder.config_file(path),
+            None if Path::new(CONFIG).exists() => builder.config_file(CONFIG),
+            None => Ok(builder),
+        }
     }
 
     /// A builder that does what the flags say, with no configuration.

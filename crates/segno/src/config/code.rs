@@ -81,11 +81,13 @@ pub enum Code {
     Debounce,
     /// A role that there is not.
     Role,
+    /// A configuration that a running process cannot take on.
+    Reload,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -123,6 +125,7 @@ impl Code {
         Self::NoLimit,
         Self::Debounce,
         Self::Role,
+        Self::Reload,
     ];
 
     /// The number in the code.
@@ -165,6 +168,7 @@ impl Code {
             Self::NoLimit => 64,
             Self::Debounce => 65,
             Self::Role => 100,
+            Self::Reload => 110,
         }
     }
 }

@@ -17,6 +17,7 @@ mod mask;
 mod mistake;
 mod outbox;
 mod position;
+mod print;
 mod reader;
 mod retry;
 mod routes;
@@ -40,6 +41,7 @@ pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
 pub use outbox::{Debezium, Encryption, Outbox};
+pub(crate) use print::{Prints, changed};
 
 use crate::catalogue::Schemas;
 use include::Included;
@@ -79,6 +81,8 @@ pub struct Config {
     pub schemas: Schemas,
     /// The directory that relative paths of sinks, certificates and keys are taken from: the file's own.
     pub base: PathBuf,
+    /// Digests of its parts.
+    pub(crate) prints: Prints,
 }
 
 /// `[timers]`: the webhook timer service.
@@ -113,12 +117,17 @@ impl Config {
     /// Every mistake in it.
     pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, Mistakes> {
         let (document, syntax) = toml::de::DeTable::parse_recoverable(text);
+        let mut prints = Prints::default();
+        prints.add(&document, base);
         let mut reader = Reader::new(text);
         let broken = !syntax.is_empty();
         reader.syntax(&syntax);
         let mut root = Section::root(&document);
         let files = include::files(&mut reader, &mut root, base);
         let documents: Vec<_> = files.iter().map(include::File::document).collect();
+        for (document, _) in &documents {
+            prints.add(document, base);
+        }
         let included = files.iter().zip(&documents);
         let mut included: Vec<_> = included
             .map(|(file, document)| Included::new(file, document))
@@ -188,6 +197,7 @@ impl Config {
             routes,
             schemas: schemas.into_values().collect(),
             base: base.to_owned(),
+            prints,
         })
     }
 }

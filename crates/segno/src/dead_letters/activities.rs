@@ -2,14 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use segno_routing::Routes;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use time::OffsetDateTime;
 
 use crate::{
-    catalogue::Schemas,
     execution::{Progress, keep_alive},
+    live::Live,
     pauses::Pauses,
 };
 
@@ -21,12 +20,8 @@ use super::{
 
 /// What these activities need besides the engine's client.
 pub(crate) struct DeadLetterActivities {
-    /// The routes as they are configured now.
-    pub(crate) routes: Arc<Routes>,
-    /// The sink that is told of dead letters.
-    pub(crate) alert: Option<String>,
-    /// What the data of events has to fit.
-    pub(crate) schemas: Arc<Schemas>,
+    /// The configuration as it is now.
+    pub(crate) live: Live,
     /// What people hold up.
     pub(crate) pauses: Pauses,
     /// The age at which letters are kept on, where it is configured.
@@ -37,9 +32,7 @@ impl DeadLetterActivities {
     fn decider(&self, ctx: &ActivityContext) -> Decider {
         Decider {
             client: ctx.client(),
-            routes: Arc::clone(&self.routes),
-            alert: self.alert.clone(),
-            schemas: Arc::clone(&self.schemas),
+            live: self.live.clone(),
             pauses: self.pauses.clone(),
         }
     }

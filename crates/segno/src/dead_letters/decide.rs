@@ -1,8 +1,8 @@
 //! Deciding about a dead letter: retry, skip, resolve, or keep on. Each is one new run of the execution, or none.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use segno_routing::{After, Decision, Plan, Routes};
+use segno_routing::{After, Decision, Plan};
 use serde::{Deserialize, Serialize};
 use temporalio_client::{Client, tonic::Status};
 use temporalio_common::protos::temporal::api::enums::v1::{WorkflowExecutionStatus, WorkflowIdReusePolicy};
@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 
 use super::edit::{Edit, EditError};
 use crate::{
-    catalogue::{Misfit, Schemas},
+    catalogue::Misfit,
     execution::{WORKFLOW_TYPE, bare_workflow},
+    live::Live,
     pauses::Pauses,
     run::{self, DECISION_MEMO, Recorded, Start, Summary, json_payload},
     search_attributes,
@@ -117,12 +118,8 @@ impl From<Status> for Error {
 #[derive(Clone)]
 pub(crate) struct Decider {
     pub(crate) client: Client,
-    /// The routes as they are configured now.
-    pub(crate) routes: Arc<Routes>,
-    /// The sink that is told of dead letters.
-    pub(crate) alert: Option<String>,
-    /// What the data of events has to fit.
-    pub(crate) schemas: Arc<Schemas>,
+    /// The configuration as it is now.
+    pub(crate) live: Live,
     /// What people hold up.
     pub(crate) pauses: Pauses,
 }
@@ -195,9 +192,10 @@ impl Decider {
             },
             bulk: request.bulk.clone(),
         };
-        let mut plan = edit.apply(&failed.plan, &self.routes)?;
+        let setup = self.live.get();
+        let mut plan = edit.apply(&failed.plan, &setup.routes)?;
         if edit.event.is_some() || edit.data.is_some() {
-            let misfits = self.schemas.misfits(&plan.event);
+            let misfits = setup.schemas.misfits(&plan.event);
             if !misfits.is_empty() {
                 return Err(Error::Misfits {
                     ty: plan.event.ty,
@@ -205,7 +203,7 @@ impl Decider {
                 });
             }
         }
-        plan.alert.clone_from(&self.alert);
+        plan.alert.clone_from(&setup.alert);
         let attributes = search_attributes::of(&plan.route, &plan.event);
         let memo = HashMap::from([(DECISION_MEMO.to_owned(), json_payload(&without_causes(&after))?)]);
         let (ty, input) = match bare_workflow(&plan, &self.pauses) {

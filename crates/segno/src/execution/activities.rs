@@ -3,7 +3,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use segno_event::{Filter, Transform};
-use segno_sinks::Sinks;
 use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
@@ -16,11 +15,11 @@ use super::{
     event_ref::Events,
     story::Receipt,
 };
-use crate::{consumer::DynConsumer, pauses::Pauses};
+use crate::{consumer::DynConsumer, live::Live, pauses::Pauses};
 
 /// What the activities need: the sinks and consumers of this process, by name.
 pub(crate) struct Activities {
-    pub(super) sinks: Sinks,
+    pub(super) live: Live,
     pub(super) consumers: HashMap<String, Arc<dyn DynConsumer>>,
     pub(super) events: Events,
     /// What people hold up.
@@ -30,13 +29,9 @@ pub(crate) struct Activities {
 }
 
 impl Activities {
-    pub(crate) fn new(
-        sinks: Sinks,
-        consumers: HashMap<String, Arc<dyn DynConsumer>>,
-        pauses: Pauses,
-    ) -> Self {
+    pub(crate) fn new(live: Live, consumers: HashMap<String, Arc<dyn DynConsumer>>, pauses: Pauses) -> Self {
         Self {
-            sinks,
+            live,
             consumers,
             events: Events::new(),
             pauses,

@@ -176,7 +176,8 @@ pub(super) async fn run(
             return Err(pauses::failure(what, 0));
         }
         // Not for good: while programs are replaced one by one, another of them may have it.
-        if !activities.sinks.contains(&sink) {
+        let sinks = activities.live.get().sinks.clone();
+        if !sinks.contains(&sink) {
             let text = format!("no sink {sink:?} is configured in this process");
             return Err(ActivityError::application(ApplicationFailure::new(text)));
         }
@@ -185,10 +186,7 @@ pub(super) async fn run(
             dead_letter: &dead_letter,
         })?;
         let key = format!("dead-letter/{}", dead_letter.run_id);
-        let told = activities
-            .sinks
-            .deliver(&sink, Delivery::new(&key, &payload))
-            .await;
+        let told = sinks.deliver(&sink, Delivery::new(&key, &payload)).await;
         let outcome = match &told {
             Ok(_) => Attempted::Ok,
             // Whatever the sink says, another attempt follows.

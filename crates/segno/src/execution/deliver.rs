@@ -81,7 +81,8 @@ pub(super) async fn run(
             });
         }
         // Not for good: while programs are replaced one by one, another of them may have it.
-        if !activities.sinks.contains(&action.to) {
+        let sinks = activities.live.get().sinks.clone();
+        if !sinks.contains(&action.to) {
             let text = format!("no sink {:?} is configured in this process", action.to);
             return Err(step.retryable(text));
         }
@@ -103,8 +104,7 @@ pub(super) async fn run(
                 key = format!("{key}/{edition}");
             }
             let given = Instant::now();
-            let answer = activities
-                .sinks
+            let answer = sinks
                 .deliver(&action.to, Delivery::new(&key, &payload).of(&event))
                 .await;
             step.answered(n, given, &answer);

@@ -4,7 +4,14 @@
 //! more, and a flow may become a second's worth of events fuller than it should. One that becomes far too full takes no note
 //! of what arrives, and its executions ask again later.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::RwLock;
 use temporalio_client::{
@@ -24,17 +31,23 @@ const PAGE: i32 = 1_000;
 
 /// The workflow ids of full flows, as this process knows them. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Full(Arc<RwLock<BTreeSet<String>>>);
+pub(crate) struct Full(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    ids: RwLock<BTreeSet<String>>,
+    watched: AtomicBool,
+}
 
 impl Full {
     /// Whether a flow is full.
     pub(crate) fn contains(&self, flow: &str) -> bool {
-        self.0.read().contains(flow)
+        self.0.ids.read().contains(flow)
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.read().len()
+        self.0.ids.read().len()
     }
 
     /// Waits until a flow is not full.
@@ -44,13 +57,16 @@ impl Full {
         }
     }
 
-    /// Lists them once a second until it is stopped.
+    /// Lists them once a second until it is stopped. A second call changes nothing.
     pub(crate) fn watch(&self, client: Client, stop: CancellationToken) {
+        if self.0.watched.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let full = self.clone();
         tokio::spawn(async move {
             loop {
                 match listed(&client).await {
-                    Ok(listed) => *full.0.write() = listed,
+                    Ok(listed) => *full.0.ids.write() = listed,
                     // What was known holds on.
                     Err(status) => tracing::debug!(%status, "full flows cannot be listed"),
                 }

@@ -34,7 +34,7 @@ pub(super) async fn get(
     State(decider): State<Decider>,
     Path((source, id)): Path<(String, String)>,
 ) -> Result<Json<EventStory>, Problem> {
-    let story = tell(&decider.client, &decider.routes, &source, &id)
+    let story = tell(&decider.client, &decider.live.get().routes, &source, &id)
         .await
         .map_err(problem_of_engine)?;
     let none = || {

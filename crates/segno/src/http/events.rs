@@ -20,7 +20,10 @@ use super::{
     limits::{read_body, too_large},
     problem::{MEDIA_TYPE, Mistake, Problem},
 };
-use crate::intake::{self, Accepted, Intake};
+use crate::{
+    intake::{self, Accepted, Intake},
+    live::Live,
+};
 
 /// A batch may be as long as this many events of the largest size.
 const BATCH: usize = 16;
@@ -38,8 +41,8 @@ pub(super) struct Reply {
 #[derive(Clone)]
 pub(crate) struct Events {
     pub(crate) intake: Intake,
-    /// Largest event, in bytes: of its body, and in a batch of its JSON.
-    pub(crate) max_event_bytes: usize,
+    /// Says how large an event may be, in bytes: of its body, and in a batch of its JSON.
+    pub(crate) live: Live,
 }
 
 /// Takes in one event or a batch.
@@ -79,7 +82,7 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let limit = state.max_event_bytes;
+    let limit = state.live.get().max_event_bytes;
     let batch = is_batch(&headers);
     let events = if batch {
         let body = read_body(&headers, body, limit.saturating_mul(BATCH), "the batch").await?;

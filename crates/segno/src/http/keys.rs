@@ -1,7 +1,5 @@
 //! `/keys`: what waits on routes with flow control, and what people do about it.
 
-use std::sync::Arc;
-
 use axum::{
     Json, Router,
     extract::{Query, State},
@@ -9,23 +7,23 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use segno_routing::{
-    Routes,
-    flow::{Millis, Scope, flow_id},
-};
+use segno_routing::flow::{Millis, Scope, flow_id};
 use serde::{Deserialize, Serialize};
 use temporalio_client::Client;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{MEDIA_TYPE, Problem};
-use crate::flow::{self, ListedKey};
+use crate::{
+    flow::{self, ListedKey},
+    live::Live,
+};
 
 /// What the operations on keys need.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) client: Client,
-    pub(super) routes: Arc<Routes>,
+    pub(super) live: Live,
 }
 
 /// The routes of this file.
@@ -211,7 +209,8 @@ pub(super) async fn pause(
     State(shared): State<Shared>,
     Json(Named { route, key }): Json<Named>,
 ) -> Result<Json<Changed>, Problem> {
-    let found = shared.routes.get(&route).ok_or_else(|| {
+    let setup = shared.live.get();
+    let found = setup.routes.get(&route).ok_or_else(|| {
         let detail = format!("there is no route {route:?}");
         Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
     })?;

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod catalogue;
+mod config;
 mod dead_letters;
 mod event;
 mod events;
@@ -46,8 +47,9 @@ pub(crate) use serve::serve;
 
 use crate::{
     access::{self, Access},
-    catalogue::Catalogue,
     dead_letters::Decider,
+    live::Live,
+    reload::Reloader,
     telemetry::Sampler,
 };
 
@@ -57,15 +59,15 @@ pub(crate) struct Parts {
     #[cfg(feature = "outbox")]
     pub(crate) outboxes: crate::outbox::Relays,
     pub(crate) events: Events,
-    /// What may be sent.
-    pub(crate) catalogue: Arc<Catalogue>,
+    /// The configuration as it is now.
+    pub(crate) live: Live,
+    /// Takes another one on.
+    pub(crate) reloader: Reloader,
     pub(crate) health: Health,
     /// Looks at what is measured.
     pub(crate) sampler: Sampler,
     /// Decides about dead letters.
     pub(crate) decider: Decider,
-    /// The names of the sinks, sorted.
-    pub(crate) sinks: Vec<String>,
     /// The paths of sources that are called.
     pub(crate) sources: Router,
     /// The timers' own routes.
@@ -85,11 +87,11 @@ pub(crate) fn router(parts: Parts) -> Router {
         #[cfg(feature = "outbox")]
         outboxes,
         events,
-        catalogue,
+        live,
+        reloader,
         health,
         sampler,
         decider,
-        sinks,
         sources,
         timers,
         access,
@@ -98,13 +100,12 @@ pub(crate) fn router(parts: Parts) -> Router {
     } = parts;
     let pauses = pauses::router(pauses::Shared {
         client: client.clone(),
-        routes: Arc::clone(&decider.routes),
-        sinks: sinks.into(),
+        live: live.clone(),
         pauses: decider.pauses.clone(),
     });
     let keys = keys::router(keys::Shared {
         client: client.clone(),
-        routes: Arc::clone(&decider.routes),
+        live: live.clone(),
     });
     let slots = Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
     let executions = Router::new()
@@ -115,7 +116,7 @@ pub(crate) fn router(parts: Parts) -> Router {
     let catalogue = Router::new()
         .route("/catalogue", get(catalogue::get))
         .route("/asyncapi.json", get(catalogue::asyncapi))
-        .with_state(catalogue);
+        .with_state(live);
     #[cfg(feature = "outbox")]
     let executions = executions.merge(outbox::router(outboxes));
     let limited = Router::new()
@@ -129,6 +130,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(operations::router(decider.clone()))
         .merge(dead_letters::router(decider))
         .merge(keys)
+        .merge(config::router(reloader))
         .merge(pauses)
         .merge(timers)
         .merge(sources)

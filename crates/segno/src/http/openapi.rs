@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use super::{
-    catalogue, dead_letters, event, events, execution, executions, health, keys, metrics, operations, pauses, session,
+    catalogue, config, dead_letters, event, events, execution, executions, health, keys, metrics, operations,
+    pauses, session,
 };
 
 #[derive(OpenApi)]
@@ -24,6 +25,7 @@ use super::{
         health::livez,
         health::readyz,
         metrics::get,
+        config::reload,
         dead_letters::list,
         dead_letters::show,
         dead_letters::retry,
@@ -59,6 +61,7 @@ use super::{
         (name = "keys", description = "What waits on routes with flow control, and why."),
         (name = "pauses", description = "Routes and sinks, and holding them up."),
         (name = "access", description = "Signing in, and who one is."),
+        (name = "configuration", description = "Taking the configuration on again."),
         (name = "health", description = "Probes."),
     )
 )]

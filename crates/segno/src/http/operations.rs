@@ -138,13 +138,14 @@ pub(super) async fn begin_replay(
 ) -> Result<Response, Problem> {
     let request: replay::Request = read_json(&headers, body).await?;
     let now = OffsetDateTime::now_utc();
-    let request = request.complete(&decider.routes, now).map_err(bad)?;
+    let routes = decider.live.get().routes.clone();
+    let request = request.complete(&routes, now).map_err(bad)?;
     let query = request.query();
     dead_letters::runs(&decider.client, &query, 1, Vec::new())
         .await
         .map_err(problem_of_engine)?;
     if request.dry_run {
-        let dry_run = replay::dry_run(&decider.client, &decider.routes, &request, now)
+        let dry_run = replay::dry_run(&decider.client, &routes, &request, now)
             .await
             .map_err(problem_of_engine)?;
         return Ok(Json(dry_run).into_response());

@@ -1,14 +1,11 @@
 //! `/routes` and `/sinks`: what there is, and pausing and resuming it.
 
-use std::sync::Arc;
-
 use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
     routing::{get, post},
 };
-use segno_routing::Routes;
 use serde::Serialize;
 use temporalio_client::Client;
 use utoipa::ToSchema;
@@ -18,15 +15,16 @@ use super::{
     keys::{Changed, problem, rfc3339},
     problem::{MEDIA_TYPE, Problem},
 };
-use crate::pauses::{self, Paused, Pauses, What};
+use crate::{
+    live::Live,
+    pauses::{self, Paused, Pauses, What},
+};
 
 /// What pausing needs.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) client: Client,
-    pub(super) routes: Arc<Routes>,
-    /// The names of the sinks, sorted.
-    pub(super) sinks: Arc<[String]>,
+    pub(super) live: Live,
     pub(super) pauses: Pauses,
 }
 
@@ -78,7 +76,8 @@ pub(super) struct SinkList {
 )]
 pub(super) async fn routes(State(shared): State<Shared>) -> Result<Json<RouteList>, Problem> {
     let paused = pauses::paused(&shared.client).await.map_err(problem_of_engine)?;
-    let names = shared.routes.iter().map(|route| route.name.clone());
+    let setup = shared.live.get();
+    let names = setup.routes.iter().map(|route| route.name.clone());
     let routes = listed(names.collect(), &paused, |what| match what {
         What::Route(name) => Some(name),
         What::Sink(_) => None,
@@ -96,10 +95,14 @@ pub(super) async fn routes(State(shared): State<Shared>) -> Result<Json<RouteLis
 )]
 pub(super) async fn sinks(State(shared): State<Shared>) -> Result<Json<SinkList>, Problem> {
     let paused = pauses::paused(&shared.client).await.map_err(problem_of_engine)?;
-    let sinks = listed(shared.sinks.to_vec(), &paused, |what| match what {
-        What::Sink(name) => Some(name),
-        What::Route(_) => None,
-    });
+    let sinks = listed(
+        shared.live.get().sink_names.to_vec(),
+        &paused,
+        |what| match what {
+            What::Sink(name) => Some(name),
+            What::Route(_) => None,
+        },
+    );
     Ok(Json(SinkList { sinks }))
 }
 
@@ -142,7 +145,7 @@ pub(super) async fn pause_route(
     State(shared): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<Json<Changed>, Problem> {
-    if shared.routes.get(&name).is_none() {
+    if shared.live.get().routes.get(&name).is_none() {
         return Err(none("route", &name));
     }
     pause(&shared, What::Route(name)).await
@@ -180,7 +183,7 @@ pub(super) async fn pause_sink(
     State(shared): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<Json<Changed>, Problem> {
-    if !shared.sinks.contains(&name) {
+    if !shared.live.get().sink_names.contains(&name) {
         return Err(none("sink", &name));
     }
     pause(&shared, What::Sink(name)).await

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use segno_routing::{Plan, Routes};
+use segno_routing::Plan;
 use serde::{Deserialize, Serialize};
 use temporalio_client::{
     Client,
@@ -18,6 +18,7 @@ use super::{Request, find};
 use crate::{
     execution::{Progress, WORKFLOW_TYPE, bare_workflow, keep_alive},
     flow::{self, Enrolment, Full},
+    live::Live,
     operation::pace::{Pace, page_size},
     pauses::Pauses,
     run::{self, ReadError, Recorded, Start, Summary, json_payload},
@@ -32,9 +33,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What these activities need besides the engine's client.
 pub(crate) struct ReplayActivities {
     /// The routes as they are configured now.
-    pub(crate) routes: Arc<Routes>,
-    /// The sink that is told of dead letters.
-    pub(crate) alert: Option<String>,
+    pub(crate) live: Live,
     /// What people hold up.
     pub(crate) pauses: Pauses,
     /// The flows that take no more now.
@@ -92,6 +91,7 @@ impl ReplayActivities {
             page_size(request.per_second, PAGE),
         )
         .await?;
+        let setup = self.live.get();
         let mut pace = Pace::new(request.per_second);
         let mut done = PageDone {
             next: found.next.map(run::format),
@@ -106,14 +106,14 @@ impl ReplayActivities {
                 Err(ReadError::Engine(status)) => return Err(status.into()),
             };
             done.events += 1;
-            let plans = request.plans(&self.routes, &recorded.plan.event);
+            let plans = request.plans(&setup.routes, &recorded.plan.event);
             done.not_taken += u64::from(plans.is_empty());
             for mut plan in plans {
                 pace.next().await;
                 if let Some(flow) = &plan.flow {
                     self.full.room(&flow.id).await;
                 }
-                plan.alert.clone_from(&self.alert);
+                plan.alert.clone_from(&setup.alert);
                 let id = request.id.as_deref().unwrap_or_default();
                 let started = start(client, &self.pauses, id, plan).await?;
                 done.executions += 1;

@@ -196,6 +196,13 @@ metrics! {
     sampled: gauge "segno_metrics_sample_success" []
         "1 if all that is looked at for the metrics could be looked at in time.";
 
+    reloads: counter "segno_config_reloads_total" ["outcome"]
+        "How often the configuration was to be taken on again, by whether it was.";
+    reload_success: gauge "segno_config_last_reload_success" []
+        "1 if the last time it was, or there was none.";
+    reload_time: gauge "segno_config_last_reload_success_timestamp_seconds" []
+        "When it last was, or the process started, in seconds since 1970.";
+
     engine_file: gauge "segno_engine_file_bytes" ["file"]
         "Size of the embedded engine's file and of its log.";
 

@@ -6,8 +6,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
-use segno_routing::Routes;
-use segno_sinks::Sinks;
 use temporalio_client::{
     Client, NamespacedClient,
     tonic::{IntoRequest, Status},
@@ -27,6 +25,7 @@ use crate::{
     dead_letters::quoted,
     flow::{self, Full},
     http::Health,
+    live::Live,
     pauses::{Pauses, What},
     worker::TASK_QUEUE,
 };
@@ -53,10 +52,9 @@ struct Shared {
 /// What is looked at.
 pub(crate) struct Parts {
     pub(crate) client: Client,
-    pub(crate) routes: Arc<Routes>,
+    pub(crate) live: Live,
     pub(crate) pauses: Pauses,
     pub(crate) full: Full,
-    pub(crate) sinks: Sinks,
     pub(crate) health: Health,
     #[cfg(feature = "outbox")]
     pub(crate) relays: crate::outbox::Relays,
@@ -114,7 +112,7 @@ impl Parts {
             metrics.paused.with_label_values(&labels(&what)).set(1.0);
         }
         metrics.breaker_open.reset();
-        for (sink, open) in self.sinks.breakers() {
+        for (sink, open) in self.live.get().sinks.breakers() {
             let open = f64::from(u8::from(open));
             metrics.breaker_open.with_label_values(&[sink]).set(open);
         }
@@ -180,7 +178,7 @@ impl Parts {
     async fn executions(&self, metrics: &Metrics) -> Result<(), Status> {
         const RUNNING: &str = "ExecutionStatus = 'Running'";
         let mut counts = Vec::new();
-        for route in self.routes.iter() {
+        for route in self.live.get().routes.iter() {
             let of_route = format!("SegnoRoute = {}", quoted(&route.name));
             let events = format!("{of_route} AND WorkflowType != '{}'", flow::WORKFLOW_TYPE);
             counts.push((

@@ -70,6 +70,7 @@ documents! {
     flow_control: "docs/flow-control.md",
     metrics: "docs/metrics.md",
     outbox: "docs/outbox.md",
+    reload: "docs/reload.md",
     replay: "docs/replay.md",
     routes: "docs/routes.md",
     security: "docs/security.md",

@@ -46,6 +46,7 @@ mod pauses;
 mod program;
 #[cfg(all(feature = "embedded", feature = "integrations"))]
 mod proof;
+mod reload;
 mod replays;
 mod restart;
 mod retries;
