@@ -19,6 +19,8 @@ use segno_sinks::Kind;
 mod engine_port;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/secrets.rs"]
+mod secrets;
 #[path = "config/sources.rs"]
 mod sources;
 

@@ -208,8 +208,8 @@ fn timers(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> Timers {
     };
     let allow_private = section.bool(reader, "allow_private").unwrap_or_default();
     let secret = section
-        .string(reader, "secret")
-        .and_then(|text| sinks::secret(reader, &text));
+        .take("secret")
+        .and_then(|value| sinks::secret(reader, "secret", value));
     section.finish(reader);
     Timers {
         allow_private,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use segno_routing::is_route_name;
 use segno_sinks::webhook::{Headers, Method, Target};
-use segno_sinks::{Kind, Limits, Options, Secret, file, guard, webhook};
+use segno_sinks::{Confidential, Kind, Limits, Options, Secret, file, guard, webhook};
+use toml::de::DeValue;
 
-use super::reader::{Reader, Text, text_of};
+use super::reader::{Reader, Text, Value, text_of};
 use super::section::Section;
 use super::{Code, Mistake, duration, suggest, table};
 use crate::workflow_sink::WorkflowSink;
@@ -143,13 +144,19 @@ pub(super) fn webhook(reader: &mut Reader<'_>, mut section: Section<'_>) -> Opti
         .required(reader, "url")
         .and_then(|text| target(reader, &text, allow_private));
     let secret = section
-        .string(reader, "secret")
-        .and_then(|text| self::secret(reader, &text));
-    let secrets = section.strings(reader, "secrets", false);
-    let secrets = secrets
-        .iter()
-        .filter_map(|text| self::secret(reader, text))
-        .collect();
+        .take("secret")
+        .and_then(|value| self::secret(reader, "secret", value));
+    let secrets = match section.take("secrets").map(|value| (value, value.get_ref())) {
+        Some((_, DeValue::Array(values))) => values
+            .iter()
+            .filter_map(|value| self::secret(reader, "secrets", value))
+            .collect(),
+        Some((value, _)) => {
+            reader.wrong_type("secrets", "a list of secrets", value);
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
     let headers = section.table(reader, "headers", "`headers`");
     let headers = headers.map_or_else(Headers::default, |section| self::headers(reader, &section));
     let method = section
@@ -190,14 +197,28 @@ fn target(reader: &mut Reader<'_>, text: &Text<'_>, allow_private: bool) -> Opti
     Some(target)
 }
 
-pub(super) fn secret(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<Secret> {
+/// A signing secret: a text, or where it is.
+pub(super) fn secret(reader: &mut Reader<'_>, key: &str, value: &Value<'_>) -> Option<Secret> {
+    let text = confidential(reader, key, value)?;
+    let text = Text {
+        text: text.expose(),
+        span: value.span(),
+    };
     parsed(
         reader,
-        text,
+        &text,
         Code::Secret,
         "a secret is `whsec_` and the base64 of 24 to 64 random bytes: \
         `echo whsec_$(head -c 32 /dev/urandom | base64)` makes one",
     )
+}
+
+/// A text, or what is in the variable or file that `{ env = "NAME" }` or `{ file = "path" }` names.
+fn confidential(reader: &mut Reader<'_>, key: &str, value: &Value<'_>) -> Option<Confidential> {
+    match value.get_ref() {
+        DeValue::Table(_) => table::read(reader, value),
+        _ => text_of(reader, key, value).map(|text| Confidential::from(text.text.to_owned())),
+    }
 }
 
 fn method(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<Method> {
@@ -223,12 +244,12 @@ fn parsed<T: std::str::FromStr<Err: Display>>(
 fn headers(reader: &mut Reader<'_>, section: &Section<'_>) -> Headers {
     let mut pairs = Vec::new();
     for (name, value) in section.entries() {
-        let Some(value) = text_of(reader, "headers", value) else {
+        let Some(value) = confidential(reader, "headers", value) else {
             continue;
         };
         // On its own first, so that each mistake is found in its place.
-        match Headers::new([(name.text, value.text)]) {
-            Ok(_) => pairs.push((name.text, value.text)),
+        match Headers::new([(name.text, value.expose())]) {
+            Ok(_) => pairs.push((name.text, value)),
             Err(errors) => {
                 for error in errors {
                     let help =
@@ -239,6 +260,7 @@ fn headers(reader: &mut Reader<'_>, section: &Section<'_>) -> Headers {
             }
         }
     }
+    let pairs = pairs.iter().map(|(name, value)| (*name, value.expose()));
     Headers::new(pairs).unwrap_or_else(|errors| {
         for error in errors {
             let help = "names differ in more than upper and lower case";
