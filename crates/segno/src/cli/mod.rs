@@ -12,6 +12,7 @@ mod engine;
 pub mod explain;
 mod flags;
 mod grpc_flags;
+mod health;
 mod keys;
 pub mod output;
 mod pauses;
@@ -62,6 +63,7 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     Replay(Box<replay::Replay>),
     Keys(keys::Keys),
+    Health(health::Health),
     /// List the routes, pause them, and let them go on.
     Routes(pauses::Pauses),
     /// List the sinks, pause them, and let them go on.
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(letters) => block_on(letters.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Keys(keys) => block_on(keys.run()),
+        Command::Health(health) => block_on(health.run()),
         Command::Routes(routes) => block_on(routes.run("routes")),
         Command::Sinks(sinks) => block_on(sinks.run("sinks")),
     };
