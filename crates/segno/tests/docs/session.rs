@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
-use segno_test_support::TemporalServer;
+use segno_test_support::{TemporalServer, servers::Postgres};
 use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 
@@ -40,6 +40,7 @@ pub(crate) async fn run(document: &Document) {
     for part in document.parts() {
         if let Part::Block(block) = part
             && block.language == "sql"
+            && block.file.is_none()
             && block.skip.is_none()
         {
             sql::run(&document.path, &block).await;
@@ -48,7 +49,12 @@ pub(crate) async fn run(document: &Document) {
     if steps.is_empty() {
         return;
     }
-    shell(document, &steps, &folder, &places).await;
+    let database = match document.mentions("psql \"$ORDERS_DATABASE_URL\"") {
+        true => Some(Postgres::start().await),
+        false => None,
+    };
+    let database = database.as_ref().map(Postgres::url);
+    shell(document, &steps, &folder, &places, database).await;
     let out = |at: usize, kind: &str| fs::read_to_string(folder.path().join(format!(".steps/{at}.{kind}")));
     for (at, step) in steps.iter().enumerate() {
         let place = format!("{}:{}", document.path, step.line);
@@ -83,7 +89,13 @@ pub(crate) async fn run(document: &Document) {
     }
 }
 
-async fn shell(document: &Document, steps: &[Step], folder: &TempDir, places: &Places) {
+async fn shell(
+    document: &Document,
+    steps: &[Step],
+    folder: &TempDir,
+    places: &Places,
+    database: Option<String>,
+) {
     let here = folder.path();
     let scripts = here.join(".steps");
     fs::create_dir(&scripts).unwrap();
@@ -118,6 +130,9 @@ async fn shell(document: &Document, steps: &[Step], folder: &TempDir, places: &P
         .kill_on_drop(true);
     for (name, value) in document.secrets() {
         bash.env(name, value);
+    }
+    if let Some(url) = database {
+        bash.env("ORDERS_DATABASE_URL", url);
     }
     fs::create_dir(here.join("secrets")).unwrap();
     for (name, value) in document.secret_files() {
