@@ -123,6 +123,7 @@ fn on_a_cluster_there_are_several_pods_and_no_volume() {
             "NetworkPolicy",
             "Pod",
             "PodDisruptionBudget",
+            "PrometheusRule",
             "Service",
             "ServiceAccount",
             "ServiceMonitor",
@@ -153,6 +154,13 @@ fn on_a_cluster_there_are_several_pods_and_no_volume() {
     assert_eq!(
         (&monitor["path"], &monitor["port"]),
         (&json!("/metrics"), &json!("http"))
+    );
+    let rules = &object(&objects, "PrometheusRule").unwrap()["spec"]["groups"];
+    assert!(
+        rules[0]["rules"]
+            .as_array()
+            .is_some_and(|rules| !rules.is_empty()),
+        "{rules}"
     );
 }
 
