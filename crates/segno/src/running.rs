@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::outbox;
 use crate::{
     Error,
-    access::Access,
+    access::{Access, audit::AuditWorkflow},
     archive::ArchiveWorkflow,
     builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP},
     dead_letters::{self, BulkWorkflow, DeadLetterActivities, Decider, KeeperWorkflow},
@@ -159,6 +159,7 @@ impl Running {
             .and_then(|options| options.register_workflow::<ReplayWorkflow>())
             .and_then(|options| options.register_workflow::<FlowWorkflow>())
             .and_then(|options| options.register_workflow::<PausesWorkflow>())
+            .and_then(|options| options.register_workflow::<AuditWorkflow>())
             .map_err(Error::Workflow)?;
         let (pauses, full) = (Pauses::default(), Full::default());
         options_of_worker.register_activities(Activities::new(live.clone(), consumers, pauses.clone()));

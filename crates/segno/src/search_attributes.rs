@@ -42,8 +42,13 @@ pub const FULL: SearchAttributeKey<bool> = SearchAttributeKey::bool("SegnoFull")
 /// The replay that an execution is part of.
 pub const REPLAY: SearchAttributeKey<String> = SearchAttributeKey::keyword("SegnoReplay");
 
-/// The attributes of events' executions and of flows, with their types.
-const OWN: [(&str, IndexedValueType); 10] = [
+/// What an entry of the audit log is found by: `who:<name>`, `action:<method and path>`, `path:<path>`. One attribute for all,
+/// as a cluster on SQL has room for few.
+pub const AUDIT: SearchAttributeKey<Vec<String>> = SearchAttributeKey::keyword_list("SegnoAudit");
+
+/// The attributes of events' executions, of flows and of the audit log, with their types.
+const OWN: [(&str, IndexedValueType); 11] = [
+    ("SegnoAudit", IndexedValueType::KeywordList),
     ("SegnoReplay", IndexedValueType::Keyword),
     ("SegnoEventId", IndexedValueType::Keyword),
     ("SegnoEventType", IndexedValueType::Keyword),

@@ -172,3 +172,52 @@ fn unusable(what: &'static str, path: &Path, error: &pem::Error) -> TlsError {
         problem,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use segno_test_support::{Authority, write_file};
+
+    use super::*;
+
+    #[test]
+    fn certificates_are_read_again_when_they_change_and_kept_when_they_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new("Test");
+        let (certificate, private_key) = authority.server().write(folder.path(), "port");
+        let files = TlsFiles {
+            certificate,
+            private_key,
+            client_ca: None,
+        };
+        let tls = Tls::from_files(files.clone()).unwrap();
+        let first = tls.config();
+        tls.refresh();
+        assert!(Arc::ptr_eq(&first, &tls.config()));
+        authority.server().write(folder.path(), "port");
+        tls.refresh();
+        let second = tls.config();
+        assert!(!Arc::ptr_eq(&first, &second));
+        write_file(folder.path(), "port.pem", "-----BEGIN CERTIFICATE-----\nnone");
+        tls.refresh();
+        assert!(Arc::ptr_eq(&second, &tls.config()));
+        let error = Tls::from_files(files).err().unwrap().to_string();
+        assert!(error.contains("port.pem") && error.contains("damaged"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_files_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (Authority::new("One").server(), Authority::new("Other").server());
+        let (certificate, _) = one.write(folder.path(), "one");
+        let (_, private_key) = other.write(folder.path(), "other");
+        let files = |private_key: &Path| TlsFiles {
+            certificate: certificate.clone(),
+            private_key: private_key.to_owned(),
+            client_ca: None,
+        };
+        let error = |key: &Path| Tls::from_files(files(key)).err().unwrap().to_string();
+        assert!(error(&private_key).contains("made together"));
+        assert!(error(&folder.path().join("none")).contains("check the path"));
+        assert!(error(&certificate).contains("there is none in it"));
+    }
+}

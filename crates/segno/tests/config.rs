@@ -15,6 +15,8 @@ use segno::config::{Code, Config, Mistakes};
 use segno_routing::{Handler, Retry};
 use segno_sinks::Kind;
 
+#[path = "config/access.rs"]
+mod access;
 #[path = "config/engine_port.rs"]
 mod engine_port;
 #[path = "config/files.rs"]

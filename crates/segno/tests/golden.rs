@@ -18,7 +18,7 @@ use segno::config::Config;
 #[derive(Parser)]
 enum Cli {
     Check(check::Args),
-    Explain(explain::Args),
+    Explain(Box<explain::Args>),
 }
 
 fn golden(name: &str, printed: &str) {

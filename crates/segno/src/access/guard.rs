@@ -3,15 +3,23 @@
 use std::sync::Arc;
 
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::{Access, Need, Refused, Who, peer::Peer, sessions::Session, table};
-use crate::http::problem::Problem;
+use super::{
+    Access, Need, Refused, Who,
+    audit::{self, Audit, Entry, Outcome},
+    peer::Peer,
+    request_id::RequestId,
+    sessions::Session,
+    table,
+};
+use crate::http::{limits::read_body, problem::Problem};
 
 /// What a change in a browser's session has to bring, with the text that `GET /session` tells. No form can send a header, and
 /// no page of another origin may.
@@ -20,6 +28,16 @@ const CSRF_HEADER: &str = "x-segno-csrf";
 const SECURE_COOKIE: &str = "__Host-segno";
 /// Where it is not.
 const PLAIN_COOKIE: &str = "segno";
+
+/// Longest body of a change, in bytes: what the paths take that make one.
+const MAX_BODY: usize = 2 << 20;
+
+/// What the guard works with.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) access: Arc<Access>,
+    pub(crate) audit: Audit,
+}
 
 /// How somebody has shown who they are; in the extensions of every request whose caller is known.
 #[derive(Clone)]
@@ -42,7 +60,8 @@ impl Signed {
 }
 
 /// Lets a request through to its path if whoever sends it may call that.
-pub(crate) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let Guard { access, audit } = guard;
     let (mut parts, body) = request.into_parts();
     // What is served nowhere is not told to strangers either.
     let need = match parts.extensions.get::<MatchedPath>() {
@@ -68,11 +87,85 @@ pub(crate) async fn guard(State(access): State<Arc<Access>>, request: Request, n
         if let Err(problem) = may(signed, need, &parts) {
             return problem.into_response();
         }
+        if matches!(need, Need::Operate | Need::Administer)
+            && !is_read(&parts.method)
+            && parts.extensions.get::<MatchedPath>().is_some()
+        {
+            let who = signed.who().clone();
+            parts.extensions.insert(signed.clone());
+            return record(&audit, &who, parts, body, next).await;
+        }
     }
     if let Some(signed) = signed {
         parts.extensions.insert(signed);
     }
     next.run(Request::from_parts(parts, body)).await
+}
+
+/// Has a change made, once it is on disk who wants it; answers once it is on disk what became of it.
+async fn record(audit: &Audit, who: &Who, parts: Parts, body: Body, next: Next) -> Response {
+    if is_of_the_log(parts.uri.path()) {
+        let detail = "nobody changes the audit log";
+        return Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into_response();
+    }
+    // Before anything is written: a body that does not come asks for nothing.
+    let body = match read_body(&parts.headers, body, MAX_BODY, "the body").await {
+        Ok(body) => body,
+        Err(problem) => return problem.into_response(),
+    };
+    let path = parts
+        .extensions
+        .get::<MatchedPath>()
+        .map_or(parts.uri.path(), MatchedPath::as_str);
+    let entry = Entry {
+        who: who.name.to_string(),
+        role: who.role,
+        from: Peer::ip(&parts.extensions).to_string(),
+        action: format!("{} {path}", parts.method),
+        path: parts.uri.path().to_owned(),
+        request: audit::of_request(parts.uri.query(), &body),
+        request_id: RequestId::of(&parts.extensions).to_owned(),
+        outcome: None,
+    };
+    let begun = match audit.begin(&entry).await {
+        Ok(begun) => begun,
+        Err(status) => {
+            tracing::error!(%status, who = entry.who, action = entry.action, "a change was not made: it could not be recorded");
+            let detail =
+                "the change was not made: the audit log cannot be written, as the engine does not answer";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "engine-unavailable", detail)
+                .retry_after(std::time::Duration::from_secs(2))
+                .into_response();
+        }
+    };
+    // In a task of its own: what has begun is seen to its end, also when the caller hangs up.
+    let done = tokio::spawn(async move {
+        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+        let outcome = Outcome::of(response.status());
+        if let Err(error) = begun.end(&outcome).await {
+            tracing::error!(%error, request_id = entry.request_id, "the audit log does not say what became of a change");
+        }
+        let Entry {
+            who,
+            action,
+            path,
+            request_id,
+            ..
+        } = entry;
+        tracing::info!(target: "segno::audit", who, action, path, request_id, ?outcome, "change");
+        response
+    });
+    done.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change broke off");
+        let detail = "the change broke off: it may have been made or not";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+    })
+}
+
+/// Whether a path names an entry of the audit log, however it is written.
+fn is_of_the_log(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    path.contains(&format!("/{}", audit::ROOM))
 }
 
 /// Who calls, where that can be told; none: nobody said anything.
@@ -209,6 +302,17 @@ fn refusal(problem: Problem, request: &Parts) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entries_of_the_log_are_nobodys_to_change() {
+        for path in [
+            "/executions/@audit/1/terminate",
+            "/executions/%40audit%2F1/terminate",
+        ] {
+            assert!(is_of_the_log(path), "{path}");
+        }
+        assert!(!is_of_the_log("/executions/orders%2Fshop%2F1/terminate"));
+    }
 
     #[test]
     fn a_session_is_found_among_cookies() {

@@ -7,8 +7,10 @@
 //!                        └ records what is to be changed, and what became of it
 //! ```
 
+pub(crate) mod audit;
 mod guard;
 pub(crate) mod peer;
+pub(crate) mod request_id;
 mod role;
 pub(crate) mod sessions;
 mod table;
@@ -23,7 +25,7 @@ pub use table::TABLE;
 pub(crate) use table::listed;
 pub use tokens::TokenError;
 
-pub(crate) use guard::{Signed, guard, is_secure, set_cookie, slow, unauthenticated};
+pub(crate) use guard::{Guard, Signed, guard, is_secure, set_cookie, slow, unauthenticated};
 
 use sessions::Sessions;
 use throttle::Throttle;

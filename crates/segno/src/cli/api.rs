@@ -6,6 +6,8 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use reqwest::Method;
 use serde_json::Value;
 
+use super::Credentials;
+
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -21,16 +23,18 @@ pub(super) struct Api {
         global = true
     )]
     url: url::Url,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
 impl Api {
     /// The API at this address, or where it is unless told otherwise.
-    pub(super) fn at(url: Option<url::Url>) -> miette::Result<Self> {
+    pub(super) fn at(url: Option<url::Url>, credentials: Credentials) -> miette::Result<Self> {
         let url = match url {
             Some(url) => url,
             None => "http://127.0.0.1:8080".parse().into_diagnostic()?,
         };
-        Ok(Self { url })
+        Ok(Self { url, credentials })
     }
 
     /// Calls the API: the path's segments are encoded, and its answer is JSON.
@@ -49,10 +53,7 @@ impl Api {
             .map_err(|()| miette!("--api {} is not the address of an HTTP API", self.url))?
             .pop_if_empty()
             .extend(path);
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .build()
-            .into_diagnostic()?;
+        let client = self.credentials.client(TIMEOUT)?;
         let mut request = client.request(method, url.clone()).query(query);
         if let Some(body) = body {
             request = request.json(body);
@@ -70,6 +71,10 @@ impl Api {
             return Ok(answer);
         }
         match answer["detail"].as_str() {
+            Some(detail) if status == reqwest::StatusCode::UNAUTHORIZED => Err(miette!(
+                help = "put a token into the variable SEGNO_TOKEN, or name the file that it is in by --token-file",
+                "{detail}"
+            )),
             Some(detail) => Err(miette!("{detail}")),
             None => Err(miette!("{url} answers {status}")),
         }

@@ -20,7 +20,10 @@ use self::{
     send::{Sender, Sent},
     wrap::Wrap,
 };
-use super::output::{self, Output};
+use super::{
+    Credentials,
+    output::{self, Output},
+};
 
 /// What was wrong with some of the input; the rest was taken in.
 const REFUSED: u8 = 1;
@@ -47,6 +50,8 @@ pub(super) struct Args {
         default_value = "http://127.0.0.1:8080"
     )]
     url: Url,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Type of the events that are made of JSON which is none. Their ids are digests of it: the same value is
     /// the same event, but for its place among equal ones.
     #[arg(long = "type", value_name = "TYPE")]
@@ -92,7 +97,7 @@ impl Args {
     pub(super) async fn run(self) -> miette::Result<ExitCode> {
         let wrap = Wrap::new(self.ty.clone(), self.source.clone(), self.map.as_deref())
             .map_err(|error| miette!("--map is no jq expression: {error}"))?;
-        let sender = Sender::new(&self.url, self.patience)?;
+        let sender = Sender::new(&self.url, &self.credentials, self.patience)?;
         let files = match self.files.is_empty() {
             true => vec![PathBuf::from("-")],
             false => self.files.clone(),

@@ -14,7 +14,7 @@ use segno_routing::{
 };
 
 use super::output::{self, Output};
-use super::story::Asked;
+use super::{Credentials, story::Asked};
 use crate::config::{Code, Config, Mistake, Mistakes};
 
 /// Show which routes an event takes, why not the others, and what would be delivered.
@@ -32,6 +32,8 @@ pub struct Args {
     /// Address of the running Segno's HTTP API [default: http://127.0.0.1:8080].
     #[arg(long, value_name = "URL", env = "SEGNO_API")]
     pub api: Option<url::Url>,
+    #[command(flatten)]
+    pub credentials: Credentials,
     /// Configuration file.
     #[arg(long, value_name = "FILE", env = "SEGNO_CONFIG", default_value = "segno.toml")]
     pub config: PathBuf,
@@ -47,6 +49,7 @@ impl Args {
             source: self.source.clone()?,
             id: self.id.clone()?,
             api: self.api.clone(),
+            credentials: self.credentials.clone(),
             output: self.output,
         })
     }

@@ -1,9 +1,11 @@
 //! The command line.
 
 mod api;
+mod audit;
 #[cfg(feature = "embedded")]
 mod backup;
 pub mod check;
+mod credentials;
 mod dead_letters;
 mod demo;
 mod emit;
@@ -26,6 +28,7 @@ use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub use credentials::Credentials;
 pub use flags::RunFlags;
 pub use grpc_flags::GrpcFlags;
 
@@ -64,6 +67,7 @@ enum Command {
     Replay(Box<replay::Replay>),
     Keys(keys::Keys),
     Health(health::Health),
+    Audit(audit::Audit),
     /// List the routes, pause them, and let them go on.
     Routes(pauses::Pauses),
     /// List the sinks, pause them, and let them go on.
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
         },
         Command::DeadLetters(letters) => block_on(letters.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Audit(audit) => block_on(audit.run()),
         Command::Keys(keys) => block_on(keys.run()),
         Command::Health(health) => block_on(health.run()),
         Command::Routes(routes) => block_on(routes.run("routes")),

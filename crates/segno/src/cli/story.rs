@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{
+    Credentials,
     api::Api,
     output::{self, Output},
 };
@@ -15,6 +16,7 @@ pub(super) struct Asked {
     pub(super) source: String,
     pub(super) id: String,
     pub(super) api: Option<url::Url>,
+    pub(super) credentials: Credentials,
     pub(super) output: Output,
 }
 
@@ -24,9 +26,10 @@ impl Asked {
             source,
             id,
             api,
+            credentials,
             output,
         } = self;
-        let story = Api::at(api)?
+        let story = Api::at(api, credentials)?
             .call(Method::GET, &["events", &source, &id], &[], None)
             .await?;
         output::to_stdout(|out| match output {

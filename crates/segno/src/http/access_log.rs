@@ -7,12 +7,16 @@ use axum::{
 };
 use tokio::time::Instant;
 
-use crate::telemetry::{self, InFlight, RequestServed};
+use crate::{
+    access::request_id::RequestId,
+    telemetry::{self, InFlight, RequestServed},
+};
 
-/// Tells of method, path, status and duration of every request.
+/// Tells of method, path, id, status and duration of every request.
 pub(super) async fn log(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let id = RequestId::of(request.extensions()).to_owned();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
     let in_flight = InFlight::begin();
@@ -22,6 +26,7 @@ pub(super) async fn log(request: Request, next: Next) -> Response {
         method: method.as_str(),
         route: route.as_ref().map(MatchedPath::as_str),
         path: &path,
+        id: &id,
         status: response.status().as_u16(),
         took: start.elapsed(),
     });

@@ -39,7 +39,7 @@ pub(super) async fn concurrency(
 }
 
 /// Reads a body of at most `limit` bytes. `what` names it in the answer to a longer one.
-pub(super) async fn read_body(
+pub(crate) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     limit: usize,

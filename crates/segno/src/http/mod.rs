@@ -1,6 +1,7 @@
 //! The HTTP API: events in, executions to be looked at, timers, probes, and the API's own description.
 
 mod access_log;
+mod audit;
 mod catalogue;
 mod config;
 mod dead_letters;
@@ -13,7 +14,7 @@ mod health;
 mod inbound;
 mod json;
 mod keys;
-mod limits;
+pub(crate) mod limits;
 mod metrics;
 pub mod openapi;
 mod operations;
@@ -46,7 +47,7 @@ use problem::Problem;
 pub(crate) use serve::serve;
 
 use crate::{
-    access::{self, Access},
+    access::{self, Access, Guard, audit::Audit, request_id},
     dead_letters::Decider,
     live::Live,
     reload::Reloader,
@@ -107,6 +108,11 @@ pub(crate) fn router(parts: Parts) -> Router {
         client: client.clone(),
         live: live.clone(),
     });
+    let audit = audit::router(client.clone());
+    let guard = Guard {
+        access: Arc::clone(&access),
+        audit: Audit::new(client.clone()),
+    };
     let slots = Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
     let executions = Router::new()
         .route("/executions", get(executions::list))
@@ -132,6 +138,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(keys)
         .merge(config::router(reloader))
         .merge(pauses)
+        .merge(audit)
         .merge(timers)
         .merge(sources)
         .route_layer(from_fn_with_state(slots, limits::concurrency));
@@ -142,14 +149,15 @@ pub(crate) fn router(parts: Parts) -> Router {
     Router::new()
         .merge(limited)
         .merge(probes)
-        .merge(session::router(Arc::clone(&access)))
+        .merge(session::router(access))
         .route("/style.css", get(page::style))
         .merge(SwaggerUi::new("/api-docs").url("/openapi.json", openapi::document()))
         .fallback(not_found)
-        .layer(from_fn_with_state(access, access::guard))
+        .layer(from_fn_with_state(guard, access::guard))
         .layer(from_fn_with_state(local_only, origin::guard))
         .layer(from_fn(headers::add))
         .layer(from_fn(access_log::log))
+        .layer(from_fn(request_id::give))
 }
 
 async fn not_found() -> impl IntoResponse {

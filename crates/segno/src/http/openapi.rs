@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use super::{
-    catalogue, config, dead_letters, event, events, execution, executions, health, keys, metrics, operations,
-    pauses, session,
+    audit, catalogue, config, dead_letters, event, events, execution, executions, health, keys, metrics,
+    operations, pauses, session,
 };
 
 #[derive(OpenApi)]
@@ -51,6 +51,7 @@ use super::{
         session::sign_in,
         session::sign_out,
         session::methods,
+        audit::list,
     ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
@@ -60,7 +61,7 @@ use super::{
         (name = "replays", description = "Events of before, handled again."),
         (name = "keys", description = "What waits on routes with flow control, and why."),
         (name = "pauses", description = "Routes and sinks, and holding them up."),
-        (name = "access", description = "Signing in, and who one is."),
+        (name = "access", description = "Signing in, who one is, and who has changed what."),
         (name = "configuration", description = "Taking the configuration on again."),
         (name = "health", description = "Probes."),
     )

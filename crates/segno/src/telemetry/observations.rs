@@ -557,6 +557,8 @@ pub(crate) struct RequestServed<'a> {
     pub(crate) route: Option<&'a str>,
     /// The path as it came, without the query.
     pub(crate) path: &'a str,
+    /// The request's id.
+    pub(crate) id: &'a str,
     pub(crate) status: u16,
     pub(crate) took: Duration,
 }
@@ -582,14 +584,18 @@ impl Observation for RequestServed<'_> {
 
     fn log(&self) {
         let Self {
-            method, path, status, ..
+            method,
+            path,
+            id,
+            status,
+            ..
         } = self;
         let ms = self.took.as_secs_f64() * 1000.0;
         // What looks at the process all the time would be most of the log.
         if matches!(self.route, Some("/livez" | "/readyz" | "/metrics")) {
-            tracing::debug!(target: "segno::access", method, path, status, ms, "request");
+            tracing::debug!(target: "segno::access", method, path, id, status, ms, "request");
         } else {
-            tracing::info!(target: "segno::access", method, path, status, ms, "request");
+            tracing::info!(target: "segno::access", method, path, id, status, ms, "request");
         }
     }
 }

@@ -4,16 +4,20 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use segno::access::{Need, Role, TABLE};
 use serde_json::{Value, json};
 
+use segno_test_support::{Authority, write_file};
+use tokio::process::Command;
+
 use crate::support::{App, TestEngine, json_of};
 
 on_every_engine! {
     every_endpoint_lets_in_the_roles_of_its_row,
     a_browser_signs_in_and_out,
     wrong_tokens_are_slowed_down,
+    the_command_line_shows_its_token_over_tls,
 }
 
 /// The token of a role.
-fn token(role: Role) -> String {
+pub(crate) fn token(role: Role) -> String {
     format!("{role}-0123456789abcdef")
 }
 
@@ -268,5 +272,145 @@ async fn wrong_tokens_are_slowed_down(engine: TestEngine) {
         .get(app.url("/executions"))
         .bearer_auth(token(Role::Viewer));
     assert_eq!(send(right).await.status(), StatusCode::OK);
+    app.stop().await;
+}
+
+async fn the_command_line_shows_its_token_over_tls(engine: TestEngine) {
+    let folder = engine.folder().to_owned();
+    let authority = Authority::new("Segno Test");
+    let (certificate, key) = authority.server().write(&folder, "port");
+    let ca = write_file(&folder, "ca.pem", &authority.pem());
+    let config = format!(
+        "[http]\ntls = {{ certificate = {certificate:?}, private_key = {key:?} }}\n{}\
+         [sinks.out]\nfile = {{ path = \"out.jsonl\" }}\n[[routes]]\nname = \"all\"\non = \"*\"\n\
+         actions = [{{ name = \"keep\", to = \"out\" }}]\n",
+        tokens(&engine)
+    );
+    let app = App::start(&engine, &config).await;
+    let url = app.url("").replace("http://127.0.0.1", "https://localhost");
+    let segno = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_segno"));
+        command
+            .args(arguments)
+            .env("SEGNO_API", &url)
+            .env("SEGNO_URL", &url)
+            .env("SEGNO_CA_FILE", &ca)
+            .env_remove("SEGNO_TOKEN")
+            .current_dir(&folder)
+            .kill_on_drop(true);
+        command
+    };
+    let run = async |mut command: Command| {
+        let output = command.output().await.expect("the program runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (
+            output.status.success(),
+            text(output.stdout) + &text(output.stderr),
+        )
+    };
+
+    let (done, said) = run(segno(&["routes", "list"])).await;
+    assert!(
+        !done && said.contains("SEGNO_TOKEN") && said.contains("--token-file"),
+        "{said}"
+    );
+    let mut listing = segno(&["routes", "list"]);
+    listing.env("SEGNO_TOKEN", token(Role::Viewer));
+    let (done, said) = run(listing).await;
+    assert!(done && said.contains("all"), "{said}");
+    let mut pausing = segno(&["routes", "pause", "all"]);
+    pausing.env("SEGNO_TOKEN", token(Role::Viewer));
+    let (done, said) = run(pausing).await;
+    assert!(!done && said.contains("operator, admin"), "{said}");
+    let (done, said) = run(segno(&[
+        "routes",
+        "pause",
+        "all",
+        "--token-file",
+        "operator.token",
+    ]))
+    .await;
+    assert!(done, "{said}");
+    let event = write_file(&folder, "event.json", &crate::support::order("1", 1).to_string());
+    let (done, said) = run(segno(&[
+        "emit",
+        "--token-file",
+        "sender.token",
+        event.to_str().unwrap(),
+    ]))
+    .await;
+    assert!(done, "{said}");
+
+    let (done, said) = run(segno(&["audit", "--token-file", "admin.token"])).await;
+    assert!(
+        done && said.contains("the operator (operator) from 127.0.0.1  POST /routes/all/pause"),
+        "{said}"
+    );
+    let (done, said) = run(segno(&[
+        "audit",
+        "--token-file",
+        "admin.token",
+        "-o",
+        "json",
+        "--who",
+        "the operator",
+    ]))
+    .await;
+    let entries: Value = serde_json::from_str(&said).expect("JSON");
+    assert!(done && entries.as_array().unwrap().len() == 1, "{said}");
+
+    // Without the authority the port is not believed, and without TLS nothing is said to it.
+    let mut stranger = segno(&["routes", "list", "--token-file", "viewer.token"]);
+    stranger.env_remove("SEGNO_CA_FILE");
+    assert!(!run(stranger).await.0);
+    assert!(client().get(app.url("/livez")).send().await.is_err());
+    // The cookie of a session is not sent in the open.
+    let trusting = reqwest::Client::builder()
+        .add_root_certificate(reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap())
+        .build()
+        .unwrap();
+    let sign_in = trusting
+        .post(format!("{url}/session"))
+        .json(&json!({ "token": token(Role::Viewer) }));
+    let cookie = send(sign_in).await.headers()[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        cookie.starts_with("__Host-segno=") && cookie.ends_with("; Secure"),
+        "{cookie}"
+    );
+    app.stop().await;
+}
+
+/// Certificates of clients can be asked for besides tokens, or in their place.
+#[cfg(feature = "embedded")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_show_certificates() {
+    let engine = TestEngine::embedded();
+    let folder = engine.folder().to_owned();
+    let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
+    let (certificate, key) = ours.server().write(&folder, "port");
+    let ca = write_file(&folder, "ca.pem", &ours.pem());
+    let config = format!(
+        "[http]\ntls = {{ certificate = {certificate:?}, private_key = {key:?}, client_ca = {ca:?} }}\n"
+    );
+    let app = App::start(&engine, &config).await;
+    let url = app
+        .url("/session")
+        .replace("http://127.0.0.1", "https://localhost");
+    let call = async |pair: Option<segno_test_support::Pair>| {
+        let trusted = reqwest::Certificate::from_pem(ours.pem().as_bytes()).unwrap();
+        let mut builder = reqwest::Client::builder().add_root_certificate(trusted);
+        if let Some(pair) = pair {
+            let pem = format!("{}{}", pair.key, pair.certificate);
+            builder = builder.identity(reqwest::Identity::from_pem(pem.as_bytes()).unwrap());
+        }
+        builder.build().unwrap().get(&url).send().await
+    };
+    assert!(call(None).await.is_err());
+    assert!(call(Some(theirs.client())).await.is_err());
+    assert!(call(Some(ours.expired_client())).await.is_err());
+    assert_eq!(call(Some(ours.client())).await.unwrap().status(), StatusCode::OK);
     app.stop().await;
 }

@@ -15,6 +15,7 @@ mod support;
 
 mod access;
 mod actions;
+mod audit;
 #[cfg(feature = "embedded")]
 mod backup;
 mod bad_input;

@@ -7,7 +7,7 @@ use reqwest::{Client, Response, StatusCode, Url, header};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::Tally;
+use super::{Credentials, Tally};
 
 /// Most bytes of one request, beyond which it is sent.
 pub(super) const BYTES: usize = 1 << 20;
@@ -48,8 +48,8 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(url: &Url, patience: Duration) -> miette::Result<Self> {
-        let http = Client::builder().timeout(REQUEST).build().into_diagnostic()?;
+    pub(super) fn new(url: &Url, credentials: &Credentials, patience: Duration) -> miette::Result<Self> {
+        let http = credentials.client(REQUEST)?;
         let mut base = url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", url.path()));
