@@ -78,14 +78,14 @@ impl Builder {
         self
     }
 
-    /// Runs the configuration in this file, and takes it on again when the process is told to (SIGHUP,
+    /// Runs the configuration in this file, with what the environment says over it ([`Config::with_environment`]), and takes it on again when the process is told to (SIGHUP,
     /// `POST /config/reload`).
     ///
     /// # Errors
     /// Every mistake in it.
     pub fn config_file(self, path: impl Into<PathBuf>) -> Result<Self, Mistakes> {
         let path = path.into();
-        self.config_from(Arc::new(move || Config::load(&path)))
+        self.config_from(Arc::new(move || Config::load(&path)?.with_environment()))
     }
 
     pub(crate) fn config_from(mut self, read: Read) -> Result<Self, Mistakes> {

@@ -28,6 +28,9 @@ pub enum Error {
     /// A consumer's route does not fit to the others.
     #[error("a consumer's route has its name: {0}")]
     SubscribedRoute(#[source] segno_routing::RouteError),
+    /// Traces cannot be exported.
+    #[error(transparent)]
+    Traces(#[from] crate::telemetry::TracesError),
     /// A sink cannot be made.
     #[error("the sinks cannot be set up")]
     Sinks(#[source] segno_sinks::BuildErrors),

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -20,6 +20,7 @@ use temporalio_common::{
     protos::temporal::api::{common::v1::Payload, enums::v1::WorkflowIdReusePolicy as ReusePolicy},
     search_attributes::SearchAttributes,
 };
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -33,7 +34,7 @@ use crate::{
     live::{Live, Setup},
     pauses::Pauses,
     run, search_attributes,
-    telemetry::{self, Entry, EventsTaken, ExecutionStarted, IntakeTook, TakenIn},
+    telemetry::{self, Entry, EventReceived, EventsTaken, ExecutionStarted, IntakeTook, TakenIn},
     worker::TASK_QUEUE,
 };
 
@@ -256,8 +257,13 @@ impl Intake {
     ///
     /// Nothing is started if an event is too large, does not fit its type's schema, or comes to a flow that is full. On any other error some may have been started.
     pub async fn accept(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
-        let begun = Instant::now();
+        let (begun, began) = (Instant::now(), SystemTime::from(OffsetDateTime::now_utc()));
         let accepted = self.accept_all(events).await;
+        let outcome = |n: usize| match &accepted {
+            Ok(accepted) => accepted.get(n).map_or(TakenIn::Accepted, Accepted::taken_in),
+            Err(error) => error.taken_in(),
+        };
+        self.trace(events, outcome, began, begun);
         let mut outcomes = BTreeMap::new();
         match &accepted {
             Ok(accepted) => {
@@ -271,6 +277,21 @@ impl Intake {
         }
         self.tell(outcomes, begun);
         accepted
+    }
+
+    /// A span for each event.
+    fn trace(&self, events: &[Event], outcome: impl Fn(usize) -> TakenIn, began: SystemTime, begun: Instant) {
+        if telemetry::are_exported() {
+            for (n, event) in events.iter().enumerate() {
+                telemetry::emit(EventReceived {
+                    entry: &self.entry,
+                    event,
+                    outcome: outcome(n),
+                    began,
+                    ended: began + begun.elapsed(),
+                });
+            }
+        }
     }
 
     fn tell(&self, outcomes: impl IntoIterator<Item = (TakenIn, u64)>, begun: Instant) {
@@ -367,7 +388,7 @@ impl Intake {
     /// # Errors
     /// As [`Intake::accept`].
     pub(crate) async fn accept_on(&self, route: &str, event: &Event) -> Result<OnRoute, Error> {
-        let begun = Instant::now();
+        let (begun, began) = (Instant::now(), SystemTime::from(OffsetDateTime::now_utc()));
         let taken = self.accept_for(route, event).await;
         let outcome = match &taken {
             Ok(OnRoute::Started { duplicate: false, .. }) => TakenIn::Accepted,
@@ -375,6 +396,7 @@ impl Intake {
             Ok(OnRoute::Filtered | OnRoute::NoSuchRoute) => TakenIn::Unrouted,
             Err(error) => error.taken_in(),
         };
+        self.trace(std::slice::from_ref(event), |_| outcome, began, begun);
         self.tell([(outcome, 1)], begun);
         taken
     }

@@ -77,7 +77,7 @@ pub mod search_attributes;
 mod shutdown;
 pub mod sources;
 mod story;
-mod telemetry;
+pub mod telemetry;
 mod tls;
 mod wait;
 pub mod worker;

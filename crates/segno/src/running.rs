@@ -112,6 +112,7 @@ impl Running {
             },
         };
         let options = engine::Options::choose(config.engine.as_ref(), &embedding)?;
+        telemetry::start_traces(&config.telemetry)?;
         let access = Arc::new(Access::new(&config.http)?);
         let has_client_certificates = config
             .http
@@ -446,6 +447,7 @@ impl Running {
             let relayed = std::future::ready(());
             let (served, worked, (), ()) = tokio::join!(served, worker.stop(), fetched, relayed);
             engine.shutdown().await;
+            telemetry::finish_traces().await;
             served.and(worked.map_err(Error::from))
         };
         let closed = tokio::time::timeout(DEADLINE, close)

@@ -13,6 +13,26 @@ pub struct Delivery<'a> {
     pub payload: &'a Value,
     /// The event that it was made of, where there is one.
     pub event: Option<&'a Event>,
+    /// The trace that it is part of, where there is one.
+    pub trace: Option<Trace<'a>>,
+}
+
+/// A place in a trace, as W3C Trace Context writes it. It goes along where the target has a place for it: headers, metadata,
+/// attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace<'a> {
+    /// `traceparent`.
+    pub parent: &'a str,
+    /// `tracestate`.
+    pub state: Option<&'a str>,
+}
+
+impl<'a> Trace<'a> {
+    /// Names and values.
+    pub(crate) fn headers(self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let state = self.state.map(|state| ("tracestate", state));
+        std::iter::once(("traceparent", self.parent)).chain(state)
+    }
 }
 
 impl<'a> Delivery<'a> {
@@ -22,6 +42,16 @@ impl<'a> Delivery<'a> {
             key,
             payload,
             event: None,
+            trace: None,
+        }
+    }
+
+    /// The same, as part of this trace.
+    #[must_use]
+    pub fn traced(self, trace: Trace<'a>) -> Self {
+        Self {
+            trace: Some(trace),
+            ..self
         }
     }
 

@@ -23,7 +23,7 @@ use tonic::{
     transport::Channel,
 };
 
-use crate::{Delivered, Delivery, Failure, Sink, signature::message_id};
+use crate::{Delivered, Delivery, Failure, Sink, Trace, signature::message_id};
 
 mod codec;
 mod connect;
@@ -86,6 +86,13 @@ impl Sink for Grpc {
             .parse()
             .map_err(|_| Failure::permanent("the idempotency key cannot stand in metadata"))?;
         request.metadata_mut().insert("idempotency-key", key);
+        for (name, value) in delivery.trace.into_iter().flat_map(Trace::headers) {
+            if let Ok(value) = value.parse::<MetadataValue<_>>()
+                && !request.metadata().contains_key(name)
+            {
+                request.metadata_mut().insert(name, value);
+            }
+        }
         let mut client = Client::new(self.channel.clone());
         let call = async {
             client

@@ -81,7 +81,7 @@ mod template;
 mod templates;
 pub mod webhook;
 
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Trace};
 pub use limits::Limits;
 pub use options::{Kind, Options};
 pub use outcome::{Delivered, Failure};

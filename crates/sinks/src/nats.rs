@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, ids::id, options::checked};
+use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, Trace, ids::id, options::checked};
 
 mod connection;
 
@@ -134,6 +134,11 @@ impl Sink for Nats {
                 .parse()
                 .map_err(|_| Failure::permanent(format!("the header {name} comes out with a line break")))?;
             headers.insert(name.clone(), value);
+        }
+        for (name, value) in delivery.trace.into_iter().flat_map(Trace::headers) {
+            if headers.get(name).is_none() {
+                headers.insert(name, value);
+            }
         }
         headers.insert(NATS_MESSAGE_ID, id(delivery.key, ID).as_str());
         let payload = Bytes::from(delivery.payload.to_string());

@@ -66,7 +66,9 @@ impl Template {
     ///
     /// A permanent [`Failure`] when the template fails on it, as with a variable that is not there.
     pub fn render(&self, delivery: Delivery<'_>) -> Result<String, Failure> {
-        let Delivery { key, payload, event } = delivery;
+        let Delivery {
+            key, payload, event, ..
+        } = delivery;
         let told = |error: minijinja::Error| {
             Failure::permanent(format!("a template of the sink fails on this payload: {error:#}"))
         };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::{Delivered, Delivery, Failure, Sink, signature::message_id};
+use crate::{Delivered, Delivery, Failure, Sink, Trace, signature::message_id};
 
 mod options;
 mod sender;
@@ -58,10 +58,19 @@ impl Sink for Webhook {
     async fn deliver(&self, delivery: Delivery<'_>) -> Result<Delivered, Failure> {
         let body = serde_json::to_vec(delivery.payload)
             .map_err(|error| Failure::permanent(format!("the payload cannot be written as JSON: {error}")))?;
+        let mut headers = self.headers.clone();
+        for (name, value) in delivery.trace.into_iter().flat_map(Trace::headers) {
+            // One that cannot stand in a header is no reason not to deliver; what is configured wins.
+            if let Ok(value) = HeaderValue::from_str(value)
+                && !headers.contains_key(name)
+            {
+                headers.insert(name, value);
+            }
+        }
         let request = Request {
             method: &self.options.method,
             url: self.options.url.as_url(),
-            headers: &self.headers,
+            headers: &headers,
             body: Bytes::from(body),
             id: &message_id(delivery.key),
             secrets: &self.secrets,

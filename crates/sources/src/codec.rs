@@ -87,7 +87,7 @@ impl Codec {
     ///
     /// [`Malformed`], if any of them breaks a rule: then nothing of the message is to be taken.
     pub fn decode(&self, message: &Message<'_>, origin: &str) -> Result<Vec<Event>, Malformed> {
-        let events = match self {
+        let mut events = match self {
             Self::Auto => auto(message, origin)?,
             Self::CloudEvents if cloudevents::is_binary(message) => vec![cloudevents::binary(message)?],
             Self::CloudEvents => cloudevents::structured(json(message.body)?)?,
@@ -99,13 +99,43 @@ impl Codec {
             Self::Outbox => vec![outbox::decode(object(message.body)?, origin)?],
             Self::Map(mapping) => mapping.decode(message, origin)?,
         };
-        for event in &events {
+        for event in &mut events {
+            traced(event, message);
             event
                 .validate()
                 .map_err(|violations| Malformed::Rules(violations.into()))?;
         }
         Ok(events)
     }
+}
+
+/// An event that does not say which trace it is part of is part of its message's.
+fn traced(event: &mut Event, message: &Message<'_>) {
+    const NAMES: [&str; 2] = ["traceparent", "tracestate"];
+    if event.extensions.contains_key(NAMES[0]) {
+        return;
+    }
+    let [Some(parent), state] = NAMES.map(|name| message.header(name)) else {
+        return;
+    };
+    if is_traceparent(parent) {
+        event.extensions.insert(NAMES[0].to_owned(), parent.into());
+        if let Some(state) = state.filter(|state| is_tracestate(state)) {
+            event.extensions.insert(NAMES[1].to_owned(), state.into());
+        }
+    }
+}
+
+/// Whether it looks as W3C Trace Context wants it: anything else is left with the message, as it says nothing.
+fn is_traceparent(text: &str) -> bool {
+    let hex =
+        |part: &str, len| part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let parts: Vec<_> = text.split('-').collect();
+    matches!(parts.as_slice(), ["00", trace, span, flags] if hex(trace, 32) && hex(span, 16) && hex(flags, 2))
+}
+
+fn is_tracestate(text: &str) -> bool {
+    (1..=512).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 
 /// Reads what is recognised.

@@ -1,14 +1,14 @@
 //! Flags of everything that runs, for this program and for those built on the library.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
 use super::GrpcFlags;
-use crate::{Builder, Segno, config::Mistakes};
+use crate::{
+    Builder, Segno,
+    config::{Config, Mistakes},
+};
 
 /// Configuration file that is read where none is named.
 const CONFIG: &str = "segno.toml";
@@ -53,17 +53,34 @@ pub struct RunFlags {
 }
 
 impl RunFlags {
-    /// A builder that does what the configuration file says, and over it what the flags say.
+    /// A builder that does what the configuration file says, over it what the environment says
+    /// ([`Config::with_environment`]), and over that what the flags say.
     ///
     /// # Errors
-    /// Every mistake in the configuration file.
+    /// Every mistake in the configuration file, or else in the environment.
     pub fn builder(&self) -> Result<Builder, Mistakes> {
         let builder = self.without_config();
-        match &self.config {
+        match self.config_file() {
             Some(path) => builder.config_file(path),
-            None if Path::new(CONFIG).exists() => builder.config_file(CONFIG),
-            None => Ok(builder),
+            None => Ok(builder.config(Config::default().with_environment()?)),
         }
+    }
+
+    /// The configuration file, if there is one.
+    pub(super) fn config_file(&self) -> Option<PathBuf> {
+        let usual = || Some(PathBuf::from(CONFIG)).filter(|path| path.exists());
+        self.config.clone().or_else(usual)
+    }
+
+    /// The settings that flags say, by the flags' names.
+    pub(super) fn said(&self) -> Vec<(&'static str, String)> {
+        let data = self.data.as_ref().map(|path| path.display().to_string());
+        let http = self.http.as_ref().map(ToString::to_string);
+        let grpc = self.grpc.as_ref().map(ToString::to_string);
+        let said = [("--data", data), ("--http", http), ("--grpc", grpc)];
+        said.into_iter()
+            .filter_map(|(flag, value)| Some((flag, value?)))
+            .collect()
     }
 
     /// A builder that does what the flags say, with no configuration.

@@ -5,6 +5,7 @@ mod audit;
 #[cfg(feature = "embedded")]
 mod backup;
 pub mod check;
+mod config;
 mod credentials;
 mod dead_letters;
 mod demo;
@@ -62,6 +63,8 @@ enum Command {
     Restore(restore::Restore),
     Emit(emit::Args),
     Check(check::Args),
+    /// Show what is configured and who says so, or have a running Segno take its configuration on again.
+    Config(config::Config),
     Explain(explain::Args),
     DeadLetters(dead_letters::DeadLetters),
     Replay(Box<replay::Replay>),
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Restore(restore) => restore.run(),
         Command::Emit(emit) => outcome_of(emit.run()),
         Command::Check(check) => check::run(check),
+        Command::Config(config) => block_on(config.run()),
         Command::Explain(explain) => match explain.of_an_event_taken_in() {
             Some(asked) => block_on(asked.run()),
             None => explain::run(explain),

@@ -102,6 +102,11 @@ fn paths(reader: &mut Reader<'_>, text: &Text<'_>, base: &Path) -> Vec<PathBuf> 
 }
 
 impl File {
+    /// Its name, and what it says.
+    pub(super) fn parts(&self) -> (&str, &str) {
+        (&self.name, &self.text)
+    }
+
     /// What it says as TOML, with the parser's complaints.
     pub(super) fn document(&self) -> (Spanned<DeTable<'_>>, Vec<toml::de::Error>) {
         toml::de::DeTable::parse_recoverable(&self.text)

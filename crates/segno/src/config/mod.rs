@@ -23,6 +23,8 @@ mod retry;
 mod routes;
 mod schemas;
 mod section;
+mod settings;
+pub(crate) mod show;
 mod sinks;
 mod sources;
 mod suggest;
@@ -63,6 +65,8 @@ pub struct Config {
     pub grpc: Grpc,
     /// `[timers]`.
     pub timers: Timers,
+    /// `[telemetry]`: where traces go.
+    pub telemetry: crate::telemetry::Options,
     /// `[dead_letters]`.
     pub dead_letters: DeadLetters,
     /// `[archive]`.
@@ -116,6 +120,11 @@ impl Config {
     /// # Errors
     /// Every mistake in it.
     pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, Mistakes> {
+        Self::parse_with(name, text, base, &[])
+    }
+
+    /// The same, where there are these sinks besides.
+    fn parse_with(name: &str, text: &str, base: &Path, more: &[String]) -> Result<Self, Mistakes> {
         let (document, syntax) = toml::de::DeTable::parse_recoverable(text);
         let mut prints = Prints::default();
         prints.add(&document, base);
@@ -144,11 +153,14 @@ impl Config {
         let timers = timers(&mut reader, section);
         let section = root.table(&mut reader, "sinks", "sinks");
         let mut sinks = sinks::read(&mut reader, section);
+        sinks.names.extend_from_slice(more);
         for file in &mut included {
             file.sinks(&mut sinks);
         }
         let section = root.table(&mut reader, "dead_letters", "dead_letters");
         let dead_letters = dead_letters::read(&mut reader, section, &mut sinks);
+        let telemetry = root.take("telemetry");
+        let telemetry = telemetry.and_then(|value| table::read(&mut reader, value));
         let section = root.table(&mut reader, "archive", "archive");
         let archive = dead_letters::archive(&mut reader, section);
         let section = root.table(&mut reader, "sources", "sources");
@@ -188,6 +200,7 @@ impl Config {
             engine,
             grpc,
             timers,
+            telemetry: telemetry.unwrap_or_default(),
             dead_letters,
             archive,
             sinks: sinks.options,

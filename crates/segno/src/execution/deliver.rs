@@ -68,7 +68,7 @@ pub(super) async fn run(
             return Err(held);
         }
         let event = activities.events.get(event, || ctx.client(), &execution).await?;
-        let step = Step::begin(ctx, &execution.workflow_id, &action, &event, since);
+        let step = Step::begin(ctx, &execution, &action, &event, since);
         if let Some(condition) = &action.available
             && !available(activities, &event, condition.clone(), &step).await?
         {
@@ -103,10 +103,12 @@ pub(super) async fn run(
             if let Some(edition) = &edition {
                 key = format!("{key}/{edition}");
             }
+            let mut delivery = Delivery::new(&key, &payload).of(&event);
+            if let Some(trace) = step.trace() {
+                delivery = delivery.traced(trace);
+            }
             let given = Instant::now();
-            let answer = sinks
-                .deliver(&action.to, Delivery::new(&key, &payload).of(&event))
-                .await;
+            let answer = sinks.deliver(&action.to, delivery).await;
             step.answered(n, given, &answer);
             let delivered = answer.map_err(|failure| step.undelivered(&failure))?;
             sent[n].attempt = Some(step.attempt);
@@ -163,10 +165,7 @@ async fn available(
         filter.matches(&event).map_err(|error| error.to_string())
     })
     .await?;
-    outcome.map_err(|why| {
-        let text = format!("`available` fails on this event: {why}");
-        step.permanent("Available", text)
-    })
+    outcome.map_err(|why| step.permanent("Available", "`available` fails on this event", &why))
 }
 
 /// What the action makes of the event; with no transform the event itself.
@@ -187,9 +186,6 @@ async fn payloads(
         transform.apply(&event).map_err(|error| error.to_string())
     })
     .await?;
-    outcome.map_err(|why| {
-        // The same event through the same transform fails the same way again.
-        let text = format!("the transform fails on this event: {why}");
-        step.permanent("Transform", text)
-    })
+    // The same event through the same transform fails the same way again.
+    outcome.map_err(|why| step.permanent("Transform", "the transform fails on this event", &why))
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use segno_event::Event;
 use segno_routing::PlannedAction;
-use segno_sinks::{Delivered, Failure};
+use segno_sinks::{Delivered, Failure, Trace};
+use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_sdk::{
     ApplicationFailure,
     activities::{ActivityContext, ActivityError},
@@ -14,14 +15,14 @@ use tokio::time::Instant;
 use super::{activities::route_of, story::FailedAttempt};
 use crate::telemetry::{
     self, ActionBegun, ActionDone, ActionFailed, ActionRef, ActionTransformed, Attempted, PayloadDelivered,
-    TraceContext,
+    TraceContext, Traced,
 };
 
 /// One attempt of an action.
 pub(super) struct Step {
     told: ActionRef,
-    /// When it began, by this process's clock.
-    began: Instant,
+    /// What whoever takes its payloads is told of the trace.
+    trace: Option<(String, Option<String>)>,
     /// How long its execution had gone on by then, by the engine's clock.
     age: Option<Duration>,
     /// Which attempt it is, from 1.
@@ -32,27 +33,32 @@ impl Step {
     /// `since`: when the execution began, in milliseconds since 1970.
     pub(super) fn begin(
         ctx: &ActivityContext,
-        execution: &str,
+        execution: &WorkflowExecution,
         action: &PlannedAction,
         event: &Event,
         since: Option<u64>,
     ) -> Self {
         let attempt = attempt(ctx);
-        let started = ctx.info().started_time.map(millis);
+        let started = ctx.info().started_time;
         let age = started
+            .map(millis)
             .zip(since)
             .map(|(started, since)| started.saturating_sub(since));
+        let traced = Traced::new(event, &execution.workflow_id, &execution.run_id);
         let step = Self {
+            trace: passed_on(event, &traced, &action.name, attempt),
             told: ActionRef {
-                execution: execution.to_owned(),
-                route: route_of(execution).to_owned(),
+                execution: execution.workflow_id.clone(),
+                route: route_of(&execution.workflow_id).to_owned(),
                 event: event.id.clone(),
-                trace: TraceContext::of(event).trace_id(),
+                trace: traced.trace_id(),
+                traced,
+                started,
+                began: Instant::now(),
                 action: action.name.clone(),
                 sink: action.to.clone(),
                 attempt,
             },
-            began: Instant::now(),
             age: age.map(Duration::from_millis),
             attempt,
         };
@@ -62,6 +68,15 @@ impl Step {
             entity: action.entity.as_deref(),
         });
         step
+    }
+
+    /// What goes along with its payloads, where the sink has a place for it.
+    pub(super) fn trace(&self) -> Option<Trace<'_>> {
+        let (parent, state) = self.trace.as_ref()?;
+        Some(Trace {
+            parent,
+            state: state.as_deref(),
+        })
     }
 
     pub(super) fn skipped(&self, reason: &str) {
@@ -93,7 +108,7 @@ impl Step {
             outcome,
             status,
             took: given.elapsed(),
-            since_accepted: self.age.map(|age| age + self.began.elapsed()),
+            since_accepted: self.age.map(|age| age + self.told.began.elapsed()),
         });
     }
 
@@ -109,9 +124,10 @@ impl Step {
         self.failed(why, None, false, None)
     }
 
-    /// A failure of this kind that stays.
-    pub(super) fn permanent(&self, kind: &str, why: String) -> ActivityError {
-        self.failed(why, Some(kind), true, None)
+    /// A failure of this kind that stays. Why is for those who may see the event: it may quote from it, so the log and the
+    /// trace are told `what` alone.
+    pub(super) fn permanent(&self, kind: &str, what: &str, why: &str) -> ActivityError {
+        self.failed_as(what, format!("{what}: {why}"), Some(kind), true, None)
     }
 
     /// A sink's failure as the engine understands it.
@@ -130,9 +146,21 @@ impl Step {
         stays: bool,
         retry_after: Option<Duration>,
     ) -> ActivityError {
+        let told = reason.clone();
+        self.failed_as(&told, reason, kind, stays, retry_after)
+    }
+
+    fn failed_as(
+        &self,
+        told: &str,
+        reason: String,
+        kind: Option<&str>,
+        stays: bool,
+        retry_after: Option<Duration>,
+    ) -> ActivityError {
         telemetry::emit(ActionFailed {
             action: &self.told,
-            reason: &reason,
+            reason: told,
             stays,
         });
         ActivityError::application(
@@ -146,6 +174,17 @@ impl Step {
                 .build(),
         )
     }
+}
+
+/// With spans of ours, the attempt's; without, the event's own trace as it came.
+fn passed_on(event: &Event, traced: &Traced, action: &str, attempt: u32) -> Option<(String, Option<String>)> {
+    let own = TraceContext::of(event);
+    let context = if telemetry::are_exported() && own.sampled {
+        traced.attempt(action, attempt)
+    } else {
+        own.parent.is_some().then_some(own)?
+    };
+    Some((context.to_string(), context.state))
 }
 
 /// Which attempt of an activity this is, from 1.

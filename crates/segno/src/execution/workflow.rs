@@ -1,7 +1,11 @@
 //! The workflow of an event on a route: durable orchestration, and nothing else. Everything it does is an
 //! activity, retried by the engine.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    time::{Duration, SystemTime},
+};
 
 use futures::FutureExt;
 use segno_event::Event;
@@ -34,7 +38,7 @@ use super::{
 use crate::{
     flow::{self, Word, report_end, wait_for_word},
     pauses::{Holds, unless_paused, until_not_paused},
-    telemetry::{self, Closed, ExecutionClosed},
+    telemetry::{self, ActionEnded, Closed, ExecutionClosed, Traced},
 };
 
 /// How long one attempt may take. A worker that dies is noticed far sooner, by its missing heartbeat.
@@ -67,6 +71,8 @@ pub(crate) struct EventWorkflow {
     word: Option<Word>,
     /// What people hold up of it.
     pub(crate) holds: Holds,
+    /// Its place in the event's trace.
+    traced: Option<Traced>,
 }
 
 #[workflow_methods]
@@ -74,10 +80,18 @@ impl EventWorkflow {
     #[run(name = WORKFLOW_TYPE)]
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, plan: Plan) -> WorkflowResult<Report> {
         let (route, after) = (plan.route.clone(), plan.after.clone());
+        let traced = Traced::new(&plan.event, ctx.workflow_id(), ctx.run_id());
+        let began = ctx.info().start_time();
+        ctx.state_mut(|state| state.traced = Some(traced.clone()));
         let ended = through(ctx, plan).await;
         // Not once more where the history is gone through again.
         if let Some(how) = closed(&ended, after.as_ref()).filter(|_| !ctx.is_replaying()) {
-            telemetry::emit(ExecutionClosed { route: &route, how });
+            let times = began.zip(ctx.workflow_time());
+            telemetry::emit(ExecutionClosed {
+                route: &route,
+                how,
+                traced: times.map(|(began, ended)| (&traced, began, ended)),
+            });
         }
         ended
     }
@@ -333,6 +347,22 @@ async fn run_stage(
         .collect()
 }
 
+/// Tells the trace that an action came to its end; not once more where the history is gone through again.
+fn ended(ctx: &WorkflowContext<EventWorkflow>, action: &str, began: Option<SystemTime>, failed: bool) {
+    let Some((began, ended)) = began.zip(ctx.workflow_time()).filter(|_| !ctx.is_replaying()) else {
+        return;
+    };
+    if let Some(of) = &ctx.state(|state| state.traced.clone()) {
+        telemetry::emit(ActionEnded {
+            of,
+            action,
+            began,
+            ended,
+            failed,
+        });
+    }
+}
+
 /// Carries out one action and tells of it in the story.
 async fn told(
     ctx: &WorkflowContext<EventWorkflow>,
@@ -343,6 +373,7 @@ async fn told(
     ctx.state_mut(|state| state.story.begin(&name, begun));
     let outcome = activity.await;
     let now = ctx.workflow_time();
+    ended(ctx, &name, begun, outcome.is_err());
     match outcome {
         Ok(receipt) => {
             ctx.state_mut(|state| state.story.end(&name, receipt, now));
@@ -384,6 +415,7 @@ async fn child(ctx: &WorkflowContext<EventWorkflow>, event: &Event, name: &str) 
     ctx.state_mut(|state| state.story.begin(name, begun));
     let outcome = run_child(ctx, event, name).await;
     let now = ctx.workflow_time();
+    ended(ctx, name, begun, outcome.is_err());
     match outcome {
         Ok(()) => {
             ctx.state_mut(|state| state.story.end(name, None, now));

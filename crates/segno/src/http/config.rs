@@ -34,12 +34,14 @@ pub(super) async fn reload(State(reloader): State<Reloader>) -> Result<Json<Relo
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-configuration")
             }
         };
-        let mistakes = error.lines().into_iter().map(|rule| Mistake {
+        let lines = error.lines();
+        let detail = format!("nothing has changed: {}", lines.join("; "));
+        let mistakes = lines.into_iter().map(|rule| Mistake {
             event: None,
             attribute: None,
             path: None,
             rule,
         });
-        Problem::new(status, code, error.to_string()).with_errors(mistakes.collect())
+        Problem::new(status, code, detail).with_errors(mistakes.collect())
     })
 }

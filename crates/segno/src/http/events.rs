@@ -23,6 +23,7 @@ use super::{
 use crate::{
     intake::{self, Accepted, Intake},
     live::Live,
+    telemetry::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
 /// A batch may be as long as this many events of the largest size.
@@ -93,12 +94,36 @@ pub(super) async fn post(
         let body = read_body(&headers, body, limit, "the event").await?;
         parse(&headers, &body).map_err(problem_of_parsing)?
     };
+    let events = traced(events, &headers);
     let accepted = state
         .intake
         .accept(&events)
         .await
         .map_err(|error| problem_of_intake(&error, batch))?;
     Ok((StatusCode::ACCEPTED, Json(Reply { events: accepted })).into_response())
+}
+
+/// Events that do not say which trace they are part of are part of the request's.
+fn traced(mut events: Vec<Event>, headers: &HeaderMap) -> Vec<Event> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(context) =
+        header(TRACEPARENT).and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
+    else {
+        return events;
+    };
+    for event in &mut events {
+        if !event.extensions.contains_key(TRACEPARENT) {
+            event
+                .extensions
+                .insert(TRACEPARENT.to_owned(), context.to_string().into());
+            if let Some(state) = &context.state {
+                event
+                    .extensions
+                    .insert(TRACESTATE.to_owned(), state.as_str().into());
+            }
+        }
+    }
+    events
 }
 
 fn is_batch(headers: &HeaderMap) -> bool {

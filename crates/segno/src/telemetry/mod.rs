@@ -1,4 +1,4 @@
-//! What can be measured, as typed events: each knows what it is in numbers and in the log.
+//! What can be measured, as typed events: each knows what it is in numbers, in the log, and in its event's trace.
 //!
 //! Wherever something happens, the code says so by [`emit`] with a struct of [`observations`]; nothing else in this crate
 //! touches a metric. What is not an event but a state (what waits, what is paused, what the process takes) is looked at
@@ -13,13 +13,16 @@ mod metrics;
 mod observations;
 mod process;
 mod sample;
+mod spans;
 mod trace;
 
 pub(crate) use exposition::MEDIA_TYPE;
 pub(crate) use metrics::Metrics;
 pub(crate) use observations::*;
 pub(crate) use sample::{Parts as SampledParts, Sampler};
-pub(crate) use trace::TraceContext;
+pub use spans::{Error as TracesError, Options, Protocol};
+pub(crate) use spans::{Span, are_exported, finish as finish_traces, start as start_traces};
+pub(crate) use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// Something that happened.
 pub(crate) trait Observation {
@@ -28,10 +31,20 @@ pub(crate) trait Observation {
 
     /// Says so in the log, where people want to read of each.
     fn log(&self) {}
+
+    /// Its span, if it is over by now and part of an event's trace. Asked for only if spans go anywhere.
+    fn span(&self) -> Option<Span> {
+        None
+    }
 }
 
-/// Counts it and logs it.
+/// Counts it, logs it and tells of it in its trace.
 pub(crate) fn emit(observation: impl Observation) {
     observation.log();
     observation.count(Metrics::global());
+    if spans::are_exported()
+        && let Some(span) = observation.span()
+    {
+        spans::export(span);
+    }
 }

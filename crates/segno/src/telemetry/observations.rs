@@ -1,8 +1,18 @@
 //! What happens, one struct each.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use super::{Metrics, Observation};
+use opentelemetry::{KeyValue, trace::SpanKind};
+use segno_event::Event;
+use tokio::time::Instant;
+
+use super::{
+    Metrics, Observation, TraceContext,
+    spans::{Span, attribute},
+};
 use crate::reload::{self, Reloaded};
 
 const NONE: [&str; 0] = [];
@@ -67,6 +77,142 @@ impl Observation for EventsTaken<'_> {
     }
 }
 
+/// An event was handed in: the span of it.
+pub(crate) struct EventReceived<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) event: &'a Event,
+    pub(crate) outcome: TakenIn,
+    pub(crate) began: SystemTime,
+    pub(crate) ended: SystemTime,
+}
+
+impl Observation for EventReceived<'_> {
+    fn count(&self, _: &Metrics) {}
+
+    fn span(&self) -> Option<Span> {
+        let context = TraceContext::of(self.event);
+        let id = intake_span(&context, self.event);
+        let mut attributes = of_event(self.event);
+        attributes.push(attribute("segno.entry", self.entry.kind));
+        if !self.entry.source.is_empty() {
+            attributes.push(attribute("segno.source", self.entry.source.to_string()));
+        }
+        attributes.push(attribute("segno.outcome", self.outcome.label()));
+        let failed = matches!(self.outcome, TakenIn::Refused | TakenIn::NotNow);
+        Some(Span {
+            context,
+            id,
+            name: "segno intake",
+            kind: if self.entry.kind == "http" {
+                SpanKind::Server
+            } else {
+                SpanKind::Consumer
+            },
+            start: self.began,
+            end: self.ended,
+            failed: failed.then(|| self.outcome.label().to_owned()),
+            attributes,
+        })
+    }
+}
+
+/// The span of an event's being taken in: the same one whenever it comes.
+fn intake_span(context: &TraceContext, event: &Event) -> [u8; 8] {
+    context.span(&["intake", &event.source, &event.id])
+}
+
+/// As OpenTelemetry names what identifies an event.
+fn of_event(event: &Event) -> Vec<KeyValue> {
+    vec![
+        attribute("cloudevents.event_id", event.id.clone()),
+        attribute("cloudevents.event_source", event.source.clone()),
+        attribute("cloudevents.event_type", event.ty.clone()),
+    ]
+}
+
+/// An execution in its event's trace.
+#[derive(Clone, Debug)]
+pub(crate) struct Traced {
+    /// The trace, after the event's being taken in.
+    context: TraceContext,
+    workflow_id: String,
+    run_id: String,
+    attributes: Vec<KeyValue>,
+}
+
+impl Traced {
+    pub(crate) fn new(event: &Event, workflow_id: &str, run_id: &str) -> Self {
+        let context = TraceContext::of(event);
+        let intake = intake_span(&context, event);
+        Self {
+            context: context.after(intake),
+            workflow_id: workflow_id.to_owned(),
+            run_id: run_id.to_owned(),
+            attributes: of_event(event),
+        }
+    }
+
+    fn id(&self) -> [u8; 8] {
+        self.context.span(&["execution", &self.workflow_id, &self.run_id])
+    }
+
+    fn action_id(&self, action: &str) -> [u8; 8] {
+        self.context
+            .span(&["action", &self.workflow_id, &self.run_id, action])
+    }
+
+    fn attributes(&self) -> Vec<KeyValue> {
+        let mut attributes = self.attributes.clone();
+        attributes.push(attribute("segno.execution", self.workflow_id.clone()));
+        attributes.push(attribute("segno.run", self.run_id.clone()));
+        attributes
+    }
+
+    /// The trace's id.
+    pub(crate) fn trace_id(&self) -> String {
+        self.context.trace_id()
+    }
+
+    /// An attempt of an action, for whoever takes what it delivers.
+    pub(crate) fn attempt(&self, action: &str, attempt: u32) -> TraceContext {
+        self.context.after(self.attempt_id(action, attempt))
+    }
+
+    fn attempt_id(&self, action: &str, attempt: u32) -> [u8; 8] {
+        let attempt = attempt.to_string();
+        self.context
+            .span(&["attempt", &self.workflow_id, &self.run_id, action, &attempt])
+    }
+}
+
+/// An action, or a consumer, came to its end, after however many attempts.
+pub(crate) struct ActionEnded<'a> {
+    pub(crate) of: &'a Traced,
+    pub(crate) action: &'a str,
+    pub(crate) began: SystemTime,
+    pub(crate) ended: SystemTime,
+    pub(crate) failed: bool,
+}
+
+impl Observation for ActionEnded<'_> {
+    fn count(&self, _: &Metrics) {}
+
+    fn span(&self) -> Option<Span> {
+        let mut attributes = self.of.attributes();
+        attributes.push(attribute("segno.action", self.action.to_owned()));
+        Some(Span {
+            context: self.of.context.after(self.of.id()),
+            id: self.of.action_id(self.action),
+            name: "segno action",
+            kind: SpanKind::Internal,
+            start: self.began,
+            end: self.ended,
+            failed: self.failed.then(|| "it failed for good".to_owned()),
+            attributes,
+        })
+    }
+}
+
 /// The intake answered.
 pub(crate) struct IntakeTook<'a> {
     pub(crate) entry: &'a Entry,
@@ -115,22 +261,30 @@ pub(crate) enum Closed {
     Settled,
 }
 
+impl Closed {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+            Self::Batched => "batched",
+            Self::Cancelled => "cancelled",
+            Self::Settled => "settled",
+        }
+    }
+}
+
 /// An event's execution ended.
 pub(crate) struct ExecutionClosed<'a> {
     pub(crate) route: &'a str,
     pub(crate) how: Closed,
+    /// Its place in the trace, and its times by the engine's clock, where these are known.
+    pub(crate) traced: Option<(&'a Traced, SystemTime, SystemTime)>,
 }
 
 impl Observation for ExecutionClosed<'_> {
     fn count(&self, metrics: &Metrics) {
-        let outcome = match self.how {
-            Closed::Done => "done",
-            Closed::Failed => "failed",
-            Closed::Superseded => "superseded",
-            Closed::Batched => "batched",
-            Closed::Cancelled => "cancelled",
-            Closed::Settled => "settled",
-        };
+        let outcome = self.how.label();
         metrics
             .executions_closed
             .with_label_values(&[self.route, outcome])
@@ -138,6 +292,23 @@ impl Observation for ExecutionClosed<'_> {
         if self.how == Closed::Failed {
             metrics.dead_letters_total.with_label_values(&[self.route]).inc();
         }
+    }
+
+    fn span(&self) -> Option<Span> {
+        let (traced, start, end) = self.traced?;
+        let mut attributes = traced.attributes();
+        attributes.push(attribute("segno.route", self.route.to_owned()));
+        attributes.push(attribute("segno.outcome", self.how.label()));
+        Some(Span {
+            context: traced.context.clone(),
+            id: traced.id(),
+            name: "segno execution",
+            kind: SpanKind::Internal,
+            start,
+            end,
+            failed: (self.how == Closed::Failed).then(|| "a dead letter".to_owned()),
+            attributes,
+        })
     }
 }
 
@@ -179,6 +350,11 @@ pub(crate) struct ActionRef {
     pub(crate) event: String,
     /// The event's trace.
     pub(crate) trace: String,
+    /// Its execution's place in it.
+    pub(crate) traced: Traced,
+    /// When it began, by the engine's clock and by this process's.
+    pub(crate) started: Option<SystemTime>,
+    pub(crate) began: Instant,
     pub(crate) action: String,
     pub(crate) sink: String,
     /// From 1.
@@ -302,6 +478,15 @@ impl Observation for ActionDone<'_> {
         count_action(self.action, outcome, metrics);
     }
 
+    fn span(&self) -> Option<Span> {
+        let outcome = if self.how.is_ok() {
+            Attempted::Ok
+        } else {
+            Attempted::Skipped
+        };
+        self.action.span(outcome, None)
+    }
+
     fn log(&self) {
         let at = self.action;
         match self.how {
@@ -341,6 +526,10 @@ impl Observation for ActionFailed<'_> {
         count_action(self.action, Attempted::failed(self.stays), metrics);
     }
 
+    fn span(&self) -> Option<Span> {
+        self.action.span(Attempted::failed(self.stays), Some(self.reason))
+    }
+
     fn log(&self) {
         let at = self.action;
         tracing::warn!(
@@ -355,6 +544,28 @@ impl Observation for ActionFailed<'_> {
             stays = self.stays,
             "action's attempt failed"
         );
+    }
+}
+
+impl ActionRef {
+    fn span(&self, outcome: Attempted, failed: Option<&str>) -> Option<Span> {
+        let start = self.started?;
+        let mut attributes = self.traced.attributes();
+        attributes.push(attribute("segno.route", self.route.clone()));
+        attributes.push(attribute("segno.action", self.action.clone()));
+        attributes.push(attribute("segno.sink", self.sink.clone()));
+        attributes.push(attribute("segno.attempt", i64::from(self.attempt)));
+        attributes.push(attribute("segno.outcome", outcome.label()));
+        Some(Span {
+            context: self.traced.context.after(self.traced.action_id(&self.action)),
+            id: self.traced.attempt_id(&self.action, self.attempt),
+            name: "segno attempt",
+            kind: SpanKind::Producer,
+            start,
+            end: start + self.began.elapsed(),
+            failed: failed.map(str::to_owned),
+            attributes,
+        })
     }
 }
 

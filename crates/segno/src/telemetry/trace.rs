@@ -68,7 +68,6 @@ impl TraceContext {
     }
 
     /// The same trace, after this span.
-    #[cfg(test)]
     pub(crate) fn after(&self, span: [u8; 8]) -> Self {
         Self {
             parent: Some(span),
@@ -82,7 +81,6 @@ impl TraceContext {
     }
 
     /// The id of a span of this trace that is made of what it is: whoever makes it, and makes it again, comes to the same one.
-    #[cfg(test)]
     pub(crate) fn span(&self, parts: &[&str]) -> [u8; 8] {
         let trace = self.trace_id();
         hash(&[&["span", trace.as_str()], parts].concat())

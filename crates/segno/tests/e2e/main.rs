@@ -25,11 +25,13 @@ mod catalogue;
 mod choreography;
 mod cluster;
 mod command_line;
+mod config_show;
 #[cfg(feature = "embedded")]
 mod crash;
 #[cfg(feature = "embedded")]
 mod crash_operations;
 mod dead_letters;
+mod drain;
 mod duplicates;
 mod example;
 mod executions;
@@ -39,10 +41,12 @@ mod flow_crash;
 mod handlers;
 mod large_events;
 mod limits;
+mod logs;
 mod metrics;
 mod modes;
 #[cfg(feature = "outbox")]
 mod outbox;
+mod packaging;
 mod pauses;
 mod program;
 #[cfg(all(feature = "embedded", feature = "integrations"))]
@@ -58,3 +62,4 @@ mod sinks;
 mod sources;
 mod timers;
 mod timing;
+mod traces;

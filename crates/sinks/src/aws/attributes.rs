@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::OptionError;
-use crate::{Delivery, Failure, Template};
+use crate::{Delivery, Failure, Template, Trace};
 
 /// Most attributes of a message.
 const MOST: usize = 10;
@@ -27,13 +27,18 @@ impl Attributes {
         Self(attributes)
     }
 
-    /// Those of this delivery. An empty text is no attribute: AWS takes none.
+    /// Those of this delivery, and its trace where there is room. An empty text is no attribute: AWS takes none.
     pub(crate) fn render(&self, delivery: Delivery<'_>) -> Result<Vec<(String, String)>, Failure> {
         let mut rendered = Vec::with_capacity(self.0.len());
         for (name, template) in &self.0 {
             let text = template.render(delivery)?;
             if !text.is_empty() {
                 rendered.push((name.clone(), text));
+            }
+        }
+        for (name, value) in delivery.trace.into_iter().flat_map(Trace::headers) {
+            if rendered.len() < MOST && !self.0.contains_key(name) {
+                rendered.push((name.to_owned(), value.to_owned()));
             }
         }
         Ok(rendered)

@@ -132,7 +132,9 @@ impl Bodies {
         if !self.files.contains(name) {
             return Ok(None);
         }
-        let Delivery { key, payload, event } = delivery;
+        let Delivery {
+            key, payload, event, ..
+        } = delivery;
         let data = payload.get("data").map(|data| Value::from(Serde(data)));
         let payload = Value::from(Serde(payload));
         let values = match (data, event.map(|event| Value::from(Serde(event)))) {

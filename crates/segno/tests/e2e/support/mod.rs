@@ -6,9 +6,7 @@ mod program;
 
 pub(crate) use app::{App, json_of, only_execution, order};
 pub(crate) use engine::TestEngine;
-pub(crate) use program::Launch;
-#[cfg(feature = "embedded")]
-pub(crate) use program::Program;
+pub(crate) use program::{Launch, Program};
 
 use std::time::Duration;
 

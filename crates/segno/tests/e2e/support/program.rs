@@ -104,7 +104,6 @@ impl Launch {
     }
 
     /// Sets a variable of its environment.
-    #[cfg(feature = "embedded")]
     pub(crate) fn variable(&mut self, name: &'static str, value: &str) {
         self.environment.push((name, value.to_owned()));
     }
