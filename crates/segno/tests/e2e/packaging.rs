@@ -127,6 +127,16 @@ async fn alerts_and_dashboard_ask_for_what_there_is(engine: TestEngine) {
     )
     .await;
     assert!(said.contains(&format!("{} rules found", alerts.len())), "{said}");
+    // The configuration that it shows is one, with these rules beside it.
+    let block = handbook
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("prometheus.yml");
+    std::fs::write(&config, block.expect("a block of YAML")).unwrap();
+    std::fs::write(folder.path().join("alerts.yml"), &rules).unwrap();
+    promtool(&["check", "config", config.to_str().unwrap()], "").await;
     app.stop().await;
 }
 

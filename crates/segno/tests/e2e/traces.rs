@@ -67,7 +67,7 @@ impl Collector {
 
     async fn http() -> Self {
         let (collector, listener) = Self::new().await;
-        let receive = async |State(collector): State<Collector>, body: Bytes| {
+        let receive = |State(collector): State<Self>, body: Bytes| async move {
             collector.keep(ExportTraceServiceRequest::decode(body).unwrap());
         };
         let router = Router::new()
