@@ -137,6 +137,11 @@ impl Reloader {
         }))
     }
 
+    /// Whether there is anything to read.
+    pub(crate) fn has_file(&self) -> bool {
+        self.0.parts.read.is_some()
+    }
+
     /// Takes on what the configuration says now, and tells of it in the log.
     ///
     /// # Errors

@@ -368,11 +368,13 @@ impl Running {
         let (failed, lame_duck) = loop {
             tokio::select! {
                 told = signals.next() => match told {
-                    Told::Reload => {
+                    Told::Reload if self.reloader.has_file() => {
                         let reloader = self.reloader.clone();
                         // Beside this: a signal to stop is not to wait for it. What comes of it is in the log.
                         tokio::spawn(async move { drop(reloader.reload().await) });
                     }
+                    // The terminal is gone, and there is nothing else that it could mean.
+                    Told::Reload => break (None, Duration::ZERO),
                     Told::Stop(stop) => {
                         tracing::info!(?stop, "stopping");
                         break (None, if stop == Stop::Terminate { LAME_DUCK } else { Duration::ZERO });
