@@ -34,9 +34,12 @@ fn template(arguments: &[&str]) -> String {
     HELM.run(&[&before, arguments].concat(), "")
 }
 
-/// The one object of a kind, if there is one.
+/// The one object of a kind, if there is one; of ConfigMaps the one with the configuration.
 pub(crate) fn object<'o>(objects: &'o [Value], kind: &str) -> Option<&'o Value> {
-    let mut found = objects.iter().filter(|object| object["kind"] == kind);
+    let is_dashboard = |object: &Value| object["data"]["segno.json"].is_string();
+    let mut found = objects
+        .iter()
+        .filter(|object| object["kind"] == kind && !is_dashboard(object));
     let first = found.next();
     assert!(found.next().is_none(), "there are several of {kind}");
     first
@@ -117,6 +120,7 @@ fn on_a_cluster_there_are_several_pods_and_no_volume() {
         kinds(&objects),
         [
             "ConfigMap",
+            "ConfigMap",
             "Deployment",
             "HorizontalPodAutoscaler",
             "Ingress",
@@ -155,6 +159,11 @@ fn on_a_cluster_there_are_several_pods_and_no_volume() {
         (&monitor["path"], &monitor["port"]),
         (&json!("/metrics"), &json!("http"))
     );
+    let dashboard = objects
+        .iter()
+        .find_map(|object| object["data"]["segno.json"].as_str());
+    let dashboard: Value = serde_json::from_str(dashboard.expect("the dashboard")).unwrap();
+    assert_eq!(dashboard["title"], "Segno");
     let rules = &object(&objects, "PrometheusRule").unwrap()["spec"]["groups"];
     assert!(
         rules[0]["rules"]
