@@ -50,6 +50,7 @@ mod builder;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
+mod console;
 mod consumer;
 mod consumers;
 mod dead_letters;
@@ -67,6 +68,7 @@ mod logging;
 mod operation;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+mod overview;
 mod pauses;
 mod reload;
 mod replay;

@@ -30,6 +30,7 @@ use crate::{
     intake::Intake,
     listen::{self, Protection},
     live::{Live, Setup},
+    overview,
     pauses::{PauseActivities, Pauses, PausesWorkflow},
     reload::{self, Reloader},
     replay::{ReplayActivities, ReplayWorkflow},
@@ -163,7 +164,10 @@ impl Running {
             .and_then(|options| options.register_workflow::<AuditWorkflow>())
             .map_err(Error::Workflow)?;
         let (pauses, full) = (Pauses::default(), Full::default());
-        options_of_worker.register_activities(Activities::new(live.clone(), consumers, pauses.clone()));
+        let health_of_sinks = overview::Health::default();
+        let activities_of_events =
+            Activities::new(live.clone(), consumers, pauses.clone(), health_of_sinks.clone());
+        options_of_worker.register_activities(activities_of_events);
         options_of_worker.register_activities(PauseActivities(pauses.clone()));
         let letters = config.dead_letters;
         options_of_worker.register_activities(ReplayActivities {
@@ -268,8 +272,10 @@ impl Running {
             },
             prints,
         );
+        let reader = overview::Reader::new(client.clone(), live.clone(), pauses.clone(), health_of_sinks);
         let router = http::router(http::Parts {
             client,
+            figures: overview::broadcast::Broadcast::new(reader, stopping.clone()),
             decider,
             #[cfg(feature = "outbox")]
             outboxes: relays.clone(),

@@ -5,6 +5,7 @@
 //! - [`Authority`]: certificates for TLS.
 //! - [`servers`]: Redis, NATS, PostgreSQL, MariaDB and an AWS emulator, each a test's own.
 //! - [`servers::Maildev`] and [`servers::Soketi`] run on Node.js, with what [`node`] names.
+//! - [`servers::Browser`]: a headless Chromium, driven by WebDriver.
 //! - [`SmtpStandIn`]: a mail server that answers as programmed.
 //! - [`Cut`]: a proxy that a test can cut, as a network is.
 //! - [`free_port`]: a loopback port that no other test process of this machine is given.

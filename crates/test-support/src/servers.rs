@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::{free_port, process::Process};
 
+mod browser;
 mod maildev;
 mod mariadb;
 mod ministack;
@@ -26,6 +27,7 @@ mod postgres;
 mod redis;
 mod soketi;
 
+pub use browser::{Browser, ENTER, ESCAPE, Element, TAB};
 pub use maildev::Maildev;
 pub use mariadb::MariaDb;
 pub use ministack::Ministack;

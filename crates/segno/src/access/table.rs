@@ -22,6 +22,7 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/api-docs/{*rest}", Nothing),
     ("GET", "/console", Nothing),
     ("GET", "/console/", Nothing),
+    ("GET", "/console/assets/{version}/{*name}", Nothing),
     ("GET", "/console/{*path}", Nothing),
     // Signing in.
     ("GET", "/login", Nothing),
@@ -39,7 +40,15 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     // Executions.
     ("GET", "/", View),
     ("GET", "/executions", View),
-    ("GET", "/executions/{*workflow_id}", View),
+    ("GET", "/executions/{workflow_id}", View),
+    ("GET", "/executions/{workflow_id}/history", View),
+    ("POST", "/executions/{workflow_id}/signal", Operate),
+    ("POST", "/executions/{workflow_id}/cancel", Operate),
+    ("POST", "/executions/{workflow_id}/terminate", Administer),
+    ("POST", "/executions/{workflow_id}/reset", Administer),
+    // Figures.
+    ("GET", "/overview", View),
+    ("GET", "/live", View),
     // Dead letters and replays.
     ("GET", "/dead-letters", View),
     ("GET", "/dead-letters/{id}", View),

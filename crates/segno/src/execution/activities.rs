@@ -15,7 +15,7 @@ use super::{
     event_ref::Events,
     story::Receipt,
 };
-use crate::{consumer::DynConsumer, live::Live, pauses::Pauses};
+use crate::{consumer::DynConsumer, live::Live, overview::Health, pauses::Pauses};
 
 /// What the activities need: the sinks and consumers of this process, by name.
 pub(crate) struct Activities {
@@ -24,17 +24,25 @@ pub(crate) struct Activities {
     pub(super) events: Events,
     /// What people hold up.
     pub(super) pauses: Pauses,
+    /// Where it is noted how the sinks do.
+    pub(super) health: Health,
     pub(super) conditions: Compiled<Filter>,
     pub(super) transforms: Compiled<Transform>,
 }
 
 impl Activities {
-    pub(crate) fn new(live: Live, consumers: HashMap<String, Arc<dyn DynConsumer>>, pauses: Pauses) -> Self {
+    pub(crate) fn new(
+        live: Live,
+        consumers: HashMap<String, Arc<dyn DynConsumer>>,
+        pauses: Pauses,
+        health: Health,
+    ) -> Self {
         Self {
             live,
             consumers,
             events: Events::new(),
             pauses,
+            health,
             conditions: Compiled::new(Filter::compile),
             transforms: Compiled::new(Transform::compile),
         }

@@ -110,6 +110,7 @@ pub(super) async fn run(
             let given = Instant::now();
             let answer = sinks.deliver(&action.to, delivery).await;
             step.answered(n, given, &answer);
+            activities.health.saw(&action.to, given.elapsed(), &answer);
             let delivered = answer.map_err(|failure| step.undelivered(&failure))?;
             sent[n].attempt = Some(step.attempt);
             sent[n].status = delivered.status;

@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     executions::{Execution, problem_of_engine},
+    pending::Standing,
     problem::{MEDIA_TYPE, Problem},
     story,
 };
@@ -60,6 +61,8 @@ pub(super) struct Detail {
     /// input is no plan. The same as the query `story` answers, from the history alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<Vec<ActionStory>>,
+    /// Where it stands in the engine: what is pending, and what it is known by.
+    standing: Standing,
 }
 
 /// Shows one execution. Its id contains slashes: as one path segment it is percent-encoded.
@@ -118,6 +121,12 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
             None => {}
         }
     }
+    let standing = Standing::of(
+        &info,
+        described.pending_workflow_task,
+        &described.pending_activities,
+        described.pending_children,
+    );
     let actions = actions.with_pending(described.pending_activities);
     let story = story::tell(&input, &actions);
     let summary = Summary::of(info.clone());
@@ -132,5 +141,6 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
         failure,
         actions,
         story,
+        standing,
     })
 }

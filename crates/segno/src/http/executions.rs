@@ -1,5 +1,7 @@
 //! `GET /executions`: the list, by the engine's visibility query language.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Query, State},
@@ -21,7 +23,7 @@ use temporalio_common::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{MEDIA_TYPE, Problem};
-use crate::search_attributes::{EVENT_SOURCE, EVENT_SUBJECT, EVENT_TYPE, ROUTE};
+use crate::search_attributes::{EVENT_ID, EVENT_SOURCE, EVENT_SUBJECT, EVENT_TYPE, ROUTE};
 
 /// Executions on a page, unless asked otherwise.
 const PAGE: u16 = 50;
@@ -38,6 +40,9 @@ pub(super) struct Params {
     pub(super) page_size: Option<u16>,
     /// `next_page_token` of the page before.
     pub(super) page_token: Option<String>,
+    /// Count all that the query finds too, by status.
+    #[serde(default)]
+    pub(super) count: bool,
 }
 
 /// A page of executions, newest first.
@@ -48,6 +53,10 @@ pub(super) struct Page {
     /// Names the next page; left out on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_page_token: Option<String>,
+    /// How many the query finds, by status; left out unless it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, example = json!({ "Running": 3, "Completed": 39 }))]
+    pub(super) counts: Option<BTreeMap<String, i64>>,
 }
 
 /// An execution.
@@ -73,6 +82,9 @@ pub(super) struct Execution {
     /// Route of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) route: Option<String>,
+    /// Id of the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) event_id: Option<String>,
     /// Type of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) event_type: Option<String>,
@@ -102,6 +114,7 @@ impl Execution {
             start_time: info.start_time.and_then(crate::run::rfc3339),
             close_time: info.close_time.and_then(crate::run::rfc3339),
             route: attributes.get(&ROUTE),
+            event_id: attributes.get(&EVENT_ID),
             event_type: attributes.get(&EVENT_TYPE),
             event_source: attributes.get(&EVENT_SOURCE),
             event_subject: attributes.get(&EVENT_SUBJECT),
@@ -147,10 +160,29 @@ pub(super) async fn page(client: &Client, params: &Params) -> Result<Page, Probl
     let reply = service.list_workflow_executions(request.into_request()).await;
     let reply = reply.map_err(problem_of_engine)?.into_inner();
     let token = reply.next_page_token;
+    let counts = match params.count {
+        true => {
+            let query = without_order(params.query.as_deref().unwrap_or_default());
+            let counts = crate::overview::by_status(client, query).await;
+            Some(counts.map_err(problem_of_engine)?)
+        }
+        false => None,
+    };
     Ok(Page {
+        counts,
         executions: reply.executions.into_iter().map(Execution::of).collect(),
         next_page_token: (!token.is_empty()).then(|| URL_SAFE_NO_PAD.encode(token)),
     })
+}
+
+/// A query without its `ORDER BY`, with which nothing can be counted. The words cannot be within a text: there they would be
+/// followed by the quote that ends it.
+fn without_order(query: &str) -> &str {
+    let lower = query.to_ascii_lowercase();
+    match lower.rfind("order by") {
+        Some(at) if !lower[at..].contains(['\'', '"']) => query[..at].trim_end(),
+        _ => query,
+    }
 }
 
 /// What the engine's refusal of a read means to the caller.
@@ -167,5 +199,17 @@ pub(super) fn problem_of_engine(status: Status) -> Problem {
             )
             .retry_after(std::time::Duration::from_secs(2))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_has_no_order() {
+        assert_eq!(without_order("A = 1 ORDER BY StartTime DESC"), "A = 1");
+        assert_eq!(without_order("A = 'order by'"), "A = 'order by'");
+        assert_eq!(without_order("order by StartTime"), "");
     }
 }

@@ -4,13 +4,17 @@ mod access_log;
 mod audit;
 mod catalogue;
 mod config;
+mod console;
+mod control;
 mod dead_letters;
 mod event;
 mod events;
 mod execution;
 mod executions;
+mod figures;
 mod headers;
 mod health;
+mod history;
 mod inbound;
 mod json;
 mod keys;
@@ -21,8 +25,8 @@ mod operations;
 mod origin;
 #[cfg(feature = "outbox")]
 mod outbox;
-mod page;
 mod pauses;
+mod pending;
 pub mod problem;
 mod serve;
 mod session;
@@ -50,6 +54,7 @@ use crate::{
     access::{self, Access, Guard, audit::Audit, request_id},
     dead_letters::Decider,
     live::Live,
+    overview::broadcast::Broadcast,
     reload::Reloader,
     telemetry::Sampler,
 };
@@ -57,6 +62,8 @@ use crate::{
 /// What the API is made of.
 pub(crate) struct Parts {
     pub(crate) client: Client,
+    /// The state of everything, as it changes.
+    pub(crate) figures: Broadcast,
     #[cfg(feature = "outbox")]
     pub(crate) outboxes: crate::outbox::Relays,
     pub(crate) events: Events,
@@ -85,6 +92,7 @@ pub(crate) struct Parts {
 pub(crate) fn router(parts: Parts) -> Router {
     let Parts {
         client,
+        figures,
         #[cfg(feature = "outbox")]
         outboxes,
         events,
@@ -116,9 +124,11 @@ pub(crate) fn router(parts: Parts) -> Router {
     let slots = Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
     let executions = Router::new()
         .route("/executions", get(executions::list))
-        .route("/executions/{*workflow_id}", get(execution::get))
-        .route("/", get(page::get))
-        .with_state(client);
+        .route("/executions/{workflow_id}", get(execution::get))
+        .route("/executions/{workflow_id}/history", get(history::get))
+        .with_state(client.clone())
+        .merge(control::router(client))
+        .merge(figures::router(figures));
     let catalogue = Router::new()
         .route("/catalogue", get(catalogue::get))
         .route("/asyncapi.json", get(catalogue::asyncapi))
@@ -150,7 +160,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(limited)
         .merge(probes)
         .merge(session::router(access))
-        .route("/style.css", get(page::style))
+        .merge(console::router())
         .merge(SwaggerUi::new("/api-docs").url("/openapi.json", openapi::document()))
         .fallback(not_found)
         .layer(from_fn_with_state(guard, access::guard))

@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use super::{
-    audit, catalogue, config, dead_letters, event, events, execution, executions, health, keys, metrics,
-    operations, pauses, session,
+    audit, catalogue, config, control, dead_letters, event, events, execution, executions, figures, health,
+    history, keys, metrics, operations, pauses, session,
 };
 
 #[derive(OpenApi)]
@@ -20,6 +20,13 @@ use super::{
         event::get,
         executions::list,
         execution::get,
+        history::get,
+        control::signal,
+        control::cancel,
+        control::terminate,
+        control::reset,
+        figures::overview,
+        figures::stream_of,
         catalogue::get,
         catalogue::asyncapi,
         health::livez,
@@ -56,6 +63,7 @@ use super::{
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
         (name = "executions", description = "What became of events and timers."),
+        (name = "overview", description = "The state of everything in some figures."),
         (name = "catalogue", description = "What may be sent: event types, their schemas, and the routes."),
         (name = "dead letters", description = "What failed for good, and what to do about it."),
         (name = "replays", description = "Events of before, handled again."),

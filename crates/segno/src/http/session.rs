@@ -24,12 +24,18 @@ use crate::access::{is_secure, set_cookie, slow, unauthenticated};
 /// Longest body of a sign-in, in bytes.
 const MAX_BODY: usize = 16 << 10;
 
+/// Nothing but the page itself and its style sheet.
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+const STYLE: &str = include_str!("style.css");
+
 /// The routes of this file.
 pub(super) fn router(access: Arc<Access>) -> Router {
     Router::new()
         .route("/session", get(show).post(sign_in).delete(sign_out))
         .route("/session/methods", get(methods))
         .route("/login", get(login))
+        .route("/style.css", get(style))
         .with_state(access)
 }
 
@@ -280,11 +286,16 @@ fn login_page(access: &Access, next: &str, problem: Option<&str>) -> Markup {
     }
 }
 
+/// The style sheet of the page.
+async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
+}
+
 /// A page that is nobody else's.
 fn page(status: StatusCode, markup: &Markup) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, super::page::POLICY),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-store"),
     ];
     (status, headers, markup.0.clone()).into_response()

@@ -11,7 +11,7 @@ pub(crate) fn value(payloads: Option<Payloads>) -> Value {
         .unwrap_or_default()
         .payloads
         .into_iter()
-        .map(payload)
+        .map(json_value)
         .collect();
     match values.len() {
         0 => Value::Null,
@@ -21,7 +21,7 @@ pub(crate) fn value(payloads: Option<Payloads>) -> Value {
 }
 
 /// A payload as JSON; what is none as `{"encoding": …, "base64": …}`.
-fn payload(payload: Payload) -> Value {
+pub(crate) fn json_value(payload: Payload) -> Value {
     let encoding = payload
         .metadata
         .get("encoding")

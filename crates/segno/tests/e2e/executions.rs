@@ -1,4 +1,4 @@
-//! What the API and the page show of executions.
+//! What the API shows of executions.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -6,7 +6,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{App, DEADLINE, TestEngine, json_of, only_execution, order};
 
-on_every_engine!(listed_by_query_and_page, page, the_api_describes_itself);
+on_every_engine!(
+    listed_by_query_and_page,
+    histories_are_decoded_page_by_page,
+    the_api_describes_itself,
+);
 
 fn config(engine: &TestEngine) -> String {
     let path = engine.folder().join("log.jsonl");
@@ -95,43 +99,48 @@ async fn listed_by_query_and_page(engine: TestEngine) {
     app.stop().await;
 }
 
-async fn page(engine: TestEngine) {
+async fn histories_are_decoded_page_by_page(engine: TestEngine) {
     let app = App::start(&engine, &config(&engine)).await;
     let mut event = order("<b>1</b>", 1);
     event["source"] = json!("https://shop.example/a?b=1");
     let accepted = app.accept(&event).await;
-    app.closed(only_execution(&accepted)).await;
-    list(&app, &[], 1).await;
+    let id = only_execution(&accepted).to_owned();
+    app.closed(&id).await;
+    let path: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    let path = format!("/executions/{path}/history");
+    let read = async |query: &str| {
+        json_of(
+            app.get(&format!("{path}{query}")).send().await.unwrap(),
+            StatusCode::OK,
+        )
+        .await
+    };
 
-    let response = app.get("/").send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let policy = response.headers()["content-security-policy"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    assert!(policy.starts_with("default-src 'none'"), "{policy}");
-    assert!(!policy.contains("unsafe"), "{policy}");
-    let html = response.text().await.unwrap();
-    assert!(html.contains("&lt;b&gt;1&lt;%2Fb&gt;"), "{html}");
-    assert!(!html.contains("<b>1"), "{html}");
-    assert!(!html.contains("<script"), "{html}");
-
-    // Its link leads to the execution.
-    let from = html.find("href=\"/executions/").unwrap() + "href=\"".len();
-    let link = html[from..].split('"').next().unwrap().replace("&amp;", "&");
-    let execution = json_of(app.get(&link).send().await.unwrap(), StatusCode::OK).await;
-    assert_eq!(execution["workflow_id"], accepted["executions"][0]["workflow_id"]);
-
-    let style = app.get("/style.css").send().await.unwrap();
-    assert!(
-        style.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/css")
-    );
-    let bad = app.get("/?query=nonsense").send().await.unwrap();
+    let whole = read("").await;
+    let events = whole["events"].as_array().unwrap();
+    assert_eq!(events[0]["type"], "WorkflowExecutionStarted");
+    assert_eq!(events[0]["details"]["input"]["event"]["id"], "<b>1</b>");
+    let done = events
+        .iter()
+        .find(|event| event["type"] == "ActivityTaskCompleted")
+        .unwrap();
+    assert_eq!(done["details"]["result"]["attempt"], 1);
+    let (mut paged, mut query) = (Vec::new(), "?page_size=3".to_owned());
+    loop {
+        let page = read(&query).await;
+        paged.extend(page["events"].as_array().unwrap().clone());
+        let Some(token) = page["next_page_token"].as_str() else {
+            break;
+        };
+        query = format!("?page_size=3&page_token={token}");
+    }
+    assert_eq!(&paged, events);
+    let back = read("?reverse=true").await;
+    assert_eq!(back["events"][0], events[events.len() - 1]);
+    let bad = app.get(&format!("{path}?page_size=0")).send().await.unwrap();
     assert_eq!(bad.status(), StatusCode::BAD_REQUEST);
-    assert!(bad.text().await.unwrap().contains("role=\"alert\""));
+    let none = app.get("/executions/none/history").send().await.unwrap();
+    assert_eq!(none.status(), StatusCode::NOT_FOUND);
     app.stop().await;
 }
 

@@ -26,6 +26,7 @@ mod choreography;
 mod cluster;
 mod command_line;
 mod config_show;
+mod console;
 #[cfg(feature = "embedded")]
 mod crash;
 #[cfg(feature = "embedded")]
