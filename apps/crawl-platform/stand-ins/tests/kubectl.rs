@@ -357,6 +357,25 @@ fn a_job_can_be_a_process_or_have_no_image() {
         code["items"][0]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"],
         3
     );
+    // A log is followed until its process has ended.
+    let go = kubectl.folder.path().join("go");
+    let script = format!(
+        "echo one; until [ -e {} ]; do sleep 0.05; done; echo two",
+        go.display()
+    );
+    said(
+        "create",
+        &kubectl.with_input("create -f -", &job("telling", &["/bin/sh", "-c", &script])),
+    );
+    kubectl.run("wait --for=jsonpath={.status.phase}=Running pod -l job-name=telling --timeout=60s");
+    let mut following = kubectl.command("logs --follow job/telling");
+    let mut following = following.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "one");
+    std::fs::write(go, "").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "two");
+    assert!(lines.next().is_none(), "it ends with the process");
+    assert!(following.wait().unwrap().success());
     // As in a container, what a process has started ends with it, and its log is complete.
     let command = ["/bin/sh", "-c", "sleep 3600 & echo left $!; exit 0"];
     said(

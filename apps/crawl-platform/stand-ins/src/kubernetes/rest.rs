@@ -1,11 +1,14 @@
 //! What the API server does with requests for objects.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{body::Body, http::Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use bytes::Bytes;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
     admission::{self, timestamp},
@@ -57,7 +60,11 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Does what a request asks for.
-pub(crate) fn answer(store: &Store, logs: &Logs, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
+pub(crate) fn answer(
+    store: &Arc<Store>,
+    logs: &Arc<Logs>,
+    asked: &Asked<'_>,
+) -> Result<Response<Body>, Status> {
     let target = asked.target;
     let kind = target.kind;
     let status = match target.subresource.as_deref() {
@@ -407,7 +414,7 @@ fn marked(kind: Kind, old: &Value, options: &Options) -> Value {
     new
 }
 
-fn log(store: &Store, logs: &Logs, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
+fn log(store: &Arc<Store>, logs: &Arc<Logs>, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
     let name = asked.target.name.as_deref().unwrap_or_default();
     let pod = store
         .get(&asked.target.key(name))
@@ -433,15 +440,55 @@ fn log(store: &Store, logs: &Logs, asked: &Asked<'_>) -> Result<Response<Body>, 
             "container \"{container}\" in pod \"{name}\" is waiting to start: {reason}"
         )));
     }
-    let text = logs.tail(
-        pod["metadata"]["uid"].as_str().unwrap_or_default(),
+    let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+    let (lines, bytes) = (
         asked.query.number("tailLines")?,
         asked.query.number("limitBytes")?,
     );
-    let mut response = Response::new(Body::from(text));
+    let (text, end) = logs.tail(uid, lines, bytes);
+    // Nobody follows and wants so many bytes.
+    let body = if asked.query.is_true("follow") && bytes.is_none() {
+        follow(store, logs, &asked.target.key(name), uid, (text, end))
+    } else {
+        Body::from(text)
+    };
+    let mut response = Response::new(body);
     response.headers_mut().insert(
         axum::http::header::CONTENT_TYPE,
         axum::http::HeaderValue::from_static("text/plain"),
     );
     Ok(response)
+}
+
+/// What a pod has written, and what it writes from then on, until it has ended or is gone.
+fn follow(store: &Arc<Store>, logs: &Arc<Logs>, key: &Key, uid: &str, begin: (String, usize)) -> Body {
+    let (store, logs, key, uid) = (Arc::clone(store), Arc::clone(logs), key.clone(), uid.to_owned());
+    let (out, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let (mut written, mut revisions) = (logs.written(), store.revisions());
+        let (mut text, mut seen) = begin;
+        loop {
+            if !text.is_empty() && out.send(Ok::<_, Infallible>(Bytes::from(text))).is_err() {
+                return;
+            }
+            // All that it wrote is there before its end is told.
+            let runs = store.get(&key).is_some_and(|pod| {
+                let phase = pod["status"]["phase"].as_str().unwrap_or_default();
+                pod["metadata"]["uid"] == uid && !matches!(phase, "Succeeded" | "Failed")
+            });
+            (text, seen) = logs.after(&uid, seen);
+            if !text.is_empty() {
+                continue;
+            }
+            if !runs {
+                return;
+            }
+            tokio::select! {
+                changed = written.changed() => if changed.is_err() { return },
+                changed = revisions.changed() => if changed.is_err() { return },
+                () = out.closed() => return,
+            }
+        }
+    });
+    Body::from_stream(UnboundedReceiverStream::new(told))
 }
