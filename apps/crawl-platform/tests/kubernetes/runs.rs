@@ -137,7 +137,11 @@ impl World {
             }
         });
         let found = found.await;
-        found.unwrap_or_else(|| panic!("the run is not {what}: {last:#?}"))
+        if let Some(record) = found {
+            return record;
+        }
+        let tasks = store.tasks(run).await;
+        panic!("the run is not {what}: {last:#?}: {tasks:#?}")
     }
 
     async fn end(self) {
@@ -233,10 +237,16 @@ async fn play(world: &World, seed: u64) {
                 }
                 _ => {}
             }
+            // One whose deployment had no answer yet would be, and is to be, deployed again.
+            let tasks = store.tasks(run).await.unwrap();
+            let deployed = |process: u32| {
+                let mut own = tasks.iter().filter(|task| task.process == process);
+                own.any(|task| task.job_id.is_some())
+            };
             vanishing.retain(|process| {
                 let name = JobName::of(run, *process, 1).to_string();
                 let job = api.world().object("Job", &world.place.namespace, &name);
-                let there = job.is_some();
+                let there = job.is_some() && deployed(*process);
                 if there {
                     api.world().vanish("Job", &world.place.namespace, &name);
                 }
@@ -248,7 +258,8 @@ async fn play(world: &World, seed: u64) {
     });
     let in_time = ended.await.is_some();
     api.faults().clear();
-    let record = world.until(run, "at its end", |run| run.status.is_final()).await;
+    let what = format!("at its end (seed {seed}: {fates:?})");
+    let record = world.until(run, &what, |run| run.status.is_final()).await;
     assert!(in_time, "seed {seed}: it does not end by itself: {record:#?}");
     let good = fates.iter().all(|fate| *fate == Fate::Succeeds);
     let expected = if good {
