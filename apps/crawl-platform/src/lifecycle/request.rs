@@ -32,6 +32,8 @@ pub struct Timing {
     pub deployments: u32,
     /// How long an activity may be silent until it is tried again: its process has ended, or hangs.
     pub heartbeat_seconds: Seconds,
+    /// History events after which the run's workflow goes on as new, so that a worker that has lost it soon has it again.
+    pub history_events: u32,
 }
 
 impl Default for Timing {
@@ -46,6 +48,7 @@ impl Default for Timing {
             redeploy_pause_seconds: Seconds::new(30),
             deployments: 3,
             heartbeat_seconds: Seconds::new(10),
+            history_events: 4_000,
         }
     }
 }
@@ -152,6 +155,9 @@ pub struct Progress {
     pub alive: u64,
     /// The stop, if one was asked for.
     pub stop: Option<StopRequest>,
+    /// Why the run could not be deployed; then it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undeployed: Option<String>,
 }
 
 /// What the query `getStatus` tells.

@@ -31,8 +31,6 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 const LONG_ATTEMPT: Duration = Duration::from_secs(3600);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// History events after which a run's workflow goes on as new, so that a worker that has lost it soon has it again.
-const HISTORY: u32 = 4_000;
 /// Jobs that are told to stop at once.
 const AT_ONCE: usize = 50;
 
@@ -83,9 +81,10 @@ impl CrawlerRun {
         {
             return Ok(ended);
         }
-        let mut undeployed = None;
+        let mut undeployed = ctx.state(|run| run.progress.as_ref().and_then(|it| it.undeployed.clone()));
         if stage(ctx) == Stage::Deployment && !stopping(ctx) {
             undeployed = deploy(ctx, &timing).await?;
+            ctx.state_mut(|run| run.progress(|progress| progress.undeployed.clone_from(&undeployed)));
             if undeployed.is_none() && !stopping(ctx) {
                 started(ctx).await?;
             }
@@ -245,7 +244,8 @@ async fn wait(ctx: &Context, long: Duration, wakes: impl Fn(&CrawlerRun) -> bool
 
 /// Goes on as new if the history is long.
 fn renew(ctx: &Context) -> WorkflowResult<()> {
-    if ctx.continue_as_new_suggested() || ctx.history_length() > HISTORY {
+    let longest = ctx.state(|run| run.request.timing.history_events);
+    if ctx.continue_as_new_suggested() || ctx.history_length() > longest {
         let request = ctx.state_mut(|run| {
             let stop = run.stop.clone();
             run.progress(|progress| progress.stop = stop);
@@ -276,6 +276,7 @@ async fn initiate(ctx: &Context) -> WorkflowResult<Option<RunResult>> {
             reconciliations: 0,
             alive: 0,
             stop: None,
+            undeployed: None,
         });
         if let Some(stop) = history.stop {
             run.ask_to_stop(stop);

@@ -9,6 +9,7 @@ mod deployment;
 mod faults;
 #[path = "../common/program.rs"]
 mod installation;
+mod long_runs;
 mod processes;
 mod program;
 mod resume;

@@ -105,6 +105,7 @@ pub(crate) fn timing() -> Timing {
         redeploy_pause_seconds: Seconds::from_millis(50),
         deployments: 3,
         heartbeat_seconds: Seconds::new(10),
+        history_events: Timing::default().history_events,
     }
 }
 
