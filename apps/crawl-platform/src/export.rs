@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     crash::{self, Moment},
-    events::payloads::{DataDeliveryFailed, ReportDeliveryInitiated},
+    events::payloads::{DataDeliveryFailed, Payload as _, ReportDeliveryInitiated},
     front_door::{EmitError, FrontDoor, emit},
     lifecycle::{project_of, report_of},
     output::Outputs,
@@ -33,9 +33,7 @@ pub enum ExportError {
     #[error("EventBridge: {0}")]
     Bus(Failure),
     /// No sink is configured for it.
-    #[error(
-        "the crawler's records go to EventBridge, and the platform's settings have no [export.eventbridge]"
-    )]
+    #[error("the crawler's records go to EventBridge, and the platform's settings have no [eventbridge]")]
     NoBus,
     /// There are not as many records as the crawler has counted.
     #[error("{0}")]
@@ -129,7 +127,11 @@ impl Exporter {
                     "records": counts, "location": self.outputs.of_run(run).to_string_lossy(),
                 });
                 let key = format!("{run}/delivery");
-                bus.deliver(Delivery::new(&key, &payload))
+                // Where the sink's options say no source and no detail type, they are those of this business event.
+                let event = initiated
+                    .event(format!("{run}/delivery/initiated"))
+                    .map_err(|error| EmitError::Permanent(error.to_string()))?;
+                bus.deliver(Delivery::new(&key, &payload).of(&event))
                     .await
                     .map_err(ExportError::Bus)?;
                 crash::at(Moment::After, "deliver");

@@ -12,6 +12,9 @@
 //! [processes]                                 # local processes
 //! capacity = 8
 //!
+//! [eventbridge]                               # where records go of crawlers with `"export": "eventbridge"`
+//! bus = "deliveries"                          # options as of Segno's sink `eventbridge`
+//!
 //! [pusher]                                    # front ends that listen on private-run-<id>
 //! app_id = "1"
 //! key = "key"
@@ -21,7 +24,7 @@
 //! namespace = "crawlers"
 //! image = "registry.example/crawler:7"
 //!
-//! [timing]                                    # of a run: all in seconds
+//! [timing]                                    # of a run: see `lifecycle::Timing`
 //! status_poll_seconds = 6
 //! pending_limit_seconds = 300
 //! intervals = [{ from_seconds = 0, every_seconds = 60 }, { from_seconds = 300, every_seconds = 120 }]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by them")]
 
 mod api;
+mod aws;
 mod cluster;
 mod costs;
 mod crashes;
