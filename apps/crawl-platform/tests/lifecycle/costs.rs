@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use segno_crawl_platform::{
     cluster::Phase,
-    lifecycle::rules::Intervals,
+    lifecycle::{Timing, rules::Intervals},
     store::{RunStatus, Trigger},
 };
 use tokio::time::{Instant, sleep};
@@ -69,17 +69,116 @@ async fn a_reconciliation_costs_the_same_however_many_tasks_are_done() {
     world.stop().await;
 }
 
-/// Many runs at once, and what they cost; bounded by the intervals that it counts. By default 1,000 runs of 20 tasks:
-/// `SEGNO_CRAWL_RUNS`, `SEGNO_CRAWL_TASKS`; the report is on standard error.
+/// What was counted in some time.
+struct Cost {
+    reconciliations: f64,
+    cluster: f64,
+    database: f64,
+    /// Seconds of all processors.
+    processor: f64,
+    seconds: f64,
+}
+
+/// Many runs on a clock of their own.
+struct Many {
+    world: World,
+    runs: Vec<Uuid>,
+    interval: Duration,
+}
+
+impl Many {
+    /// Reconciliations so far, of all runs.
+    async fn reconciled(&self) -> u64 {
+        let mut all = 0;
+        for run in &self.runs {
+            all += self
+                .world
+                .store
+                .maybe_run(*run)
+                .await
+                .unwrap()
+                .map_or(0, |run| run.reconciled);
+        }
+        all
+    }
+
+    /// Waits until each run is past so many reconciliations; false if that takes too long.
+    async fn until_each_is_past(&self, counts: &[u64], long: Duration) -> bool {
+        let deadline = Instant::now() + long;
+        for (run, count) in self.runs.iter().zip(counts) {
+            let is_past = async || {
+                let record = self.world.store.maybe_run(*run).await.unwrap();
+                record.is_some_and(|record| record.reconciled > *count)
+            };
+            while !is_past().await {
+                if Instant::now() > deadline {
+                    return false;
+                }
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
+        true
+    }
+
+    async fn counts(&self) -> Vec<u64> {
+        let mut counts = Vec::new();
+        for run in &self.runs {
+            let record = self.world.store.maybe_run(*run).await.unwrap();
+            counts.push(record.map_or(0, |record| record.reconciled));
+        }
+        counts
+    }
+
+    /// Counts for one interval, in which the test itself asks nothing.
+    async fn measure(&self) -> Cost {
+        let before = self.reconciled().await;
+        let (cluster, database) = (self.world.cluster.calls(), self.world.store.calls());
+        let (begin, processor) = (Instant::now(), processor());
+        sleep(self.interval).await;
+        let seconds = begin.elapsed().as_secs_f64();
+        let (cluster_after, database_after) = (self.world.cluster.calls(), self.world.store.calls());
+        let processor = self::processor() - processor;
+        // The looks before and after take time, in which runs are reconciled too: what was between is in proportion.
+        let after = self.reconciled().await;
+        let all = begin.elapsed().as_secs_f64();
+        Cost {
+            reconciliations: (after - before) as f64 * seconds / all,
+            cluster: (cluster_after - cluster) as f64,
+            database: (database_after - database) as f64,
+            processor,
+            seconds,
+        }
+    }
+}
+
+/// Seconds of processor time that this process has had.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks: f64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum();
+    ticks / 100.0
+}
+
+/// Many runs at once, and what they cost as their tasks get done: at most some minutes. By default 1,000 runs of 20 tasks,
+/// each reconciled every 40 s: `SEGNO_CRAWL_RUNS`, `SEGNO_CRAWL_TASKS`, `SEGNO_CRAWL_INTERVAL`. The report is on standard error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, which takes minutes and a quiet machine"]
 async fn what_many_runs_cost() {
     let number =
         |name: &str, otherwise: u32| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
-    let (runs, tasks) = (number("SEGNO_CRAWL_RUNS", 1_000), number("SEGNO_CRAWL_TASKS", 20));
+    let (count, tasks) = (number("SEGNO_CRAWL_RUNS", 1_000), number("SEGNO_CRAWL_TASKS", 20));
+    let interval = Duration::from_secs(number("SEGNO_CRAWL_INTERVAL", 40).into());
     let mut world = World::embedded().await;
     let mut timing = timing();
-    timing.intervals = Intervals::every(Duration::from_secs(60));
+    timing.intervals = Intervals::every(interval);
+    // A run that is not looked at for a while, as there are many, has lost nothing.
+    timing.status_poll_seconds = Timing::default().status_poll_seconds;
+    timing.lost_after_seconds = Timing::default().lost_after_seconds;
     world.set_timing(timing);
     let id = world
         .store
@@ -88,43 +187,85 @@ async fn what_many_runs_cost() {
         .unwrap()
         .id;
     let begin = Instant::now();
-    let mut ids = Vec::new();
-    for _ in 0..runs {
-        ids.push(world.lifecycle.begin(id, Trigger::Api, None).await.unwrap().run);
+    let mut runs = Vec::new();
+    for _ in 0..count {
+        runs.push(world.lifecycle.begin(id, Trigger::Api, None).await.unwrap().run);
     }
-    let reconciled = async |times: u64| loop {
-        let mut all = true;
-        for run in &ids {
-            let record = world.store.maybe_run(*run).await.unwrap();
-            all &= record.is_some_and(|record| record.reconciled >= times);
-        }
-        if all {
-            return;
-        }
-        sleep(Duration::from_secs(5)).await;
+    let many = Many {
+        world,
+        runs,
+        interval,
     };
-    reconciled(1).await;
-    let started = begin.elapsed();
-    // From one round to the next: with all tasks alive, and with one left of each run.
-    for (round, done) in [(2, 0), (4, tasks - 1)] {
-        for run in &ids {
+    let long = interval * 3;
+    assert!(
+        many.until_each_is_past(&vec![0; many.runs.len()], Duration::from_secs(240))
+            .await
+    );
+    assert_eq!(
+        many.world.cluster.made().len(),
+        (count * tasks) as usize,
+        "each task is one job"
+    );
+    report(&format!(
+        "{count} runs of {tasks} tasks had all begun within {:.0} s: {:.1} calls to the database a task",
+        begin.elapsed().as_secs_f64(),
+        many.world.store.calls() as f64 / f64::from(count * tasks),
+    ));
+    report(
+        "tasks done | reconciliations | calls to the cluster | to the database | processor, ms: per run and minute",
+    );
+    let mut costs = Vec::new();
+    for done in [0, tasks / 2, tasks - 1] {
+        let counts = many.counts().await;
+        for run in &many.runs {
             for process in 0..done {
-                world.cluster.set(&world.job(*run, process), Phase::Succeeded);
+                many.world
+                    .cluster
+                    .set(&many.world.job(*run, process), Phase::Succeeded);
             }
         }
-        reconciled(round).await;
-        let (cluster, database, since) = (world.cluster.calls(), world.store.calls(), Instant::now());
-        sleep(Duration::from_secs(120)).await;
-        let per = |calls: u64| calls as f64 / f64::from(runs) / since.elapsed().as_secs_f64() * 60.0;
+        // What has changed is written once; what is measured is what it costs from then on.
+        assert!(many.until_each_is_past(&counts, long).await, "{done} done");
+        let cost = many.measure().await;
+        let per = |all: f64| all / f64::from(count) / cost.seconds * 60.0;
         report(&format!(
-            "{runs} runs of {tasks} tasks, {done} of them done: {:.2} calls to the cluster and {:.2} to the database per run and \
-            minute; all had begun within {:.0} s",
-            per(world.cluster.calls() - cluster),
-            per(world.store.calls() - database),
-            started.as_secs_f64(),
+            "{done} | {:.2} | {:.2} | {:.2} | {:.1}",
+            per(cost.reconciliations),
+            per(cost.cluster),
+            per(cost.database),
+            per(cost.processor) * 1_000.0,
         ));
+        costs.push(cost);
     }
-    world.stop().await;
+    let last = |cost: &Cost| {
+        (
+            cost.cluster / cost.reconciliations,
+            cost.database / cost.reconciliations,
+        )
+    };
+    let (first, last) = (last(&costs[0]), last(&costs[2]));
+    assert!(
+        last.0 < first.0 + 0.2 && last.1 < first.1 + 0.5,
+        "a reconciliation costs more: {first:?} {last:?}"
+    );
+    let begin = Instant::now();
+    for run in &many.runs {
+        many.world
+            .cluster
+            .set(&many.world.job(*run, tasks - 1), Phase::Succeeded);
+    }
+    for run in &many.runs {
+        let record = many
+            .world
+            .until(*run, "at its end", |run| run.status.is_final())
+            .await;
+        assert_eq!(record.status, RunStatus::Completed);
+    }
+    report(&format!(
+        "all had ended {:.0} s after their last task",
+        begin.elapsed().as_secs_f64()
+    ));
+    many.world.stop().await;
 }
 
 fn report(text: &str) {
