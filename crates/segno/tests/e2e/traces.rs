@@ -29,6 +29,13 @@ on_every_engine!(
     what_came_without_a_trace_has_its_own,
 );
 
+#[cfg(feature = "integrations")]
+mod by_message {
+    use super::from_one_message_to_the_next;
+
+    on_every_engine!(from_one_message_to_the_next);
+}
+
 const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -282,4 +289,63 @@ async fn what_came_without_a_trace_has_its_own(engine: TestEngine) {
         .filter(|span| span.name == "segno execution" && span.trace_id == intake.trace_id);
     assert_eq!(executions.count(), 1);
     drop(execution);
+}
+
+/// The trace comes in with a message's headers, and goes out with another's.
+#[cfg(feature = "integrations")]
+async fn from_one_message_to_the_next(engine: TestEngine) {
+    use async_nats::jetstream::{self, stream};
+
+    let server = segno_test_support::servers::Nats::start().await;
+    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    for name in ["in", "out"] {
+        let stream = stream::Config {
+            name: name.to_owned(),
+            subjects: vec![name.to_owned()],
+            ..stream::Config::default()
+        };
+        context.create_stream(stream).await.unwrap();
+    }
+    let collector = Collector::grpc().await;
+    let config = format!(
+        r#"
+        telemetry.otlp = "http://{}"
+        sources.from.nats = {{ url = {:?}, stream = "in" }}
+        sinks.to.nats = {{ url = {:?}, subject = "out" }}
+        [[routes]]
+        name = "tell"
+        on = "order.placed"
+        actions = [{{ name = "first", to = "to" }}]
+        "#,
+        collector.address,
+        server.url(),
+        server.url(),
+    );
+    let program = launch(&engine, &config).start().await;
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("traceparent", CALLER);
+    headers.insert("tracestate", "vendor=x");
+    let sent = context
+        .publish_with_headers("in", headers, order("1", 1).to_string().into())
+        .await;
+    sent.unwrap().await.unwrap();
+    let [intake, .., attempt] = chain(
+        &collector,
+        TRACE,
+        &[0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7],
+    )
+    .await;
+    assert_eq!(attribute(&intake, "segno.source"), "from");
+    let out = context.get_stream("out").await.unwrap();
+    let message = out
+        .get_raw_message(1)
+        .await
+        .expect("the message is there before its span");
+    let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
+    assert_eq!(
+        header("traceparent"),
+        Some(format!("00-{TRACE}-{}-01", hex(&attempt.span_id)))
+    );
+    assert_eq!(header("tracestate").as_deref(), Some("vendor=x"));
+    drop(program);
 }
