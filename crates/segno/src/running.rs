@@ -231,6 +231,11 @@ impl Running {
         if let Err(error) = dead_letters::schedule(&client, letters.renew_after).await {
             tracing::error!(%error, "dead letters that nobody deals with will be deleted: the keeper is not scheduled");
         }
+        let source_kinds = config
+            .sources
+            .iter()
+            .map(|(name, options)| (name.clone(), options.kind.name()))
+            .collect();
         let sources = match sources::Ready::new(config.sources, &intake) {
             Ok(sources) => sources,
             Err(error) => {
@@ -287,6 +292,7 @@ impl Running {
             reloader: reloader.clone(),
             health,
             sampler,
+            source_kinds,
             sources: sources.served.clone(),
             timers: segno_timers::router(timers),
             max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),

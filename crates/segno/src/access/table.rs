@@ -49,6 +49,18 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     // Figures.
     ("GET", "/overview", View),
     ("GET", "/live", View),
+    ("GET", "/topology", View),
+    // Schedules.
+    ("GET", "/schedules", View),
+    ("GET", "/schedules/{id}", View),
+    ("POST", "/schedules/{id}/pause", Operate),
+    ("POST", "/schedules/{id}/resume", Operate),
+    ("POST", "/schedules/{id}/trigger", Operate),
+    ("POST", "/schedules/{id}/backfill", Operate),
+    // Task queues and workers.
+    ("GET", "/task-queues", View),
+    ("GET", "/task-queues/{name}", View),
+    ("GET", "/workers", View),
     // Dead letters and replays.
     ("GET", "/dead-letters", View),
     ("GET", "/dead-letters/{id}", View),

@@ -28,9 +28,12 @@ mod outbox;
 mod pauses;
 mod pending;
 pub mod problem;
+mod schedules;
 mod serve;
 mod session;
 mod story;
+mod task_queues;
+mod topology;
 
 use std::sync::Arc;
 
@@ -76,6 +79,8 @@ pub(crate) struct Parts {
     pub(crate) sampler: Sampler,
     /// Decides about dead letters.
     pub(crate) decider: Decider,
+    /// The sources by name, with their kinds.
+    pub(crate) source_kinds: Vec<(String, &'static str)>,
     /// The paths of sources that are called.
     pub(crate) sources: Router,
     /// The timers' own routes.
@@ -101,6 +106,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         health,
         sampler,
         decider,
+        source_kinds,
         sources,
         timers,
         access,
@@ -127,7 +133,16 @@ pub(crate) fn router(parts: Parts) -> Router {
         .route("/executions/{workflow_id}", get(execution::get))
         .route("/executions/{workflow_id}/history", get(history::get))
         .with_state(client.clone())
-        .merge(control::router(client))
+        .merge(control::router(client.clone()))
+        .merge(schedules::router(client.clone()))
+        .merge(task_queues::router(client.clone()))
+        .merge(topology::router(topology::Shared {
+            client,
+            live: live.clone(),
+            pauses: decider.pauses.clone(),
+            reader: figures.reader(),
+            sources: source_kinds.into(),
+        }))
         .merge(figures::router(figures));
     let catalogue = Router::new()
         .route("/catalogue", get(catalogue::get))

@@ -71,6 +71,11 @@ impl Broadcast {
         self.told.receiver_count()
     }
 
+    /// What takes the figures.
+    pub(crate) fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
     /// The figures now.
     pub(crate) async fn now(&self) -> Result<Overview, temporalio_client::tonic::Status> {
         self.reader.read().await
