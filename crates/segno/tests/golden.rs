@@ -1,4 +1,4 @@
-//! What `segno check` and `segno explain` print, compared with the files in `tests/golden`.
+//! What `segno check`, `segno explain` and the help of every command print, compared with the files in `tests/golden`.
 //!
 //! With `SEGNO_BLESS=1` the files are written anew; look at the difference before it is committed.
 #![allow(
@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use segno::cli::{check, explain, output};
+use segno::cli::{self, check, explain, output};
 use segno::config::Config;
 
 #[derive(Parser)]
@@ -138,4 +138,24 @@ fn explain_what_is_no_event() {
         "explain-missing.txt",
         &explain("missing.json", &mut nothing(), &[]),
     );
+}
+
+/// The help of a command and of all its own, each under its name.
+fn help(command: &mut clap::Command, name: &str, all: &mut String) {
+    all.push_str(&format!("$ {name} --help\n{}\n", command.render_long_help()));
+    let mut own: Vec<_> = command.get_subcommands_mut().collect();
+    own.retain(|one| one.get_name() != "help");
+    for one in own {
+        let name = format!("{name} {}", one.get_name());
+        help(one, &name, all);
+    }
+}
+
+#[test]
+fn help_of_every_command() {
+    let mut all = String::new();
+    help(&mut cli::command(), "segno", &mut all);
+    // Where something is read from the environment, its value here is of no interest.
+    let plain: Vec<_> = all.lines().map(str::trim_end).collect();
+    golden("help.txt", &(plain.join("\n") + "\n"));
 }

@@ -48,6 +48,25 @@ impl Api {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> miette::Result<Value> {
+        self.send(method, path, query, body, None).await
+    }
+
+    /// Has something made, once for each key where one is given.
+    ///
+    /// # Errors
+    /// As [`Api::call`].
+    pub(super) async fn make(&self, path: &[&str], body: &Value, key: Option<&str>) -> miette::Result<Value> {
+        self.send(Method::POST, path, &[], Some(body), key).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> miette::Result<Value> {
         let mut url = self.url.clone();
         url.path_segments_mut()
             .map_err(|()| miette!("--api {} is not the address of an HTTP API", self.url))?
@@ -57,6 +76,9 @@ impl Api {
         let mut request = client.request(method, url.clone()).query(query);
         if let Some(body) = body {
             request = request.json(body);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         let response = request.send().await.into_diagnostic().wrap_err_with(|| {
             format!(

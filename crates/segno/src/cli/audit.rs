@@ -67,9 +67,8 @@ impl Audit {
                 break;
             }
         }
-        output::to_stdout(|out| match self.output {
-            Output::Json => output::json(&entries, out),
-            Output::Table => entries.iter().try_for_each(|entry| line(entry, out)),
+        self.output.show(&entries, |out| {
+            entries.iter().try_for_each(|entry| line(entry, out))
         })
     }
 }

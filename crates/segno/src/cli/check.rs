@@ -45,8 +45,8 @@ pub fn print(
     colors: bool,
 ) -> io::Result<()> {
     match args.output {
-        Output::Json => print_json(args, checked, out),
         Output::Table => print_table(args, checked, out, colors),
+        output => output.print(&report(args, checked), out, |_| Ok(())),
     }
 }
 
@@ -80,7 +80,7 @@ fn print_table(
     }
 }
 
-fn print_json(args: &Args, checked: &Result<Config, Mistakes>, out: &mut dyn Write) -> io::Result<()> {
+fn report(args: &Args, checked: &Result<Config, Mistakes>) -> serde_json::Value {
     let mistakes: Vec<_> = checked.as_ref().err().into_iter().flatten().collect();
     let mut report = json!({"file": args.config.display().to_string(), "mistakes": mistakes});
     if let Ok(config) = checked {
@@ -90,7 +90,7 @@ fn print_json(args: &Args, checked: &Result<Config, Mistakes>, out: &mut dyn Wri
             report["sources"] = json!(sources(config));
         }
     }
-    writeln!(out, "{report:#}")
+    report
 }
 
 fn sinks(config: &Config) -> Vec<&str> {

@@ -39,17 +39,11 @@ impl Config {
         match self.command {
             Command::Show(flags) => {
                 let entries = show::entries(flags.config_file().as_deref(), &flags.said())?;
-                output::to_stdout(|out| match self.output {
-                    Output::Json => output::json(&entries, out),
-                    Output::Table => table(&entries, out),
-                })
+                self.output.show(&entries, |out| table(&entries, out))
             }
             Command::Reload(api) => {
                 let done: Value = api.call(Method::POST, &["config", "reload"], &[], None).await?;
-                output::to_stdout(|out| match self.output {
-                    Output::Json => output::json(&done, out),
-                    Output::Table => reloaded(&done, out),
-                })
+                self.output.show(&done, |out| reloaded(&done, out))
             }
         }
     }

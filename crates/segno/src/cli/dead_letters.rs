@@ -11,10 +11,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{
-    api::Api,
-    output::{self, Output},
-};
+use super::{api::Api, output::Output, pages, progress};
 
 /// List dead letters, and retry, skip or resolve them.
 #[derive(Debug, Args)]
@@ -66,6 +63,9 @@ struct Bulk {
     /// Of retry: run all actions, and not only those that failed.
     #[arg(long)]
     all_actions: bool,
+    /// Wait until all is done, and show how far it is.
+    #[arg(long)]
+    wait: bool,
     #[command(flatten)]
     why: Why,
 }
@@ -186,14 +186,11 @@ impl DeadLetters {
         match command {
             Command::List(list) => {
                 let listed = list.fetch(&api).await?;
-                output::to_stdout(|out| print_list(&listed, output, out))
+                output.show(&listed, |out| print_list(&listed, out))
             }
             Command::Show { id } => {
                 let letter = api.call(Method::GET, &["dead-letters", &id], &[], None).await?;
-                output::to_stdout(|out| match output {
-                    Output::Json => output::json(&letter, out),
-                    Output::Table => print_one(&letter, out),
-                })
+                output.show(&letter, |out| print_one(&letter, out))
             }
             Command::Retry(retry) => {
                 let body = retry.body()?;
@@ -204,16 +201,13 @@ impl DeadLetters {
                 let begun = api
                     .call(Method::POST, &["dead-letters", "bulk"], &[], Some(&bulk.body()))
                     .await?;
-                output::to_stdout(|out| match output {
-                    Output::Json => output::json(&begun, out),
-                    Output::Table => writeln!(
-                        out,
-                        "bulk {}: {}; see GET /dead-letters/bulk/{}",
-                        text(&begun["id"]),
-                        text(&begun["state"]),
-                        text(&begun["id"])
-                    ),
-                })
+                let id = text(&begun["id"]);
+                let shown = if bulk.wait {
+                    progress::until_closed(&api, &["dead-letters", "bulk", &id]).await?
+                } else {
+                    begun
+                };
+                output.show(&shown, |out| print_bulk(&shown, out))
             }
             Command::Resolve(resolve) => {
                 decide(&api, output, &resolve.id, "resolve", &resolve.why.body()).await
@@ -225,22 +219,16 @@ impl DeadLetters {
 impl List {
     /// As many as are asked for, page after page.
     async fn fetch(&self, api: &Api) -> miette::Result<Vec<Value>> {
-        let mut letters = Vec::new();
-        let mut token = None;
-        while letters.len() < self.limit {
-            let mut query = self.filter.parameters();
-            query.push(("page_size", (self.limit - letters.len()).min(500).to_string()));
-            query.extend(token.map(|token| ("page_token", token)));
-            let mut page = api.call(Method::GET, &["dead-letters"], &query, None).await?;
-            if let Some(found) = page["dead_letters"].as_array_mut() {
-                letters.append(found);
-            }
-            match page["next_page_token"].as_str() {
-                Some(next) => token = Some(next.to_owned()),
-                None => break,
-            }
-        }
-        Ok(letters)
+        let query = self.filter.parameters();
+        pages::fetch(
+            api,
+            &["dead-letters"],
+            "dead_letters",
+            "page_size",
+            &query,
+            self.limit,
+        )
+        .await
     }
 }
 
@@ -288,33 +276,44 @@ async fn decide(api: &Api, output: Output, id: &str, verb: &str, body: &Value) -
     let decided = api
         .call(Method::POST, &["dead-letters", id, verb], &[], Some(body))
         .await?;
-    output::to_stdout(|out| match output {
-        Output::Json => output::json(&decided, out),
-        Output::Table => {
-            let message = decided["message"].as_str().unwrap_or_default();
-            writeln!(out, "{id}: {message} (run {})", text(&decided["run_id"]))
-        }
+    output.show(&decided, |out| {
+        let message = decided["message"].as_str().unwrap_or_default();
+        writeln!(out, "{id}: {message} (run {})", text(&decided["run_id"]))
     })
 }
 
-fn print_list(letters: &[Value], output: Output, out: &mut dyn Write) -> io::Result<()> {
-    match output {
-        Output::Json => output::json(letters, out),
-        Output::Table if letters.is_empty() => writeln!(out, "no dead letters"),
-        Output::Table => {
-            for letter in letters {
-                writeln!(
-                    out,
-                    "{}  {}  {}",
-                    text(&letter["failed_at"]),
-                    text(&letter["id"]),
-                    text(&letter["event"]["type"])
-                )?;
-                print_failed(letter, out)?;
-            }
-            Ok(())
+fn print_bulk(bulk: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let (id, state) = (text(&bulk["id"]), text(&bulk["state"]));
+    write!(out, "bulk {id}: {state}")?;
+    for (name, count) in bulk["progress"].as_object().into_iter().flatten() {
+        if let Some(count) = count.as_u64() {
+            write!(out, ", {count} {}", name.replace('_', " "))?;
         }
     }
+    if state == "Running" {
+        write!(
+            out,
+            "; how far it is: `segno dead-letters bulk … --id {id} --wait`"
+        )?;
+    }
+    writeln!(out)
+}
+
+fn print_list(letters: &[Value], out: &mut dyn Write) -> io::Result<()> {
+    if letters.is_empty() {
+        return writeln!(out, "no dead letters");
+    }
+    for letter in letters {
+        writeln!(
+            out,
+            "{}  {}  {}",
+            text(&letter["failed_at"]),
+            text(&letter["id"]),
+            text(&letter["event"]["type"])
+        )?;
+        print_failed(letter, out)?;
+    }
+    Ok(())
 }
 
 fn print_one(letter: &Value, out: &mut dyn Write) -> io::Result<()> {

@@ -169,40 +169,35 @@ impl Args {
             known,
             unmatched,
         } = tally.sent;
-        match self.output {
-            Output::Json => {
-                let refusals = tally
-                    .refusals
-                    .iter()
-                    .map(|(at, reason)| json!({"at": at, "reason": reason}));
-                let mut report = json!({
-                    "taken": new + known + unmatched, "new": new, "known": known, "unmatched": unmatched,
-                    "refused": tally.refused, "refusals": refusals.collect::<Vec<_>>(),
-                });
-                if let Some(reason) = &tally.unsent {
-                    report["unsent"] = reason.as_str().into();
-                }
-                writeln!(out, "{report:#}")
-            }
-            Output::Table => {
-                for (at, reason) in &tally.refusals {
-                    writeln!(out, "{at}: {reason}")?;
-                }
-                if tally.refused > tally.refusals.len() {
-                    writeln!(out, "… and {} more", tally.refused - tally.refusals.len())?;
-                }
-                writeln!(
-                    out,
-                    "{} taken in ({new} new, {known} known, {unmatched} that no route matched), {} refused",
-                    new + known + unmatched,
-                    tally.refused
-                )?;
-                if let Some(reason) = &tally.unsent {
-                    writeln!(out, "not all was sent: {reason}; give the same command again")?;
-                }
-                Ok(())
-            }
+        let refusals = tally
+            .refusals
+            .iter()
+            .map(|(at, reason)| json!({"at": at, "reason": reason}));
+        let mut report = json!({
+            "taken": new + known + unmatched, "new": new, "known": known, "unmatched": unmatched,
+            "refused": tally.refused, "refusals": refusals.collect::<Vec<_>>(),
+        });
+        if let Some(reason) = &tally.unsent {
+            report["unsent"] = reason.as_str().into();
         }
+        self.output.print(&report, out, |out| {
+            for (at, reason) in &tally.refusals {
+                writeln!(out, "{at}: {reason}")?;
+            }
+            if tally.refused > tally.refusals.len() {
+                writeln!(out, "… and {} more", tally.refused - tally.refusals.len())?;
+            }
+            writeln!(
+                out,
+                "{} taken in ({new} new, {known} known, {unmatched} that no route matched), {} refused",
+                new + known + unmatched,
+                tally.refused
+            )?;
+            if let Some(reason) = &tally.unsent {
+                writeln!(out, "not all was sent: {reason}; give the same command again")?;
+            }
+            Ok(())
+        })
     }
 }
 

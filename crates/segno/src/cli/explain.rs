@@ -184,8 +184,8 @@ pub fn print(args: &Args, explained: &Explained, out: &mut dyn Write) -> io::Res
             }
             Ok(())
         }
-        (Output::Json, [one]) if !explained.batch => output::json(one, out),
-        (Output::Json, all) => output::json(all, out),
+        (output, [one]) if !explained.batch => output.print(one, out, |_| Ok(())),
+        (output, all) => output.print(all, out, |_| Ok(())),
     }
 }
 

@@ -6,10 +6,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{
-    api::Api,
-    output::{self, Output},
-};
+use super::{api::Api, output::Output};
 
 /// List the keys of routes with flow control, and release, pause or resume them.
 #[derive(Debug, Args)]
@@ -86,10 +83,8 @@ impl Keys {
                 break;
             }
         }
-        output::to_stdout(|out| match self.output {
-            Output::Json => json(&Value::Array(keys), out),
-            Output::Table => keys.iter().try_for_each(|key| table(key, out)),
-        })
+        self.output
+            .show(&keys, |out| keys.iter().try_for_each(|key| table(key, out)))
     }
 
     async fn change(&self, verb: &str, named: &Named, done: &str, already: &str) -> miette::Result<()> {
@@ -99,16 +94,10 @@ impl Keys {
             .call(Method::POST, &["keys", verb], &[], Some(&body))
             .await?;
         let what = if answer["changed"] == true { done } else { already };
-        output::to_stdout(|out| match self.output {
-            Output::Json => json(&answer, out),
-            Output::Table => writeln!(out, "{:?} of {} {what}", named.key, named.route),
+        self.output.show(&answer, |out| {
+            writeln!(out, "{:?} of {} {what}", named.key, named.route)
         })
     }
-}
-
-fn json(value: &Value, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
 }
 
 /// One key as a line or two.

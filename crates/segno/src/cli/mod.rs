@@ -12,17 +12,23 @@ mod demo;
 mod emit;
 #[cfg(feature = "embedded")]
 mod engine;
+mod events;
+mod executions;
 pub mod explain;
 mod flags;
 mod grpc_flags;
 mod health;
 mod keys;
 pub mod output;
+mod pages;
 mod pauses;
+mod progress;
+mod reference;
 mod replay;
 #[cfg(feature = "embedded")]
 mod restore;
 mod story;
+mod timers;
 mod up;
 
 use std::{io::Write, process::ExitCode};
@@ -66,6 +72,8 @@ enum Command {
     /// Show what is configured and who says so, or have a running Segno take its configuration on again.
     Config(config::Config),
     Explain(explain::Args),
+    Events(events::Events),
+    Executions(executions::Executions),
     DeadLetters(dead_letters::DeadLetters),
     Replay(Box<replay::Replay>),
     Keys(keys::Keys),
@@ -75,6 +83,17 @@ enum Command {
     Routes(pauses::Pauses),
     /// List the sinks, pause them, and let them go on.
     Sinks(pauses::Pauses),
+    Timers(timers::Timers),
+    Completions(reference::Completions),
+    Man(reference::Man),
+}
+
+/// The whole command line, for what describes it.
+pub fn command() -> clap::Command {
+    use clap::CommandFactory;
+    let mut command = Cli::command();
+    command.build();
+    command
 }
 
 /// Runs the command that the process was called with.
@@ -106,6 +125,8 @@ pub fn main() -> ExitCode {
             Some(asked) => block_on(asked.run()),
             None => explain::run(explain),
         },
+        Command::Events(events) => block_on(events.run()),
+        Command::Executions(executions) => block_on(executions.run()),
         Command::DeadLetters(letters) => block_on(letters.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Audit(audit) => block_on(audit.run()),
@@ -113,6 +134,9 @@ pub fn main() -> ExitCode {
         Command::Health(health) => block_on(health.run()),
         Command::Routes(routes) => block_on(routes.run("routes")),
         Command::Sinks(sinks) => block_on(sinks.run("sinks")),
+        Command::Timers(timers) => block_on(timers.run()),
+        Command::Completions(completions) => completions.run(command()).map(|()| ExitCode::SUCCESS),
+        Command::Man(man) => man.run(command()).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

@@ -12,6 +12,39 @@ pub enum Output {
     Table,
     /// JSON for programs.
     Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+impl Output {
+    /// Prints a value as it is, or what `table` makes of it for people.
+    pub(super) fn print<T: serde::Serialize + ?Sized>(
+        self,
+        value: &T,
+        out: &mut dyn Write,
+        table: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self {
+            Self::Table => table(out),
+            Self::Json => {
+                serde_json::to_writer_pretty(&mut *out, value)?;
+                writeln!(out)
+            }
+            Self::Yaml => {
+                let text = serde_saphyr::to_string(&value).map_err(io::Error::other)?;
+                writeln!(out, "{}", text.trim_end_matches('\n'))
+            }
+        }
+    }
+
+    /// The same for standard output, where that nobody reads on is no failure.
+    pub(super) fn show<T: serde::Serialize + ?Sized>(
+        self,
+        value: &T,
+        table: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> miette::Result<()> {
+        to_stdout(|out| self.print(value, out, table))
+    }
 }
 
 /// Columns that diagnostics are wrapped at.
@@ -56,12 +89,6 @@ pub fn to_stdout(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> miette
     }
 }
 
-/// Prints a value as JSON for people to read.
-pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
-}
-
 /// A text as it fits into a line, without what would garble a terminal.
 pub(super) fn one_line(text: &str) -> String {
     let plain: String = text
@@ -69,4 +96,56 @@ pub(super) fn one_line(text: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Rows below each other, the columns aligned. The last column is as long as it is.
+pub(super) fn columns(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A string in an answer, in one line; nothing where it is none.
+pub(super) fn text(value: &serde_json::Value) -> String {
+    value.as_str().map(one_line).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [
+            vec!["a".to_owned(), "b".to_owned()],
+            vec!["läng".to_owned(), String::new()],
+        ];
+        let mut out = Vec::new();
+        columns(&rows, &mut out).expect("written");
+        assert_eq!(String::from_utf8(out).expect("text"), "a     b\nläng\n");
+    }
+
+    #[test]
+    fn yaml_keeps_texts_that_look_like_something_else() {
+        let value = serde_json::json!({"id": "1001", "on": "yes", "list": [1, null, "a: b"], "none": {}});
+        let mut out = Vec::new();
+        Output::Yaml.print(&value, &mut out, |_| Ok(())).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        assert!(
+            text.contains("id: \"1001\"") || text.contains("id: '1001'"),
+            "{text}"
+        );
+        assert!(text.contains("\"a: b\"") || text.contains("'a: b'"), "{text}");
+    }
 }

@@ -6,10 +6,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{
-    api::Api,
-    output::{self, Output},
-};
+use super::{api::Api, output::Output};
 
 /// Flags of both.
 #[derive(Debug, Args)]
@@ -49,22 +46,15 @@ impl Pauses {
         };
         let answer = self.api.call(Method::POST, &[of, name, verb], &[], None).await?;
         let what = if answer["changed"] == true { done } else { already };
-        output::to_stdout(|out| match self.output {
-            Output::Json => output::json(&answer, out),
-            Output::Table => writeln!(out, "{name} {what}"),
-        })
+        self.output.show(&answer, |out| writeln!(out, "{name} {what}"))
     }
 
     async fn list(&self, of: &str) -> miette::Result<()> {
         let mut answer = self.api.call(Method::GET, &[of], &[], None).await?;
         let listed = answer[of].take();
-        output::to_stdout(|out| match self.output {
-            Output::Json => output::json(&listed, out),
-            Output::Table => listed
-                .as_array()
-                .into_iter()
-                .flatten()
-                .try_for_each(|one| line(one, out)),
+        self.output.show(&listed, |out| {
+            let mut listed = listed.as_array().into_iter().flatten();
+            listed.try_for_each(|one| line(one, out))
         })
     }
 }

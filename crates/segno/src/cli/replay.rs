@@ -7,11 +7,7 @@ use miette::miette;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{
-    api::Api,
-    dead_letters::Why,
-    output::{self, Output},
-};
+use super::{api::Api, dead_letters::Why, output::Output, progress};
 
 /// Have events that were taken in before handled again on chosen routes, in the order in which they came.
 #[derive(Debug, Args)]
@@ -75,6 +71,9 @@ struct Begin {
     /// How many executions are started in a second at most.
     #[arg(long, value_name = "RATE")]
     per_second: Option<f64>,
+    /// Wait until all is done, and show how far it is.
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
     /// Wait for the end of each execution before the next one is started.
     #[arg(long)]
     one_by_one: bool,
@@ -134,31 +133,32 @@ impl Begin {
         if let Some(rate) = self.per_second {
             body["per_second"] = rate.into();
         }
-        let answer = api.call(Method::POST, &["replays"], &[], Some(&body)).await?;
-        match (self.dry_run, output) {
-            (true, Output::Table) => output::to_stdout(|out| dry_run(&answer, out)),
-            _ => print(&answer, output),
+        let mut answer = api.call(Method::POST, &["replays"], &[], Some(&body)).await?;
+        if self.dry_run {
+            return output.show(&answer, |out| dry_run(&answer, out));
         }
+        if self.wait {
+            let id = text(&answer["id"]).to_owned();
+            answer = progress::until_closed(api, &["replays", &id]).await?;
+        }
+        print(&answer, output)
     }
 }
 
 fn print(replay: &Value, output: Output) -> miette::Result<()> {
-    output::to_stdout(|out| match output {
-        Output::Json => output::json(replay, out),
-        Output::Table => {
-            let progress = &replay["progress"];
-            write!(out, "replay {}: {}", text(&replay["id"]), text(&replay["state"]))?;
-            if replay["changed"] == false {
-                write!(out, " (it was begun before)")?;
-            }
-            match progress["events"].as_u64() {
-                Some(events) => writeln!(
-                    out,
-                    ", {events} events, {} executions, {} events that no route takes",
-                    progress["executions"], progress["not_taken"]
-                ),
-                None => writeln!(out),
-            }
+    output.show(replay, |out| {
+        let progress = &replay["progress"];
+        write!(out, "replay {}: {}", text(&replay["id"]), text(&replay["state"]))?;
+        if replay["changed"] == false {
+            write!(out, " (it was begun before)")?;
+        }
+        match progress["events"].as_u64() {
+            Some(events) => writeln!(
+                out,
+                ", {events} events, {} executions, {} events that no route takes",
+                progress["executions"], progress["not_taken"]
+            ),
+            None => writeln!(out),
         }
     })
 }

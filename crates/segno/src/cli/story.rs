@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Credentials,
     api::Api,
-    output::{self, Output},
+    output::{Output, one_line, text},
 };
 
 /// The event that is asked about.
@@ -29,14 +29,17 @@ impl Asked {
             credentials,
             output,
         } = self;
-        let story = Api::at(api, credentials)?
-            .call(Method::GET, &["events", &source, &id], &[], None)
-            .await?;
-        output::to_stdout(|out| match output {
-            Output::Json => output::json(&story, out),
-            Output::Table => print(&story, out),
-        })
+        show(&Api::at(api, credentials)?, output, &source, &id).await
     }
+}
+
+/// Asks for the story of an event and prints it.
+///
+/// # Errors
+/// When the API does not answer or knows no such event.
+pub(super) async fn show(api: &Api, output: Output, source: &str, id: &str) -> miette::Result<()> {
+    let story = api.call(Method::GET, &["events", source, id], &[], None).await?;
+    output.show(&story, |out| print(&story, out))
 }
 
 fn print(story: &Value, out: &mut dyn Write) -> io::Result<()> {
@@ -73,12 +76,7 @@ fn print(story: &Value, out: &mut dyn Write) -> io::Result<()> {
     }
     for route in list(&story["routes"]) {
         if let Some(why) = route["why"].as_str() {
-            writeln!(
-                out,
-                "  route {}: {}",
-                text(&route["route"]),
-                output::one_line(why)
-            )?;
+            writeln!(out, "  route {}: {}", text(&route["route"]), one_line(why))?;
         }
     }
     Ok(())
@@ -86,9 +84,4 @@ fn print(story: &Value, out: &mut dyn Write) -> io::Result<()> {
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
-}
-
-/// A text, without what would garble a terminal.
-fn text(value: &Value) -> String {
-    output::one_line(value.as_str().unwrap_or_default())
 }

@@ -1,5 +1,5 @@
-//! The commands that ask a running Segno: `dead-letters`, `replay`, `keys`, `routes`, `sinks`, `explain`. Each as a table and
-//! as JSON.
+//! The commands that ask a running Segno: `dead-letters`, `replay`, `keys`, `routes`, `sinks`, `explain`, `events`, `executions`,
+//! `timers`. Each as a table and as JSON.
 
 use std::{
     path::Path,
@@ -19,7 +19,14 @@ use tokio::{
 
 use crate::support::{App, DEADLINE, TestEngine, only_execution, order};
 
-on_every_engine!(dead_letters, replays, keys, routes_and_sinks);
+on_every_engine!(
+    dead_letters,
+    replays,
+    keys,
+    routes_and_sinks,
+    events_and_executions,
+    timers
+);
 
 /// Takes events once it is told to.
 #[derive(Clone, Default)]
@@ -326,5 +333,88 @@ async fn routes_and_sinks(engine: TestEngine) {
     );
     let none = error(&app, &engine, &["sinks", "pause", "other"]).await;
     assert!(none.contains("there is no sink \"other\""), "{none}");
+    app.stop().await;
+}
+
+async fn events_and_executions(engine: TestEngine) {
+    let books = Switched::default();
+    books.0.store(true, Ordering::SeqCst);
+    let app = start(&engine, &books).await;
+    let id = only_execution(&app.accept(&order("1001", 5)).await).to_owned();
+    app.closed(&id).await;
+    let of_it = ["events", "list", "--id", "1001", "--status", "Completed"];
+    let listed = until(&app, &engine, &of_it, has(1)).await;
+    assert_eq!(
+        (&listed[0]["workflow_id"], &listed[0]["route"]),
+        (&json!(id), &json!("booked"))
+    );
+    let list = table(&app, &engine, &of_it).await;
+    assert!(list.starts_with("STATUS") && list.contains(&id), "{list}");
+    until(&app, &engine, &["events", "list", "--id", "no such"], has(0)).await;
+    let yaml = table(&app, &engine, &[&of_it[..], &["-o", "yaml"]].concat()).await;
+    assert!(
+        yaml.starts_with("- ") && yaml.contains("status: Completed"),
+        "{yaml}"
+    );
+
+    let source = listed[0]["event_source"].as_str().expect("a source");
+    let story = table(
+        &app,
+        &engine,
+        &["events", "show", "--source", source, "--id", "1001"],
+    )
+    .await;
+    assert!(story.contains(&id), "{story}");
+    let missing = error(
+        &app,
+        &engine,
+        &["events", "show", "--source", source, "--id", "0"],
+    )
+    .await;
+    assert!(missing.contains("no event"), "{missing}");
+
+    let query = format!("WorkflowId = '{id}'");
+    until(&app, &engine, &["executions", "list", "--query", &query], has(1)).await;
+    let one = json_of(&app, &engine, &["executions", "show", &id]).await;
+    assert_eq!(one["status"], "Completed", "{one:#}");
+    let shown = table(&app, &engine, &["executions", "show", &id]).await;
+    assert!(shown.contains("action   books done"), "{shown}");
+    let wrong = error(&app, &engine, &["executions", "list", "--query", "Nonsense ="]).await;
+    assert!(wrong.contains("query"), "{wrong}");
+    app.stop().await;
+}
+
+async fn timers(engine: TestEngine) {
+    let app = start(&engine, &Switched::default()).await;
+    let set = [
+        "timers",
+        "set",
+        "https://example.com/hook",
+        "--hours",
+        "1",
+        "--key",
+        "k1",
+    ];
+    let id = table(&app, &engine, &set).await.trim().to_owned();
+    assert_eq!(
+        table(&app, &engine, &set).await.trim(),
+        id,
+        "the same key finds the same timer"
+    );
+    let listed = until(&app, &engine, &["timers", "list", "--status", "pending"], has(1)).await;
+    assert_eq!(listed[0]["id"], json!(id));
+    let list = table(&app, &engine, &["timers", "list"]).await;
+    assert!(list.contains("https://example.com"), "{list}");
+    let left = json_of(&app, &engine, &["timers", "move", &id, "--minutes", "2"]).await;
+    assert!(
+        left["time_left"].as_u64().is_some_and(|left| left <= 120),
+        "{left}"
+    );
+    let shown = table(&app, &engine, &["timers", "show", &id]).await;
+    assert!(shown.contains("s left"), "{shown}");
+    assert_eq!(table(&app, &engine, &["timers", "deliveries", &id]).await, "");
+    let cancelled = table(&app, &engine, &["timers", "cancel", &id]).await;
+    assert_eq!(cancelled, format!("{id} is cancelled\n"));
+    error(&app, &engine, &["timers", "show", "no-id"]).await;
     app.stop().await;
 }
