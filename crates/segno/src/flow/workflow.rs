@@ -18,8 +18,9 @@ use super::{
 };
 use crate::search_attributes::{FULL, PARKED};
 
-/// History events after which a flow goes on as new, so that a worker that has lost it soon has it again.
-const HISTORY: u32 = 4_000;
+/// History events after which a flow goes on as new. Few, so that a worker that has lost it soon has it again: after a crash
+/// that is all flows at once, and a workflow task that takes longer than ten seconds has to be done anew.
+const HISTORY: u32 = 1_000;
 /// Words that one activity says.
 const WORDS: usize = 500;
 /// The pause after words could not be said.
@@ -50,6 +51,8 @@ impl FlowWorkflow {
 
     #[run(name = "SegnoFlow")]
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
+        // What wakes it, and when.
+        let mut alarm: Option<(Millis, _)> = None;
         loop {
             let time = now(ctx.workflow_time());
             let actions = ctx.state_mut(|flow| {
@@ -82,15 +85,28 @@ impl FlowWorkflow {
                 ctx.wait_condition(|flow| flow.changed).await?;
                 continue;
             };
-            let mut alarm = ctx.timer(Duration::from_millis(wake.saturating_sub(time).max(1)));
-            temporalio_sdk::workflows::select! {
-                rang = alarm => if rang == TimerResult::Cancelled {
-                    return Err(WorkflowTermination::cancelled());
-                },
+            // One that rings too early costs a look; each new one costs two history events.
+            if alarm.as_ref().is_none_or(|(rings_at, _)| *rings_at > wake) {
+                let pause = Duration::from_millis(wake.saturating_sub(time).max(1));
+                if let Some((_, later)) = alarm.replace((wake, ctx.timer(pause))) {
+                    later.cancel();
+                }
+            }
+            let Some(ringing) = &mut alarm else {
+                continue;
+            };
+            let mut timer = &mut ringing.1;
+            let rang = temporalio_sdk::workflows::select! {
+                rang = timer => Some(rang),
                 heard = ctx.wait_condition(|flow| flow.changed) => {
                     heard?;
-                    alarm.cancel();
+                    None
                 }
+            };
+            match rang {
+                Some(TimerResult::Cancelled) => return Err(WorkflowTermination::cancelled()),
+                Some(TimerResult::Fired) => alarm = None,
+                None => {}
             }
         }
     }
