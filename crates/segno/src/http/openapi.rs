@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::{
     audit, catalogue, config, control, dead_letters, event, events, execution, executions, figures, health,
-    history, keys, metrics, operations, pauses, session,
+    history, keys, metrics, operations, pauses, schedules, session, task_queues, topology,
 };
 
 #[derive(OpenApi)]
@@ -27,6 +27,16 @@ use super::{
         control::reset,
         figures::overview,
         figures::stream_of,
+        schedules::list,
+        schedules::show,
+        schedules::pause,
+        schedules::resume,
+        schedules::trigger,
+        schedules::backfill,
+        task_queues::list,
+        task_queues::show,
+        task_queues::workers,
+        topology::topology,
         catalogue::get,
         catalogue::asyncapi,
         health::livez,
@@ -64,6 +74,8 @@ use super::{
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
         (name = "executions", description = "What became of events and timers."),
         (name = "overview", description = "The state of everything in some figures."),
+        (name = "schedules", description = "What the engine starts by the clock."),
+        (name = "task queues", description = "What waits for workers, and who they are."),
         (name = "catalogue", description = "What may be sent: event types, their schemas, and the routes."),
         (name = "dead letters", description = "What failed for good, and what to do about it."),
         (name = "replays", description = "Events of before, handled again."),

@@ -25,7 +25,11 @@ use temporalio_common::protos::temporal::api::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{executions::problem_of_engine, json::read_json, problem::Problem};
+use super::{
+    executions::problem_of_engine,
+    json::read_json,
+    problem::{MEDIA_TYPE, Problem},
+};
 use crate::run::{parse, rfc3339, status_name, value};
 
 /// Schedules on a page.
@@ -167,6 +171,14 @@ pub(super) struct Told {
 }
 
 /// Lists the engine's schedules: those of routes, and others.
+#[utoipa::path(
+    get, path = "/schedules", tag = "schedules", params(Params),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+        (status = 400, description = "The token is not valid.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn list(
     State(client): State<Client>,
     Query(params): Query<Params>,
@@ -208,6 +220,15 @@ pub(super) async fn list(
 }
 
 /// Shows a schedule: its times, the next and the latest, and what it starts.
+#[utoipa::path(
+    get, path = "/schedules/{id}", tag = "schedules",
+    params(("id" = String, Path, description = "Id of the schedule, percent-encoded.")),
+    responses(
+        (status = 200, description = "The schedule.", body = Detail),
+        (status = 404, description = "There is none of that id.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn show(
     State(client): State<Client>,
     Path(id): Path<String>,
@@ -253,6 +274,16 @@ pub(super) async fn show(
 }
 
 /// Pauses a schedule: it starts nothing until it is resumed.
+#[utoipa::path(
+    post, path = "/schedules/{id}/pause", tag = "schedules", request_body = Note,
+    params(("id" = String, Path, description = "Id of the schedule, percent-encoded.")),
+    responses(
+        (status = 202, description = "It is paused.", body = Told),
+        (status = 400, description = "The body is not valid.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 404, description = "There is none of that id.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn pause(
     State(client): State<Client>,
     Path(id): Path<String>,
@@ -268,6 +299,16 @@ pub(super) async fn pause(
 }
 
 /// Lets a paused schedule go on.
+#[utoipa::path(
+    post, path = "/schedules/{id}/resume", tag = "schedules", request_body = Note,
+    params(("id" = String, Path, description = "Id of the schedule, percent-encoded.")),
+    responses(
+        (status = 202, description = "It is not paused any more.", body = Told),
+        (status = 400, description = "The body is not valid.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 404, description = "There is none of that id.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn resume(
     State(client): State<Client>,
     Path(id): Path<String>,
@@ -283,6 +324,15 @@ pub(super) async fn resume(
 }
 
 /// Has a schedule start its workflow now, whether it is paused or not.
+#[utoipa::path(
+    post, path = "/schedules/{id}/trigger", tag = "schedules",
+    params(("id" = String, Path, description = "Id of the schedule, percent-encoded.")),
+    responses(
+        (status = 202, description = "It is started.", body = Told),
+        (status = 404, description = "There is none of that id.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn trigger(State(client): State<Client>, Path(id): Path<String>) -> Answer {
     let patch = SchedulePatch {
         trigger_immediately: Some(TriggerImmediatelyRequest {
@@ -295,6 +345,16 @@ pub(super) async fn trigger(State(client): State<Client>, Path(id): Path<String>
 }
 
 /// Has a schedule start now, one after the other, what was due between two times.
+#[utoipa::path(
+    post, path = "/schedules/{id}/backfill", tag = "schedules", request_body = Backfill,
+    params(("id" = String, Path, description = "Id of the schedule, percent-encoded.")),
+    responses(
+        (status = 202, description = "The engine has it.", body = Told),
+        (status = 400, description = "The body is not valid.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 404, description = "There is none of that id.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn backfill(
     State(client): State<Client>,
     Path(id): Path<String>,

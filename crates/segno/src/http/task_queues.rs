@@ -21,7 +21,10 @@ use temporalio_common::protos::temporal::api::{
 };
 use utoipa::ToSchema;
 
-use super::{executions::problem_of_engine, problem::Problem};
+use super::{
+    executions::problem_of_engine,
+    problem::{MEDIA_TYPE, Problem},
+};
 use crate::{run::rfc3339, worker::TASK_QUEUE};
 
 /// Executions that are looked at for the names of queues.
@@ -130,6 +133,13 @@ pub(super) struct Slots {
 }
 
 /// Lists task queues: Segno's own, and those of the executions that run.
+#[utoipa::path(
+    get, path = "/task-queues", tag = "task queues",
+    responses(
+        (status = 200, description = "The queues.", body = List),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn list(State(client): State<Client>) -> Result<Json<List>, Problem> {
     let names = names(&client).await.map_err(problem_of_engine)?;
     let task_queues = stream::iter(names.into_iter().map(|name| queue(&client, name)))
@@ -141,6 +151,15 @@ pub(super) async fn list(State(client): State<Client>) -> Result<Json<List>, Pro
 }
 
 /// Shows a task queue; one that nobody uses is empty.
+#[utoipa::path(
+    get, path = "/task-queues/{name}", tag = "task queues",
+    params(("name" = String, Path, description = "Name of the queue, percent-encoded.")),
+    responses(
+        (status = 200, description = "The queue.", body = Queue),
+        (status = 400, description = "The name is none.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn show(
     State(client): State<Client>,
     Path(name): Path<String>,
@@ -149,6 +168,13 @@ pub(super) async fn show(
 }
 
 /// Lists the workers that report themselves to the engine.
+#[utoipa::path(
+    get, path = "/workers", tag = "task queues",
+    responses(
+        (status = 200, description = "The workers.", body = Workers),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn workers(State(client): State<Client>) -> Result<Json<Workers>, Problem> {
     let request = ListWorkersRequest {
         namespace: client.namespace(),

@@ -10,7 +10,10 @@ use temporalio_client::{Client, tonic::Status};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{executions::problem_of_engine, problem::Problem};
+use super::{
+    executions::problem_of_engine,
+    problem::{MEDIA_TYPE, Problem},
+};
 use crate::{
     dead_letters::quoted,
     live::Live,
@@ -98,6 +101,13 @@ pub(super) struct Action {
 }
 
 /// Tells from where to where events go, as this process is configured, and how many did in the last minute.
+#[utoipa::path(
+    get, path = "/topology", tag = "overview",
+    responses(
+        (status = 200, description = "Sources, routes with their actions, and sinks.", body = Topology),
+        (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
 pub(super) async fn topology(State(shared): State<Shared>) -> Result<Json<Topology>, Problem> {
     let since = format(OffsetDateTime::now_utc() - WINDOW);
     let paused = shared.pauses.all();

@@ -2,6 +2,7 @@
 
 mod journeys;
 mod looks;
+mod operations;
 
 use std::sync::{
     Arc,
@@ -26,6 +27,11 @@ struct Console {
 impl Console {
     /// Routes with a filter, an order by key, a schedule that never comes by itself, and a sink that fails while it is `down`.
     async fn open(engine: &TestEngine) -> Self {
+        Self::open_with(engine, "").await
+    }
+
+    /// The same with this at the end of the configuration.
+    async fn open_with(engine: &TestEngine, more: &str) -> Self {
         let down = Arc::new(AtomicBool::new(false));
         let switch = down.clone();
         let receiver = Receiver::answering(move |_| {
@@ -56,12 +62,14 @@ impl Console {
             name = "ordered"
             on = "note.*"
             order = {{ by = "subject" }}
-            actions = [{{ name = "write", to = "log" }}]
+            actions = [{{ name = "write", to = "shop" }}]
 
             [[routes]]
             name = "yearly"
             schedule = {{ cron = "0 0 1 1 *", type = "year.begun" }}
             actions = [{{ name = "write", to = "log" }}]
+
+            {more}
             "#,
             receiver.url("/shop"),
             engine.folder().join("log.jsonl").display(),

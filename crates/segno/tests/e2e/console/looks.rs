@@ -35,6 +35,23 @@ async fn every_page_is_accessible_and_fits(engine: TestEngine) {
             format!("/dead-letters/{}", super::journeys::encoded(&letter)),
             "Mend and retry",
         ),
+        ("timers", "/timers".to_owned(), "No timers."),
+        ("schedules", "/schedules".to_owned(), "segno-route/yearly"),
+        (
+            "schedule",
+            "/schedules/segno-route%2Fyearly".to_owned(),
+            "It has started nothing yet.",
+        ),
+        ("routes", "/routes".to_owned(), "Where events go"),
+        ("keys", "/keys".to_owned(), "No key waits."),
+        ("sinks", "/sinks".to_owned(), "Latest failure"),
+        ("queues", "/queues".to_owned(), "Segno's own queue"),
+        (
+            "queue",
+            "/queues/segno".to_owned(),
+            "Who has asked for them lately",
+        ),
+        ("audit", "/audit".to_owned(), "Nothing has been changed."),
         ("missing", "/none".to_owned(), "Not found"),
         ("sign-in", "/sign-in".to_owned(), "Token"),
     ];
