@@ -30,7 +30,7 @@ use super::{
     json::read_json,
     problem::{MEDIA_TYPE, Problem},
 };
-use crate::run::{parse, rfc3339, status_name, value};
+use crate::run::{Summary, parse, rfc3339, status_name, value};
 
 /// Schedules on a page.
 const PAGE: i32 = 100;
@@ -248,6 +248,16 @@ pub(super) async fn show(
     let (workflow_type, input) = action.map_or_else(Default::default, |Action::StartWorkflow(start)| {
         (start.workflow_type.unwrap_or_default().name, value(start.input))
     });
+    let mut recent = recent(info.recent_actions);
+    // A Temporal server does not follow what a schedule starts where that may run side by side.
+    for run in recent
+        .iter_mut()
+        .filter(|run| run.status == status_name(WorkflowExecutionStatus::Running))
+    {
+        if let Ok(latest) = Summary::latest(&client, &run.workflow_id).await {
+            run.status = status_name(latest.status);
+        }
+    }
     let running = info.running_workflows.into_iter().map(|run| Running {
         workflow_id: run.workflow_id,
         run_id: run.run_id,
@@ -268,7 +278,7 @@ pub(super) async fn show(
             paused: state.paused,
             note: state.notes,
             next: info.future_action_times.into_iter().filter_map(rfc3339).collect(),
-            recent: recent(info.recent_actions),
+            recent,
         },
     }))
 }

@@ -62,7 +62,7 @@ impl Console {
             name = "ordered"
             on = "note.*"
             order = {{ by = "subject" }}
-            actions = [{{ name = "write", to = "shop" }}]
+            actions = [{{ name = "write", to = "shop", retry = {{ initial = "10ms", max_attempts = 2 }} }}]
 
             [[routes]]
             name = "yearly"

@@ -118,14 +118,21 @@ async fn executions_are_listed_and_told(engine: TestEngine) {
     browser.find("td", "WorkflowExecutionSignaled").await;
     browser.find(".timeline text", "signal hello").await;
 
-    browser.click("button", "Cancel").await;
-    browser.fill("Reason", "not wanted any more").await;
-    browser.click("dialog button", "Ask it to end").await;
-    browser.find("td", "WorkflowExecutionCancelRequested").await;
     browser.click("button", "Terminate").await;
     browser.fill("Reason", "at once").await;
     browser.click("dialog button", "Terminate").await;
     browser.find(".facts .status", "Terminated").await;
+
+    // Another one is asked to end, and does.
+    let accepted = console.order("unwanted", 5).await;
+    let unwanted = only_execution(&accepted).to_owned();
+    console.goto(&format!("/executions/{}", encoded(&unwanted))).await;
+    browser.see("it waits until the sink \"shop\" is resumed").await;
+    browser.click("button", "Cancel").await;
+    browser.fill("Reason", "not wanted any more").await;
+    browser.click("dialog button", "Ask it to end").await;
+    browser.find(".facts .status", "Canceled").await;
+    console.goto(&format!("/executions/{}", encoded(&id))).await;
 
     // A point of its history is gone on from: the order is delivered after all.
     let resumed = console.app.post("/sinks/shop/resume").send().await.unwrap();

@@ -23,7 +23,7 @@ async fn every_page_is_accessible_and_fits(engine: TestEngine) {
         ("overview", String::new(), "Backlog"),
         ("events", "/events".to_owned(), "customer-7"),
         ("event", "/events/%2Fshop/bad".to_owned(), "a dead letter"),
-        ("executions", "/executions".to_owned(), "SegnoEvent"),
+        ("executions", "/executions".to_owned(), "order.placed"),
         (
             "execution",
             format!("/executions/{}", super::journeys::encoded(&letter)),
@@ -49,7 +49,7 @@ async fn every_page_is_accessible_and_fits(engine: TestEngine) {
         (
             "queue",
             "/queues/segno".to_owned(),
-            "Who has asked for them lately",
+            "Who has asked for workflow tasks lately",
         ),
         ("audit", "/audit".to_owned(), "Nothing has been changed."),
         ("missing", "/none".to_owned(), "Not found"),

@@ -20,7 +20,7 @@ function side(title, told) {
       ["Go to workers", rate(told.dispatched_per_second)],
     ]),
     table(
-      "Who has asked for them lately",
+      `Who has asked for ${title.toLowerCase()} lately`,
       [
         { label: "Worker", cell: (poller) => poller.identity, class: "id" },
         { label: "Asked last", cell: (poller) => time(poller.last_access) },
