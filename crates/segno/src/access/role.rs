@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Sends events, and nothing else.
+    /// Sends events and sets timers, and nothing else.
     Sender,
     /// Sees everything but the audit log.
     Viewer,

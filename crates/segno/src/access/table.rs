@@ -30,8 +30,6 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/session", Nothing),
     ("DELETE", "/session", Identity),
     ("GET", "/session/methods", Nothing),
-    ("GET", "/session/oidc", Nothing),
-    ("GET", "/session/oidc/callback", Nothing),
     // Events.
     ("POST", "/events", Send),
     ("GET", "/events/{source}/{id}", View),
@@ -91,7 +89,8 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/outboxes/{name}/parked/{position}/discard", Operate),
     // Timers.
     ("GET", "/timers", View),
-    ("POST", "/timers", Operate),
+    // Taken in as events are, by programs and many of them.
+    ("POST", "/timers", Send),
     ("GET", "/timers/{id}", View),
     ("DELETE", "/timers/{id}", Operate),
     ("PUT", "/timers/{id}/deadline", Operate),
