@@ -95,8 +95,12 @@ on_every_engine! {
         world.lifecycle.stop(run, &stop(false)).await.unwrap();
         goes_on_as_new(&world, &asked.workflow_id).await;
         let record = world.store.run(run).await.unwrap();
-        let view = world.lifecycle.view(&record).await.unwrap();
-        assert_eq!((view.stage, view.stop), (Stage::Stopping, Some(stop(false))));
+        // The next run of it may not have begun yet, and tells nothing then.
+        eventually("it knows that it is stopped", async || {
+            let view = world.lifecycle.view(&record).await;
+            view.is_some_and(|view| (view.stage, view.stop) == (Stage::Stopping, Some(stop(false))))
+        })
+        .await;
         assert!(world.cluster.told().iter().all(|(_, word)| *word == "stop"), "{:?}", world.cluster.told());
         world.lifecycle.stop(run, &stop(true)).await.unwrap();
         let record = world.ended(run).await;
