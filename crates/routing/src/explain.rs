@@ -66,6 +66,13 @@ pub enum Outcome {
         /// The patterns.
         patterns: Vec<String>,
     },
+    /// The route has no pattern: its schedule makes the events that it handles, and it takes no others.
+    ScheduleOnly {
+        /// The schedule's times, as its cron string.
+        cron: String,
+        /// The time zone of the times.
+        time_zone: String,
+    },
     /// The filter says no.
     FilterFalse {
         /// The filter's source.
@@ -236,8 +243,14 @@ fn outcome(route: &Route, event: &Event) -> Outcome {
                 .as_ref()
                 .map(|flow| Box::new(FlowExplanation::of(flow, &route.name, event))),
         },
-        Verdict::Pattern => Outcome::PatternMismatch {
-            patterns: route.on.iter().map(ToString::to_string).collect(),
+        Verdict::Pattern => match &route.timing.schedule {
+            Some(schedule) if route.on.is_empty() => Outcome::ScheduleOnly {
+                cron: schedule.cron.clone(),
+                time_zone: schedule.time_zone.clone(),
+            },
+            _ => Outcome::PatternMismatch {
+                patterns: route.on.iter().map(ToString::to_string).collect(),
+            },
         },
         Verdict::FilterFalse => Outcome::FilterFalse { filter: filter() },
         Verdict::FilterFailed(error) => Outcome::FilterFailed {

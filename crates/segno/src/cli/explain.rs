@@ -221,6 +221,12 @@ fn table(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
                 self::handler(handler, out)?;
             }
             Outcome::PatternMismatch { patterns } => writeln!(out, "no: it takes {}", patterns.join(", "))?,
+            Outcome::ScheduleOnly { cron, time_zone } => {
+                writeln!(
+                    out,
+                    "no: it takes the events of its schedule alone ({cron}, {time_zone})"
+                )?;
+            }
             Outcome::FilterFalse { filter } => writeln!(out, "no: {} is false", one_line(filter))?,
             Outcome::FilterFailed { filter, error } => {
                 writeln!(out, "no: {} fails: {error}", one_line(filter))?;

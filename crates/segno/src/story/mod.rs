@@ -1,14 +1,16 @@
 //! The whole story of one event: what the routes say to it, every execution that it has, and what became of each.
 
+mod route;
 mod waits;
 
+use route::RouteStory;
 pub(crate) use waits::waits;
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use segno_event::Event;
-use segno_routing::{Outcome, Routes, explain};
+use segno_routing::{Routes, explain};
 use serde::Serialize;
 use serde_json::Value;
 use temporalio_client::{
@@ -43,19 +45,6 @@ pub(crate) struct EventStory {
     routes: Vec<RouteStory>,
     /// Its executions, the first first.
     executions: Vec<ExecutionStory>,
-}
-
-/// What a route says to an event.
-#[derive(Debug, Serialize, ToSchema)]
-struct RouteStory {
-    route: String,
-    /// Whether it takes the event.
-    takes: bool,
-    /// Why it does not; or that it does and there is no execution.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    /// Id of the execution that an event of this source and id has on this route.
-    workflow_id: String,
 }
 
 /// What became of an event on a route.
@@ -146,41 +135,14 @@ pub(crate) async fn tell(
         accepted_at,
         routes: routes
             .into_iter()
-            .map(|route| of_route(route, source, id, &executions))
+            .map(|route| {
+                let workflow_id = segno_routing::workflow_id(&route.route, &named);
+                let ran = executions.iter().any(|one| one.workflow_id == workflow_id);
+                RouteStory::new(route, workflow_id, ran)
+            })
             .collect(),
         executions,
     }))
-}
-
-fn of_route(
-    route: segno_routing::RouteExplanation,
-    source: &str,
-    id: &str,
-    executions: &[ExecutionStory],
-) -> RouteStory {
-    let workflow_id = segno_routing::workflow_id(&route.route, &Event::new(source, id, "-"));
-    let ran = executions.iter().any(|e| e.workflow_id == workflow_id);
-    let takes = matches!(route.outcome, Outcome::Matched { .. });
-    let why = match route.outcome {
-        Outcome::Matched { .. } if ran => None,
-        Outcome::Matched { .. } => Some(
-            "it takes such events now, but did not when the event came: send the event again, or replay it"
-                .to_owned(),
-        ),
-        Outcome::PatternMismatch { patterns } => Some(format!(
-            "no pattern fits the event's type: {}",
-            patterns.join(", ")
-        )),
-        Outcome::FilterFalse { filter } => Some(format!("the filter is false: {filter}")),
-        Outcome::FilterFailed { filter, error } => Some(format!("the filter {filter} fails: {error}")),
-        _ => Some("it does not take the event".to_owned()),
-    };
-    RouteStory {
-        route: route.route,
-        takes,
-        why,
-        workflow_id,
-    }
 }
 
 /// The runs of the event's executions, by workflow id, as lists have them.
