@@ -49,6 +49,7 @@ mod archive;
 mod builder;
 pub mod catalogue;
 pub mod cli;
+mod compiled;
 pub mod config;
 mod console;
 mod consumer;

@@ -9,13 +9,12 @@ use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 use super::{
     alert::{self, AlertInput},
-    compiled::Compiled,
     consume::{self, ConsumeInput},
     deliver::{self, DeliverInput},
     event_ref::Events,
     story::Receipt,
 };
-use crate::{consumer::DynConsumer, live::Live, overview::Health, pauses::Pauses};
+use crate::{compiled::Compiled, consumer::DynConsumer, live::Live, overview::Health, pauses::Pauses};
 
 /// What the activities need: the sinks and consumers of this process, by name.
 pub(crate) struct Activities {

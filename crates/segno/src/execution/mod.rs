@@ -11,7 +11,6 @@
 
 mod activities;
 mod alert;
-mod compiled;
 mod consume;
 mod deliver;
 mod event_ref;

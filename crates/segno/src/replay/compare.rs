@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::compiled::Compiled;
+
 /// How a plan of now differs from the one that ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "difference", rename_all = "snake_case")]
@@ -56,8 +58,8 @@ pub(crate) enum Difference {
     Event,
 }
 
-/// Every difference, in the order of the plan.
-pub(super) fn differences(then: &Plan, now: &Plan) -> Vec<Difference> {
+/// Every difference, in the order of the plan. The transforms are those that have been compiled for the events before.
+pub(super) fn differences(transforms: &Compiled<Transform>, then: &Plan, now: &Plan) -> Vec<Difference> {
     let mut found = Vec::new();
     if then.event != now.event {
         found.push(Difference::Event);
@@ -68,7 +70,7 @@ pub(super) fn differences(then: &Plan, now: &Plan) -> Vec<Difference> {
             let after: Vec<_> = after.iter().flatten().collect();
             for action in &after {
                 match before.iter().find(|other| other.name == action.name) {
-                    Some(other) => compare(other, action, (&then.event, &now.event), &mut found),
+                    Some(other) => compare(transforms, other, action, (&then.event, &now.event), &mut found),
                     None => found.push(Difference::NewAction {
                         action: action.name.clone(),
                     }),
@@ -99,7 +101,13 @@ fn what(handler: &PlannedHandler) -> String {
     }
 }
 
-fn compare(then: &PlannedAction, now: &PlannedAction, events: (&Event, &Event), found: &mut Vec<Difference>) {
+fn compare(
+    transforms: &Compiled<Transform>,
+    then: &PlannedAction,
+    now: &PlannedAction,
+    events: (&Event, &Event),
+    found: &mut Vec<Difference>,
+) {
     let action = || now.name.clone();
     if then.to != now.to {
         found.push(Difference::Sink {
@@ -116,18 +124,23 @@ fn compare(then: &PlannedAction, now: &PlannedAction, events: (&Event, &Event), 
     }
     // Another text may well yield the same.
     let same = then.transform == now.transform && events.0 == events.1;
-    if !same && yields(then, events.0) != yields(now, events.1) {
+    if !same && yields(transforms, then, events.0) != yields(transforms, now, events.1) {
         found.push(Difference::Payloads { action: action() });
     }
 }
 
 /// The payloads of an action, or why there are none.
-fn yields(action: &PlannedAction, event: &Event) -> Result<Vec<Value>, String> {
+fn yields(
+    transforms: &Compiled<Transform>,
+    action: &PlannedAction,
+    event: &Event,
+) -> Result<Vec<Value>, String> {
     match &action.transform {
         None => serde_json::to_value(event)
             .map(|payload| vec![payload])
             .map_err(|error| error.to_string()),
-        Some(source) => Transform::compile(source)
+        Some(source) => transforms
+            .get(source)
             .map_err(|error| error.to_string())?
             .apply(event)
             .map_err(|error| error.to_string()),
@@ -152,6 +165,10 @@ mod tests {
             transform: transform.map(str::to_owned),
             retry: Retry::default(),
         }
+    }
+
+    fn differences(then: &Plan, now: &Plan) -> Vec<Difference> {
+        super::differences(&Compiled::new(Transform::compile), then, now)
     }
 
     fn plan(actions: Vec<PlannedAction>) -> Plan {

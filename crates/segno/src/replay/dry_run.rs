@@ -1,5 +1,6 @@
 //! What a replay would do, without doing it.
 
+use segno_event::Transform;
 use segno_routing::Routes;
 use serde::Serialize;
 use temporalio_client::{
@@ -14,7 +15,10 @@ use super::{
     compare::{Difference, differences},
     find,
 };
-use crate::run::{self, ReadError, Recorded};
+use crate::{
+    compiled::Compiled,
+    run::{self, ReadError, Recorded},
+};
 
 /// Events that are looked at in one dry run.
 const MAX_EVENTS: u64 = 1_000;
@@ -75,6 +79,7 @@ pub(crate) async fn dry_run(
     let (mut from, to) = request.range(now);
     let query = request.query();
     let mut told = DryRun::default();
+    let transforms = Compiled::new(Transform::compile);
     loop {
         let found = find::page(client, &query, from, to, PAGE).await?;
         for run in found.runs {
@@ -82,7 +87,7 @@ pub(crate) async fn dry_run(
                 continue;
             };
             told.events += 1;
-            look_at(client, routes, request, &recorded, &mut told).await?;
+            look_at(client, (routes, &transforms), request, &recorded, &mut told).await?;
         }
         match found.next {
             None => return Ok(told),
@@ -97,7 +102,7 @@ pub(crate) async fn dry_run(
 
 async fn look_at(
     client: &Client,
-    routes: &Routes,
+    (routes, transforms): (&Routes, &Compiled<Transform>),
     request: &Request,
     recorded: &Recorded,
     told: &mut DryRun,
@@ -119,7 +124,7 @@ async fn look_at(
                 ("new", Vec::new())
             }
             (Some(plan), Some(then)) => {
-                let found = differences(&then.plan, plan);
+                let found = differences(transforms, &then.plan, plan);
                 if found.is_empty() {
                     told.would_run += 1;
                     told.same += 1;

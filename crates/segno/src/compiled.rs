@@ -1,4 +1,5 @@
-//! Expressions of plans, compiled once.
+//! Expressions of plans, compiled once: for the activities that carry plans out, and for a replay's dry run, which compares
+//! many events' plans.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -17,7 +18,7 @@ pub(crate) struct Compiled<T> {
 }
 
 impl<T> Compiled<T> {
-    pub(super) fn new(compile: fn(&str) -> Result<T, CompileError>) -> Self {
+    pub(crate) fn new(compile: fn(&str) -> Result<T, CompileError>) -> Self {
         Self {
             compile,
             kept: Mutex::new(LruCache::new(KEPT)),
@@ -28,7 +29,7 @@ impl<T> Compiled<T> {
     ///
     /// # Errors
     /// Where it is none.
-    pub(super) fn get(&self, source: &str) -> Result<Arc<T>, CompileError> {
+    pub(crate) fn get(&self, source: &str) -> Result<Arc<T>, CompileError> {
         if let Some(compiled) = self.kept.lock().get(source) {
             return Ok(Arc::clone(compiled));
         }
