@@ -3,17 +3,26 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
 };
 
+/// What of a connection comes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Whole,
+    /// What is sent, and nothing of what comes back.
+    There,
+    Nothing,
+}
+
 /// Passes connections on to another port of 127.0.0.1, until it is [cut](Self::cut).
 #[derive(Debug)]
 pub struct Cut {
     address: SocketAddr,
-    whole: watch::Sender<bool>,
+    way: watch::Sender<Way>,
     task: JoinHandle<()>,
 }
 
@@ -28,13 +37,13 @@ impl Cut {
             .await
             .expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let (whole, state) = watch::channel(true);
+        let (way, state) = watch::channel(Way::Whole);
         let task = tokio::spawn(async move {
             while let Ok((inbound, _)) = listener.accept().await {
                 tokio::spawn(pass(inbound, port, state.clone()));
             }
         });
-        Self { address, whole, task }
+        Self { address, way, task }
     }
 
     /// Where it listens.
@@ -44,32 +53,56 @@ impl Cut {
 
     /// Breaks every connection, and every new one at once.
     pub fn cut(&self) {
-        self.whole.send_replace(false);
+        self.way.send_replace(Way::Nothing);
+    }
+
+    /// Lets what is sent through from now on, and breaks a connection in place of the first byte that comes back: what was asked
+    /// for is done, and nobody hears of it.
+    pub fn cut_answers(&self) {
+        self.way.send_replace(Way::There);
     }
 
     /// Lets new connections through again.
     pub fn mend(&self) {
-        self.whole.send_replace(true);
+        self.way.send_replace(Way::Whole);
     }
 }
 
 impl Drop for Cut {
     fn drop(&mut self) {
         self.task.abort();
-        self.whole.send_replace(false);
+        self.way.send_replace(Way::Nothing);
     }
 }
 
-async fn pass(mut inbound: TcpStream, port: u16, mut whole: watch::Receiver<bool>) {
-    if !*whole.borrow_and_update() {
+async fn pass(mut inbound: TcpStream, port: u16, mut way: watch::Receiver<Way>) {
+    if *way.borrow_and_update() == Way::Nothing {
         return;
     }
     let Ok(mut outbound) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
         return;
     };
+    let answers = way.clone();
+    let (mut from_client, mut to_client) = inbound.split();
+    let (mut from_server, mut to_server) = outbound.split();
+    // How a connection ends is its ends' affair: one half may be done before the other.
+    let there = async {
+        let _ = copy(&mut from_client, &mut to_server).await;
+        let _ = to_server.shutdown().await;
+        std::future::pending().await
+    };
+    let back = async {
+        let mut bytes = vec![0; 16 * 1024];
+        while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+            if *answers.borrow() != Way::Whole || to_client.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+        }
+        let _ = to_client.shutdown().await;
+    };
     tokio::select! {
-        // How a connection ends is its ends' affair.
-        _ = copy_bidirectional(&mut inbound, &mut outbound) => {}
-        _ = whole.wait_for(|whole| !*whole) => {}
+        () = there => {}
+        () = back => {}
+        _ = way.wait_for(|way| *way == Way::Nothing) => {}
     }
 }

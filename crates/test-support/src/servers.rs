@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::{free_port, process::Process};
 
+mod azurite;
 mod browser;
 mod maildev;
 mod mariadb;
@@ -27,6 +28,7 @@ mod postgres;
 mod redis;
 mod soketi;
 
+pub use azurite::Azurite;
 pub use browser::{Browser, ENTER, ESCAPE, Element, TAB};
 pub use maildev::Maildev;
 pub use mariadb::MariaDb;

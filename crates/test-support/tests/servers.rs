@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 
 use segno_test_support::{
     Cut,
-    servers::{Maildev, MariaDb, Ministack, Nats, Postgres, Redis, Server, Soketi},
+    servers::{Azurite, Maildev, MariaDb, Ministack, Nats, Postgres, Redis, Server, Soketi},
 };
 use tokio::net::TcpStream;
 
@@ -21,6 +21,11 @@ async fn comes_back(mut server: impl DerefMut<Target = Server>) {
 #[tokio::test]
 async fn redis() {
     comes_back(Redis::start().await).await;
+}
+
+#[tokio::test]
+async fn azurite() {
+    comes_back(Azurite::start().await).await;
 }
 
 #[tokio::test]
@@ -74,4 +79,23 @@ async fn a_cut_breaks_connections_until_it_is_mended() {
     ping().await.unwrap_err();
     cut.mend();
     assert_eq!(&ping().await.unwrap(), b"+PONG\r\n");
+}
+
+#[tokio::test]
+async fn of_a_way_without_answers_only_the_answers_are_lost() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let redis = Redis::start().await;
+    let cut = Cut::to(redis.port()).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", cut.port())).await.unwrap();
+    stream.write_all(b"INCR n\r\n").await.unwrap();
+    stream.read_exact(&mut [0; 4]).await.unwrap();
+    cut.cut_answers();
+    stream.write_all(b"INCR n\r\n").await.unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    cut.mend();
+    let mut stream = TcpStream::connect(("127.0.0.1", cut.port())).await.unwrap();
+    stream.write_all(b"GET n\r\n").await.unwrap();
+    let mut answer = [0; 7];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"$1\r\n2\r\n", "what was asked for is done");
 }

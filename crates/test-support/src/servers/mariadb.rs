@@ -4,6 +4,7 @@ use std::{
 };
 
 use super::{Launch, Server, attempt, is_root, program, run, texts};
+use crate::Pair;
 
 /// The kernel has few places for native asynchronous I/O, and each server takes thousands of them: of several that start
 /// together one finds none and gives up.
@@ -23,6 +24,27 @@ impl MariaDb {
     ///
     /// When it does not start.
     pub async fn start() -> Self {
+        Self(Self::with(|_| Vec::new()).await)
+    }
+
+    /// Starts one that takes connections with TLS alone.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn secure(pair: &Pair) -> Self {
+        let options = |folder: &Path| {
+            let (certificate, key) = pair.write(folder, "server");
+            vec![
+                format!("--ssl-cert={}", certificate.display()),
+                format!("--ssl-key={}", key.display()),
+                "--require-secure-transport=ON".to_owned(),
+            ]
+        };
+        Self(Self::with(options).await)
+    }
+
+    async fn with(options: impl Fn(&Path) -> Vec<String>) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = format!("--datadir={}", folder.path().join("data").display());
         let mut install = texts([
@@ -53,7 +75,7 @@ impl MariaDb {
         if let Err(why) = outcome {
             panic!("{why}");
         }
-        let server = Server::start(folder, |port, folder| {
+        let launch = |port: u16, folder: &Path| {
             let mut arguments = texts([
                 "--no-defaults",
                 "--bind-address=127.0.0.1",
@@ -64,6 +86,7 @@ impl MariaDb {
                 &format!("--socket={}", folder.join("s").display()),
                 &format!("--pid-file={}", folder.join("pid").display()),
             ]);
+            arguments.extend(options(folder));
             if is_root() {
                 arguments.push("--user=mysql".to_owned());
             }
@@ -74,8 +97,8 @@ impl MariaDb {
                 // Its greeting names the method by which users log in.
                 answer: b"mysql_native_password",
             }
-        });
-        Self(server.await)
+        };
+        Server::start(folder, launch).await
     }
 
     /// The URL of the database `test`.

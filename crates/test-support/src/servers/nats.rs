@@ -1,6 +1,10 @@
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+};
 
 use super::{Launch, Server, program, texts};
+use crate::{Pair, write_file};
 
 /// A NATS server with JetStream.
 #[derive(Debug)]
@@ -13,10 +17,43 @@ impl Nats {
     ///
     /// When it does not start.
     pub async fn start() -> Self {
+        Self(
+            Self::with(
+                |_| Vec::new(),
+                b"CONNECT {\"verbose\":false}\r\nPING\r\n",
+                b"PONG\r\n",
+            )
+            .await,
+        )
+    }
+
+    /// Starts one that takes connections with TLS alone, where one has to sign in: with a name and a password, or as the owner of a
+    /// public NKey.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn secure(pair: &Pair, user: &str, password: &str, nkey: &str) -> Self {
+        let options = |folder: &Path| {
+            let (certificate, key) = pair.write(folder, "server");
+            let config = format!(
+                "tls {{ cert_file: {certificate:?}, key_file: {key:?} }}\n\
+                authorization {{ users: [ {{ user: {user:?}, password: {password:?} }}, {{ nkey: {nkey:?} }} ] }}\n"
+            );
+            let config = write_file(folder, "server.conf", &config);
+            texts(["-c", &config.to_string_lossy()])
+        };
+        Self(Self::with(options, b"", b"INFO {").await)
+    }
+
+    async fn with(
+        options: impl Fn(&Path) -> Vec<String>,
+        hello: &'static [u8],
+        answer: &'static [u8],
+    ) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = Server::start(folder, |port, folder| Launch {
-            program: program("nats-server", &["/usr/sbin", "/usr/bin"]),
-            arguments: texts([
+        let launch = |port: u16, folder: &Path| {
+            let mut arguments = texts([
                 "-a",
                 "127.0.0.1",
                 "-p",
@@ -24,11 +61,16 @@ impl Nats {
                 "-js",
                 "-sd",
                 &folder.to_string_lossy(),
-            ]),
-            hello: b"CONNECT {\"verbose\":false}\r\nPING\r\n",
-            answer: b"PONG\r\n",
-        });
-        Self(server.await)
+            ]);
+            arguments.extend(options(folder));
+            Launch {
+                program: program("nats-server", &["/usr/sbin", "/usr/bin"]),
+                arguments,
+                hello,
+                answer,
+            }
+        };
+        Server::start(folder, launch).await
     }
 
     /// Its URL.

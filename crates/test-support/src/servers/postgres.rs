@@ -4,6 +4,7 @@ use std::{
 };
 
 use super::{Launch, Server, is_root, program, run, texts};
+use crate::{Pair, write_file};
 
 /// Where Debian has the programs, the newest first.
 const FOLDERS: [&str; 4] = [
@@ -26,28 +27,63 @@ impl Postgres {
     ///
     /// When it does not start.
     pub async fn start() -> Self {
+        let nothing = |_: &Path| (Vec::new(), Vec::new());
+        Self(Self::with(nothing, SERVES).await)
+    }
+
+    /// Starts one that takes connections with TLS alone, where `postgres` signs in with a password (SCRAM).
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn secure(pair: &Pair, password: &str) -> Self {
+        let prepare = |folder: &Path| {
+            let password = write_file(folder, "password", password);
+            let (certificate, key) = pair.write(folder, "server");
+            // It takes no key that others may read.
+            run(Path::new("chmod"), &texts(["600", &key.to_string_lossy()]));
+            let rules = write_file(folder, "rules", "hostssl all all 127.0.0.1/32 scram-sha-256\n");
+            let options = [
+                "ssl=on".to_owned(),
+                format!("ssl_cert_file={}", certificate.display()),
+                format!("ssl_key_file={}", key.display()),
+                format!("hba_file={}", rules.display()),
+            ];
+            (
+                vec![format!("--pwfile={}", password.display())],
+                options
+                    .into_iter()
+                    .flat_map(|option| ["-c".to_owned(), option])
+                    .collect(),
+            )
+        };
+        Self(Self::with(prepare, REFUSES).await)
+    }
+
+    /// `prepare` says what `initdb` and the server are told besides.
+    async fn with(prepare: impl Fn(&Path) -> (Vec<String>, Vec<String>), answer: &'static [u8]) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
+        let (setup, options) = prepare(folder.path());
         if is_root() {
             let owner = format!("{USER}:");
             let path = folder.path().to_string_lossy();
-            run(Path::new("chown"), &texts([&owner, &path]));
+            run(Path::new("chown"), &texts(["-R", &owner, &path]));
         }
-        let (initdb, arguments) = as_user(
-            program("initdb", &FOLDERS),
-            texts([
-                "--auth=trust",
-                "--no-sync",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--username=postgres",
-                "-D",
-                &data.to_string_lossy(),
-            ]),
-        );
+        let mut arguments = texts([
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--username=postgres",
+            "-D",
+            &data.to_string_lossy(),
+        ]);
+        arguments.extend(setup);
+        let (initdb, arguments) = as_user(program("initdb", &FOLDERS), arguments);
         run(&initdb, &arguments);
-        let server = Server::start(folder, |port, folder| {
-            let arguments = texts([
+        let launch = |port: u16, folder: &Path| {
+            let mut arguments = texts([
                 "-D",
                 &folder.join("data").to_string_lossy(),
                 "-p",
@@ -57,16 +93,16 @@ impl Postgres {
                 "-c",
                 "unix_socket_directories=",
             ]);
+            arguments.extend(options.iter().cloned());
             let (program, arguments) = as_user(program("postgres", &FOLDERS), arguments);
             Launch {
                 program,
                 arguments,
                 hello: HELLO,
-                // AuthenticationOk; an ErrorResponse while it is starting.
-                answer: b"R\0\0\0\x08\0\0\0\0",
+                answer,
             }
-        });
-        Self(server.await)
+        };
+        Server::start(folder, launch).await
     }
 
     /// The URL of the database `postgres`.
@@ -78,6 +114,11 @@ impl Postgres {
 /// A StartupMessage of version 3.0 for the user and the database `postgres`.
 /// <https://www.postgresql.org/docs/15/protocol-message-formats.html>
 const HELLO: &[u8] = b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0";
+
+/// AuthenticationOk; an ErrorResponse while it is starting.
+const SERVES: &[u8] = b"R\0\0\0\x08\0\0\0\0";
+/// The code of an ErrorResponse: no rule lets anybody in without TLS.
+const REFUSES: &[u8] = b"C28000\0";
 
 /// The command, as a user that is not root.
 fn as_user(program: PathBuf, arguments: Vec<String>) -> (PathBuf, Vec<String>) {
