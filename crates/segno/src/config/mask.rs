@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Keys whose values, and whatever is in them, are secret.
-const SECRET: [&str; 16] = [
+const SECRET: [&str; 17] = [
     "credentials",
     "secret_access_key",
     "session_token",
@@ -22,6 +22,7 @@ const SECRET: [&str; 16] = [
     "client_key_data",
     "auth",
     "database",
+    "settings",
     "keys",
 ];
 
@@ -146,6 +147,7 @@ mod tests {
         let source = r#"
             [sinks.a]
             webhook = { url = "https://me:pass@a.example:1/hook/T0KEN?k=T0KEN", secret = "T0KEN", headers = { X = 'T0KEN' } }
+            object-store = { url = "az://b", settings = { account_key = "T0KEN" } }
             [sinks.b.webhook]
             url = "http://b.example"
             secrets = ["T0KEN", """
