@@ -9,7 +9,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use segno_outbox::{Backend as _, Batch, Publisher, RelayOptions};
+use segno_outbox::{Backend as _, Batch, Publisher, Relay, RelayOptions};
+use segno_test_support::Cut;
 use tokio::sync::Semaphore;
 
 use crate::support::{DEADLINE, Db, Recorder, Running, World, event, quick, until};
@@ -17,6 +18,8 @@ use crate::support::{DEADLINE, Db, Recorder, Running, World, event, quick, until
 in_every_database!(a_relay_dies_before_it_marks, the_bus_is_away);
 in_databases!(postgres_dies, segno_test_support::servers::Postgres: the_database_dies);
 in_databases!(mariadb_dies, segno_test_support::servers::MariaDb: the_database_dies);
+in_databases!(postgres_is_cut_off, segno_test_support::servers::Postgres: the_database_is_cut_off);
+in_databases!(mariadb_is_cut_off, segno_test_support::servers::MariaDb: the_database_is_cut_off);
 
 /// Publishes, and then never says so.
 #[derive(Debug)]
@@ -148,6 +151,53 @@ async fn the_database_dies<D: Db>(mut world: World<D>) {
         "what is committed is published, and nothing else"
     );
     assert!(published.is_superset(&acknowledged));
+    for key in ["a", "b"] {
+        let ids = recorder.first_of(key);
+        assert!(ids.is_sorted(), "the order of the key {key}: {ids:?}");
+    }
+}
+
+/// The network between a relay and its database is cut, while it asks for rows and while it marks them.
+async fn the_database_is_cut_off<D: Db>(mut world: World<D>) {
+    let port = world.server.server().expect("a server").port();
+    let cut = Cut::to(port).await;
+    let recorder = Recorder::new();
+    let pool = world.server.connect_by(cut.port()).await;
+    let relay = Relay::with(world.outbox.clone(), pool, recorder.clone(), quick());
+    let relay = Running::start(relay);
+    let mut number = 0;
+    let mut emit = async |count: usize| {
+        for _ in 0..count {
+            let id = format!("{number:06}");
+            world.emit(event(&*id, ["a", "b"][number % 2])).await;
+            number += 1;
+        }
+        number
+    };
+    let published = || recorder.ids().into_iter().collect::<BTreeSet<_>>();
+    for answers in [true, false] {
+        let all = emit(40).await;
+        let before = all - 20;
+        until("events flow", async || published().len() >= before).await;
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let all = emit(20).await;
+        cut.mend();
+        until("events flow again", async || published().len() >= all).await;
+    }
+    until("nothing is pending", async || {
+        world
+            .count("SELECT COUNT(*) FROM segno_outbox WHERE state = 'pending'")
+            .await
+            == 0
+    })
+    .await;
+    relay.stop().await;
+    let rows = D::texts(&world.pool, "SELECT id FROM segno_outbox").await;
+    assert_eq!(published(), rows.into_iter().collect());
     for key in ["a", "b"] {
         let ids = recorder.first_of(key);
         assert!(ids.is_sorted(), "the order of the key {key}: {ids:?}");

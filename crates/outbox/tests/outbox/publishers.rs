@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use segno_outbox::publisher::{Http, ToSink};
 use segno_sinks::{Delivered, Delivery, Failure, Sink};
-use segno_test_support::{Answer, Receiver};
+use segno_test_support::{Answer, Cut, Receiver};
 use serde_json::{Value, json};
 
 use crate::support::{Db as _, File, World, event, until};
@@ -76,6 +76,38 @@ async fn a_receiver_that_is_away_parks_nothing() {
     assert_eq!(relay.counters().parked(), 0);
     let published = "SELECT id FROM segno_outbox WHERE state = 'published' ORDER BY position";
     assert_eq!(File::texts(&world.pool, published).await, ["1", "2", "3"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_cut_network_a_batch_comes_again_under_its_ids() {
+    let world = world().await;
+    let receiver = Receiver::answering(|_| Answer::status(202)).await;
+    let cut = Cut::to(receiver.address().port()).await;
+    let url = format!("http://127.0.0.1:{}/events", cut.port());
+    let relay = world.relay(&Arc::new(Http::new(&url).unwrap())).await;
+    cut.cut();
+    assert_eq!(relay.drain().await.unwrap(), 0);
+    assert!(receiver.requests().is_empty());
+    // It arrives, and the relay does not hear of it.
+    cut.cut_answers();
+    until("it arrived", async || {
+        relay.drain().await.unwrap();
+        !receiver.requests().is_empty()
+    })
+    .await;
+    assert_eq!(relay.counters().published(), 0);
+    cut.mend();
+    until("all are published", async || {
+        relay.drain().await.unwrap();
+        relay.counters().published() == 3
+    })
+    .await;
+    assert_eq!(relay.counters().parked(), 0);
+    let requests = receiver.requests();
+    assert!(requests.len() >= 2);
+    for request in requests {
+        assert_eq!(ids(&request.json()), ["1", "2", "3"]);
+    }
 }
 
 /// A sink that fails once, and refuses the event 2.

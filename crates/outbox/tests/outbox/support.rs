@@ -197,6 +197,8 @@ pub(crate) trait Db: Send + Sync + Sized + 'static {
 
     fn start() -> impl Future<Output = Self> + Send;
     fn connect(&self) -> impl Future<Output = Pool<Self::Sql>> + Send;
+    /// The same by another port, which leads to the server.
+    fn connect_by(&self, port: u16) -> impl Future<Output = Pool<Self::Sql>> + Send;
     /// The server, where there is one.
     fn server(&mut self) -> Option<&mut Server>;
     fn execute(pool: &Pool<Self::Sql>, statement: &'static str) -> impl Future<Output = ()> + Send;
@@ -247,8 +249,14 @@ impl Db for Postgres {
     }
 
     async fn connect(&self) -> Pool<Self::Sql> {
+        self.connect_by(self.port()).await
+    }
+
+    async fn connect_by(&self, port: u16) -> Pool<Self::Sql> {
         let options = sqlx::postgres::PgPoolOptions::new().max_connections(12);
-        options.connect(&self.url()).await.unwrap()
+        let own = format!(":{}/", self.port());
+        let url = self.url().replace(&own, &format!(":{port}/"));
+        options.connect(&url).await.unwrap()
     }
 
     fn server(&mut self) -> Option<&mut Server> {
@@ -266,8 +274,14 @@ impl Db for MariaDb {
     }
 
     async fn connect(&self) -> Pool<Self::Sql> {
+        self.connect_by(self.port()).await
+    }
+
+    async fn connect_by(&self, port: u16) -> Pool<Self::Sql> {
         let options = sqlx::mysql::MySqlPoolOptions::new().max_connections(12);
-        options.connect(&self.url()).await.unwrap()
+        let own = format!(":{}/", self.port());
+        let url = self.url().replace(&own, &format!(":{port}/"));
+        options.connect(&url).await.unwrap()
     }
 
     fn server(&mut self) -> Option<&mut Server> {
@@ -301,6 +315,10 @@ impl Db for File {
             .busy_timeout(DEADLINE);
         let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(4);
         pool.connect_with(options).await.unwrap()
+    }
+
+    async fn connect_by(&self, _: u16) -> Pool<Self::Sql> {
+        self.connect().await
     }
 
     fn server(&mut self) -> Option<&mut Server> {
