@@ -236,7 +236,7 @@ impl Running {
             .iter()
             .map(|(name, options)| (name.clone(), options.kind.name()))
             .collect();
-        let sources = match sources::Ready::new(config.sources, &intake) {
+        let sources = match sources::Ready::new(config.sources, &config.base, &intake) {
             Ok(sources) => sources,
             Err(error) => {
                 drop(worker.stop().await);

@@ -1,6 +1,6 @@
 //! The configured sources: what they hand their events to, and who looks after them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -53,15 +53,19 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// Makes the sources of a configuration.
-    pub(crate) fn new(options: BTreeMap<String, Options>, intake: &Intake) -> Result<Self, BuildError> {
+    /// Makes the sources of a configuration; relative paths in it are taken from `base`.
+    pub(crate) fn new(
+        options: BTreeMap<String, Options>,
+        base: &Path,
+        intake: &Intake,
+    ) -> Result<Self, BuildError> {
         let mut ready = Self::default();
         for (name, options) in options {
             let intake: Arc<dyn segno_sources::Intake> = Arc::new(Door {
                 intake: intake.at("source", &name),
                 source: name.clone(),
             });
-            match options.build(&name, &intake) {
+            match options.build(&name, base, &intake) {
                 Ok(Built::Fetching(source)) => ready.fetching.push(Fetching { name, source, intake }),
                 Ok(Built::Served(served)) => {
                     tracing::info!(source = name, path = served.path, "served");

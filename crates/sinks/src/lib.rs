@@ -41,6 +41,8 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod batch;
+#[cfg(any(feature = "nats", feature = "redis", feature = "sql"))]
+mod ca;
 mod delivery;
 #[cfg(feature = "eventbridge")]
 pub mod eventbridge;
@@ -81,6 +83,8 @@ mod template;
 mod templates;
 pub mod webhook;
 
+#[cfg(any(feature = "nats", feature = "redis", feature = "sql"))]
+pub use ca::CaError;
 pub use delivery::{Delivery, Trace};
 pub use limits::Limits;
 pub use options::{Kind, Options};

@@ -16,11 +16,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, Trace, ids::id, options::checked};
+use crate::{
+    Confidential, Delivered, Delivery, Failure, Sink, Template, Trace,
+    ca::{self, CaError},
+    ids::id,
+    options::checked,
+};
 
 mod connection;
 
-use connection::Connection;
+use connection::{Connection, Login};
 
 /// Longest message id; a stream keeps those of its window in memory.
 const ID: usize = 256;
@@ -31,6 +36,9 @@ const ID: usize = 256;
 pub struct Options {
     /// The servers, separated by commas: `nats://user:password@host:4222`, `tls://…` with TLS.
     pub url: Confidential,
+    /// A file with the certificates (PEM) of the authorities that the servers are trusted by, in place of the machine's. With it
+    /// nothing is sent without TLS.
+    pub ca: Option<PathBuf>,
     /// The subject.
     pub subject: Template,
     /// Headers of the messages. One that comes out empty is left out.
@@ -50,6 +58,9 @@ pub enum OptionError {
     /// The URL is none of NATS. What it is, is not said: it may hold a password.
     #[error("`url` has no URL of a NATS server, such as nats://localhost:4222")]
     Url,
+    /// The servers' authorities cannot be used.
+    #[error(transparent)]
+    Ca(#[from] CaError),
     /// It is no header's name.
     #[error("a header cannot be named {0:?}")]
     Header(String),
@@ -62,7 +73,12 @@ checked!(Options);
 
 impl Options {
     fn check(&self) -> Result<(), OptionError> {
-        Nats::new(self.clone(), Path::new("")).map(drop)
+        // Files are looked at when it is known where relative paths begin.
+        let options = Self {
+            ca: None,
+            ..self.clone()
+        };
+        Nats::new(options, Path::new("")).map(drop)
     }
 }
 
@@ -92,12 +108,20 @@ impl Nats {
                 _ => return Err(OptionError::Header(name)),
             }
         }
+        let ca = options.ca.map(|path| base.join(path));
+        if let Some(path) = &ca {
+            // The connection reads it itself, when it is made.
+            ca::read(base, path)?;
+        }
         Ok(Self {
             connection: Connection::new(
                 servers.map_err(|_| OptionError::Url)?,
-                options.token,
-                options.nkey,
-                options.credentials_file.map(|path| base.join(path)),
+                Login {
+                    ca,
+                    token: options.token,
+                    nkey: options.nkey,
+                    credentials: options.credentials_file.map(|path| base.join(path)),
+                },
             ),
             subject: options.subject,
             headers,

@@ -8,17 +8,28 @@
 //! How durable an entry is, is the server's setting: with `appendonly yes` and `appendfsync always` it is on the disk when it
 //! is taken; with Redis's defaults a crash of the server loses what came last.
 
-use std::{collections::BTreeMap, num::NonZeroU64, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::redis::{
-    Client, Cmd, RedisError, Script, ToRedisArgs,
+    Client, Cmd, RedisError, Script, TlsCertificates, ToRedisArgs,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::{Confidential, Delivered, Delivery, Failure, Sink, Template, limits::duration, options::checked};
+use crate::{
+    Confidential, Delivered, Delivery, Failure, Sink, Template,
+    ca::{self, CaError},
+    limits::duration,
+    options::checked,
+};
 
 mod fields;
 
@@ -43,6 +54,8 @@ return 1";
 pub struct Options {
     /// The server: `redis://user:password@host:6379/0`, `rediss://…` with TLS.
     pub url: Confidential,
+    /// A file with the certificates (PEM) of the authorities that the server is trusted by, in place of the public ones.
+    pub ca: Option<PathBuf>,
     /// The stream.
     pub stream: Template,
     /// About how many entries the stream keeps (`MAXLEN ~`); without it all of them.
@@ -89,6 +102,9 @@ pub enum OptionError {
     /// The URL is none of Redis. What it is, is not said: it may hold a password.
     #[error("`url` is no URL of Redis, such as redis://localhost:6379/0")]
     Url(#[source] RedisError),
+    /// The server's authorities cannot be used.
+    #[error(transparent)]
+    Ca(#[from] CaError),
     /// Two fields of an entry have one name.
     #[error("the field {0:?} is there twice")]
     Field(String),
@@ -98,13 +114,18 @@ checked!(Options);
 
 impl Options {
     fn check(&self) -> Result<(), OptionError> {
-        Redis::new(self.clone()).map(drop)
+        // Files are looked at when it is known where relative paths begin.
+        let options = Self {
+            ca: None,
+            ..self.clone()
+        };
+        Redis::new(options, Path::new("")).map(drop)
     }
 }
 
-/// The sink these options describe.
-pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
-    Ok(Arc::new(Redis::new(options)?))
+/// The sink these options describe; a relative path is taken from `base`.
+pub(crate) fn build(options: Options, _: &str, base: &Path) -> Result<Arc<dyn Sink>, OptionError> {
+    Ok(Arc::new(Redis::new(options, base)?))
 }
 
 struct Redis {
@@ -125,9 +146,9 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    fn new(options: Options) -> Result<Self, OptionError> {
+    fn new(options: Options, base: &Path) -> Result<Self, OptionError> {
         Ok(Self {
-            client: Client::open(options.url.expose()).map_err(OptionError::Url)?,
+            client: client(options.url.expose(), options.ca.as_deref(), base)?,
             connection: OnceCell::new(),
             stream: options.stream,
             max_length: options.max_length,
@@ -153,6 +174,20 @@ impl Redis {
         let connection = self.connection.get_or_try_init(connect).await;
         connection.cloned().map_err(|error| failure(&error))
     }
+}
+
+fn client(url: &str, ca: Option<&Path>, base: &Path) -> Result<Client, OptionError> {
+    let Some(ca) = ca else {
+        return Client::open(url).map_err(OptionError::Url);
+    };
+    if !url.starts_with("rediss://") {
+        return Err(CaError::NoTls("rediss").into());
+    }
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(ca::read(base, ca)?),
+    };
+    Client::build_with_tls(url, certificates).map_err(OptionError::Url)
 }
 
 /// What `XADD` is told after the stream's name.

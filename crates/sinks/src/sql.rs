@@ -8,15 +8,23 @@
 //!
 //! Values are never part of a statement's text, and names in it are quoted.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use sqlx::{mysql::MySqlConnectOptions, postgres::PgConnectOptions};
+use sqlx::{
+    mysql::{MySqlConnectOptions, MySqlSslMode},
+    postgres::{PgConnectOptions, PgSslMode},
+};
 
 use crate::{
     Confidential, Delivered, Delivery, Failure, Sink,
     batch::{Batcher, Size},
+    ca::{self, CaError},
     options::checked,
 };
 
@@ -51,6 +59,9 @@ const KEY: usize = 255;
 pub struct Options {
     /// The database: `postgres://user:password@host:5432/database` or `mysql://user:password@host:3306/database`.
     pub url: Confidential,
+    /// A file with the certificates (PEM) of the authorities that the server is trusted by, beside the public ones. With it nothing is
+    /// sent without TLS, to a server whose certificate is not of its name, or not of an authority that is trusted.
+    pub ca: Option<PathBuf>,
     /// The table, or schema and table with a full stop between them; upper and lower case count.
     pub table: String,
     /// The columns and what they get. Without them a row is the columns `payload` and `delivered_at`, beside the key's.
@@ -76,6 +87,9 @@ pub enum OptionError {
         "`url` is no URL of a database, such as postgres://user@host/database or mysql://user@host/database"
     )]
     Url,
+    /// The server's authorities cannot be used.
+    #[error(transparent)]
+    Ca(#[from] CaError),
     /// No table or column can be named so.
     #[error(
         "{0:?} cannot be the name of a {1}: a name has 1 to 63 characters, none of them a control character"
@@ -96,18 +110,24 @@ checked!(Options);
 
 impl Options {
     fn check(&self) -> Result<(), OptionError> {
-        self.server()?;
+        // Files are looked at when it is known where relative paths begin.
+        self.server(None)?;
         self.target().map(drop)
     }
 
-    fn server(&self) -> Result<Server, OptionError> {
+    /// With the certificates of its authorities, in PEM form.
+    fn server(&self, ca: Option<Vec<u8>>) -> Result<Server, OptionError> {
         let url = self.url.expose();
         let server = match url.split_once("://") {
             Some(("postgres" | "postgresql", _)) => url.parse().map(Server::Postgres),
             Some(("mysql" | "mariadb", rest)) => format!("mysql://{rest}").parse().map(Server::MySql),
             _ => return Err(OptionError::Url),
         };
-        server.map_err(|_| OptionError::Url)
+        let server = server.map_err(|_| OptionError::Url)?;
+        Ok(match ca {
+            Some(pem) => server.trusting(pem),
+            None => server,
+        })
     }
 
     fn target(&self) -> Result<(Columns, Target), OptionError> {
@@ -134,10 +154,28 @@ enum Server {
     MySql(MySqlConnectOptions),
 }
 
-/// The sink these options describe.
-pub(crate) fn build(options: Options, _: &str, _: &Path) -> Result<Arc<dyn Sink>, OptionError> {
+impl Server {
+    fn trusting(self, pem: Vec<u8>) -> Self {
+        match self {
+            Self::Postgres(server) => {
+                Self::Postgres(server.ssl_root_cert_from_pem(pem).ssl_mode(PgSslMode::VerifyFull))
+            }
+            Self::MySql(server) => {
+                Self::MySql(server.ssl_ca_from_pem(pem).ssl_mode(MySqlSslMode::VerifyIdentity))
+            }
+        }
+    }
+}
+
+/// The sink these options describe; a relative path is taken from `base`.
+pub(crate) fn build(options: Options, _: &str, base: &Path) -> Result<Arc<dyn Sink>, OptionError> {
     let (columns, target) = options.target()?;
-    let batcher = match options.server()? {
+    let ca = options
+        .ca
+        .as_deref()
+        .map(|path| ca::read(base, path))
+        .transpose()?;
+    let batcher = match options.server(ca)? {
         Server::Postgres(server) => Batcher::to(SIZE, Arc::new(Postgres::new(server, target))),
         Server::MySql(server) => Batcher::to(SIZE, Arc::new(MySql::new(server, target))),
     };

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures::future::join_all;
 use segno_event::Event;
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
-use segno_test_support::{Answer, Receiver, servers::Ministack};
+use segno_test_support::{Answer, Cut, Receiver, servers::Ministack};
 use serde_json::{Value, json};
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -199,4 +199,29 @@ async fn a_server_that_is_away_is_waited_for() {
     let queue = rule(&aws, "default", json!({"source": ["shop"]})).await;
     assert_eq!(deliver(&sinks, &json!({"n": 1})).await, TAKEN);
     assert_eq!(arrived(&aws, &queue, 1).await[0]["detail"], json!({"n": 1}));
+}
+
+/// EventBridge takes no key: an event whose answer is lost comes again.
+#[tokio::test]
+async fn over_a_cut_network_no_event_is_lost() {
+    let aws = Ministack::start().await;
+    let queue = rule(&aws, "default", json!({"source": ["shop"]})).await;
+    let cut = Cut::to(aws.port()).await;
+    let endpoint = format!("http://127.0.0.1:{}", cut.port());
+    let sinks = sink(&endpoint, r#"source = "shop", detail_type = "t""#);
+    for answers in [true, false] {
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let payload = json!({ "answers": answers });
+        let failure = deliver(&sinks, &payload).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        cut.mend();
+        assert_eq!(deliver(&sinks, &payload).await, TAKEN);
+    }
+    let events = arrived(&aws, &queue, 3).await;
+    let lost = events.iter().filter(|event| event["detail"]["answers"] == true);
+    assert_eq!((events.len(), lost.count()), (3, 2));
 }

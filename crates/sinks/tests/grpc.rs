@@ -372,6 +372,26 @@ async fn a_server_that_is_down_is_called_again_once_it_is_up() {
 }
 
 #[tokio::test]
+async fn a_call_whose_answer_is_lost_comes_again_under_its_key() {
+    let folder = descriptors();
+    let server = Running::start(|_| Ok(Placed::default())).await;
+    let way = Cut::to(server.port).await;
+    let sinks = sinks(folder.path(), way.port(), "");
+    deliver(&sinks, &json!({ "orderId": "1" })).await.unwrap();
+    way.cut_answers();
+    let failure = deliver(&sinks, &json!({ "orderId": "2" })).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    way.mend();
+    deliver(&sinks, &json!({ "orderId": "2" })).await.unwrap();
+    let calls = server.calls();
+    let of_second: Vec<_> = calls.iter().filter(|(_, order)| order.order_id == "2").collect();
+    assert!(!of_second.is_empty());
+    for (metadata, _) in of_second {
+        assert_eq!(metadata.get("idempotency-key").unwrap(), "orders/shop/1/tell/0");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_is_not_waited_for() {
     let folder = descriptors();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

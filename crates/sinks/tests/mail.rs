@@ -9,7 +9,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
-use segno_test_support::{Authority, SmtpStandIn, servers::Maildev, write_file};
+use segno_test_support::{Authority, Cut, SmtpStandIn, servers::Maildev, write_file};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -189,6 +189,31 @@ async fn a_mail_arrives_whole_and_once_more_after_the_server_was_down() {
     deliver(&sinks, &payload()).await.unwrap();
     let mails = server.mails().await;
     assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0]["messageId"], mails[1]["messageId"]);
+}
+
+#[tokio::test]
+async fn over_a_cut_network_a_mail_that_comes_again_is_known_by_its_id() {
+    let server = Maildev::start().await;
+    let cut = Cut::to(server.smtp()).await;
+    let options = format!(
+        "from = \"shop@example.com\"\nsmtp = {{ host = \"127.0.0.1\", port = {} }}",
+        cut.port()
+    );
+    let sinks = sinks(&options, Path::new("/nowhere"));
+    let payload = json!({ "email": "ann@example.com", "subject": "s", "text": "t" });
+    for round in 1..=2 {
+        cut.cut();
+        retryable(deliver(&sinks, &payload).await);
+        cut.mend();
+        deliver(&sinks, &payload).await.unwrap();
+        // In the middle of a conversation.
+        cut.cut_answers();
+        retryable(deliver(&sinks, &payload).await);
+        cut.mend();
+        assert_eq!(server.mails().await.len(), round);
+    }
+    let mails = server.mails().await;
     assert_eq!(mails[0]["messageId"], mails[1]["messageId"]);
 }
 
@@ -453,6 +478,15 @@ async fn signs_in_over_implicit_tls() {
         assert!(Instant::now() < deadline, "{failure:?}");
     }
     assert_eq!(server.mails().await.len(), 1);
+    // A login that is refused stays so; a server that is not trusted may be mended.
+    write_file(base.path(), "other.pem", &Authority::new("other").pem());
+    let wrong = options.replace("hunter2", "T0KEN");
+    let reason = permanent(deliver(&self::sinks(&wrong, base.path()), &payload).await);
+    assert!(reason.contains("535") && !reason.contains("T0KEN"), "{reason}");
+    assert_eq!(server.mails().await.len(), 1);
+    // This ends the server, which does not take it well that somebody hangs up.
+    let strange = options.replace("ours.pem", "other.pem");
+    retryable(deliver(&self::sinks(&strange, base.path()), &payload).await);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use async_nats::jetstream::{
 };
 use futures::future::join_all;
 use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
-use segno_test_support::servers::Nats;
+use segno_test_support::{Authority, Cut, servers::Nats, write_file};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -152,6 +152,94 @@ async fn a_server_that_dies_is_found_again_with_all_it_took() {
     drop(first);
     let mut stream = stream(&server, -1).await;
     assert_eq!(stream.info().await.unwrap().state.messages, 2, "each once");
+}
+
+#[tokio::test]
+async fn over_a_cut_network_a_message_is_there_once() {
+    let server = Nats::start().await;
+    let cut = Cut::to(server.port()).await;
+    let mut stream = stream(&server, -1).await;
+    let text = format!(
+        "stream.nats = {{ url = \"nats://127.0.0.1:{}\", subject = \"orders.eu\" }}\nstream.limits.timeout = \"2s\"",
+        cut.port()
+    );
+    let sinks = Sinks::new(toml::from_str(&text).unwrap(), "/nowhere".as_ref()).unwrap();
+    assert_eq!(deliver(&sinks, "0", &json!(0)).await, TAKEN);
+    for (key, answers) in [("1", true), ("2", false)] {
+        // The message arrives and nobody hears of it; or it does not.
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let failure = deliver(&sinks, key, &json!(key)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        cut.mend();
+        until_taken(&sinks, key, &json!(key)).await;
+    }
+    assert_eq!(stream.info().await.unwrap().state.messages, 3, "each once");
+}
+
+/// An NKey of this test's own, and its public half.
+const SEED: &str = "SUAAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYPSAIJCEMSCKJR2OM";
+const NKEY: &str = "UAANAWQ5D2RFCOLNKV5PXVCYRM6G3GO35OLS73IQUMSWF2RG3TOPUNZ4";
+
+#[tokio::test]
+async fn signs_in_with_tls_where_the_authority_is_trusted() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let base = tempfile::tempdir().unwrap();
+    let ca = write_file(base.path(), "ours.pem", &ours.pem());
+    write_file(base.path(), "other.pem", &other.pem());
+    let server = Nats::secure(&ours.server(), "me", "hunter2", NKEY).await;
+    let options = async_nats::ConnectOptions::with_user_and_password("me".into(), "hunter2".into());
+    let client = options
+        .add_root_certificates(ca)
+        .require_tls(true)
+        .connect(server.url())
+        .await
+        .unwrap();
+    let config = Config {
+        name: "ORDERS".to_owned(),
+        subjects: vec!["orders.>".to_owned()],
+        ..Config::default()
+    };
+    let mut stream = jetstream::new(client).create_stream(config).await.unwrap();
+    let make = |user: &str, more: &str| {
+        let url = format!("tls://{user}localhost:{}", server.port());
+        let text = format!("stream.nats = {{ url = \"{url}\", subject = \"orders.eu\"{more} }}");
+        Sinks::new(toml::from_str(&text).unwrap(), base.path())
+    };
+    let nkey = format!(", ca = \"ours.pem\", nkey = {SEED:?}");
+    for (key, user, more) in [
+        ("1", "me:hunter2@", ", ca = \"ours.pem\""),
+        ("2", "", nkey.as_str()),
+    ] {
+        let sinks = make(user, more).unwrap();
+        assert_eq!(deliver(&sinks, key, &json!(1)).await, TAKEN);
+    }
+    // The seed of an NKey that the server does not know.
+    let strange = nkey.replace(SEED, "SUADEMZUGU3DOOBZHI5TYPJ6H5AECQSDIRCUMR2IJFFEWTCNJZHVAUOZNU");
+    for (user, more, said) in [
+        ("me:hunter2@", ", ca = \"other.pem\"", "certificate"),
+        ("me:hunter2@", "", "certificate"),
+        ("me:T0KEN@", ", ca = \"ours.pem\"", "authorization"),
+        ("", ", ca = \"ours.pem\"", "authorization"),
+        ("", strange.as_str(), "authorization"),
+    ] {
+        let failure = deliver(&make(user, more).unwrap(), "3", &json!(1))
+            .await
+            .unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        let failure = failure.to_string();
+        assert!(failure.starts_with("NATS cannot be reached: "), "{failure}");
+        assert!(
+            failure.contains(said) && !failure.contains("T0KEN"),
+            "{said}: {failure}"
+        );
+    }
+    let error = make("", ", ca = \"none.pem\"").unwrap_err().to_string();
+    assert!(error.contains("none.pem cannot be read"), "{error}");
+    assert_eq!(stream.info().await.unwrap().state.messages, 2);
 }
 
 #[tokio::test]

@@ -1,16 +1,24 @@
-//! The object store sink on a real folder and against an emulator of S3.
+//! The object store sink on a real folder, against emulators of S3 and of Azure Blob Storage, and against answers as Google Cloud
+//! Storage gives them: no emulator of that has the protocol by which its objects are written here.
 #![cfg(feature = "object-store")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::disallowed_methods,
     reason = "a test has no better use for an error"
 )]
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
-use segno_test_support::{Answer, Receiver, servers::Ministack};
+use segno_test_support::{
+    Answer, Cut, Receiver,
+    servers::{Azurite, Ministack},
+};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 const KEY: &str = "archive/shop/1/store/0";
 
@@ -197,6 +205,178 @@ async fn s3_takes_objects_and_they_are_there_once_it_is_back() {
         get(format!("{bucket}/out/2.json")).await.1.as_deref(),
         Some("text/json")
     );
+}
+
+#[tokio::test]
+async fn over_a_cut_network_an_object_is_there_once() {
+    let server = Ministack::start().await;
+    let bucket = format!("{}/events", server.url());
+    reqwest::Client::new().put(&bucket).send().await.unwrap();
+    let cut = Cut::to(server.port()).await;
+    let sinks = s3(&format!("http://127.0.0.1:{}", cut.port()), "create = true");
+    for (id, answers) in [(1, true), (2, false)] {
+        let payload = json!({ "id": id });
+        // The object is there and nobody hears of it; or it is not.
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        retryable(deliver(&sinks, &payload).await);
+        cut.mend();
+        deliver(&sinks, &payload).await.unwrap();
+        let there = get(format!("{bucket}/out/{id}.json")).await;
+        assert_eq!((there.0, there.2), (200, payload.to_string()));
+    }
+}
+
+/// A request to azurite with its account's key.
+/// <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>
+async fn azure(server: &Azurite, method: reqwest::Method, path: &str, query: &str) -> reqwest::Response {
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+    let (account, version) = (Azurite::ACCOUNT, "2021-12-02");
+    let resource = match query.split_once('=') {
+        Some((name, value)) => format!("\n{name}:{value}"),
+        None => String::new(),
+    };
+    // Eleven headers that may be signed and are not there, then those of Azure, then what is asked for.
+    let text = format!(
+        "{method}\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:{version}\n/{account}/{account}{path}{resource}"
+    );
+    let mut mac = Hmac::<Sha256>::new_from_slice(&STANDARD.decode(Azurite::KEY).unwrap()).unwrap();
+    mac.update(text.as_bytes());
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    let request = reqwest::Client::new()
+        .request(method, format!("{}{path}?{query}", server.url()))
+        .header("x-ms-date", date)
+        .header("x-ms-version", version)
+        .header("content-length", 0)
+        .header("authorization", format!("SharedKey {account}:{signature}"));
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn azure_takes_objects_and_they_are_there_once_it_is_back() {
+    let mut server = Azurite::start().await;
+    let (account, key) = (Azurite::ACCOUNT, Azurite::KEY);
+    let make = |url: &str, key: &str, more: &str| {
+        let options = format!(
+            r#"
+            url = "az://events/out"
+            key = "{{{{ payload.id }}}}.json"
+            settings = {{ endpoint = "{url}", allow_http = "true", account_name = "{account}", account_key = "{key}" }}
+            {more}
+            "#
+        );
+        sinks(&options, Path::new("/nowhere"))
+    };
+    let sinks = make(&server.url(), key, "");
+    // No container: somebody has to make it.
+    let reason = retryable(deliver(&sinks, &json!({ "id": 1 })).await);
+    assert!(
+        reason.contains("there is no such bucket") && reason.contains("ContainerNotFound"),
+        "{reason}"
+    );
+    server.kill();
+    let reason = retryable(deliver(&sinks, &json!({ "id": 1 })).await);
+    assert!(!reason.contains("http") && !reason.contains(key), "{reason}");
+    server.start_again().await;
+    let made = azure(&server, reqwest::Method::PUT, "/events", "restype=container").await;
+    assert_eq!(made.status(), 201, "{}", made.text().await.unwrap());
+    for _ in 0..2 {
+        deliver(&sinks, &json!({ "id": 1, "x": "é" })).await.unwrap();
+    }
+    let there = azure(&server, reqwest::Method::GET, "/events/out/1.json", "").await;
+    assert_eq!(there.headers()["content-type"], "application/json");
+    assert_eq!(there.text().await.unwrap(), "{\"id\":1,\"x\":\"é\"}");
+
+    let create = make(&server.url(), key, "create = true");
+    deliver(&create, &json!({ "id": 1, "x": "é" })).await.unwrap();
+    let reason = permanent(deliver(&create, &json!({ "id": 1, "x": "e" })).await);
+    assert_eq!(reason, "another object is there under this key");
+
+    // A key that is not the account's, and a network that is cut before the answer.
+    let strange = make(&server.url(), &STANDARD.encode("T0KEN"), "");
+    let reason = retryable(deliver(&strange, &json!({ "id": 2 })).await);
+    assert!(reason.starts_with("the object store does not"), "{reason}");
+    let cut = Cut::to(server.port()).await;
+    let url = format!("http://127.0.0.1:{}/{account}", cut.port());
+    let sinks = make(&url, key, "create = true");
+    cut.cut_answers();
+    retryable(deliver(&sinks, &json!({ "id": 3 })).await);
+    cut.mend();
+    deliver(&sinks, &json!({ "id": 3 })).await.unwrap();
+    let there = azure(&server, reqwest::Method::GET, "/events/out/3.json", "").await;
+    assert_eq!(there.text().await.unwrap(), "{\"id\":3}");
+}
+
+/// As its documentation has it: <https://cloud.google.com/storage/docs/xml-api/put-object-upload>.
+#[tokio::test]
+async fn google_is_asked_as_its_documentation_says() {
+    let taken = |generation: &str| {
+        Answer::status(200)
+            .header("etag", "\"1\"")
+            .header("x-goog-generation", generation)
+    };
+    let receiver = Receiver::sequence([
+        taken("1"),
+        taken("1"),
+        Answer::status(412).body("<Error><Code>PreconditionFailed</Code></Error>"),
+        taken("1")
+            .header("last-modified", "Sun, 01 Mar 2026 12:00:00 GMT")
+            .body("{\"id\":1}"),
+        Answer::status(403).body("<Error><Code>AccessDenied</Code></Error>"),
+    ])
+    .await;
+    let base = tempfile::tempdir().unwrap();
+    let account = json!({
+        "gcs_base_url": receiver.url("").trim_end_matches('/'), "disable_oauth": true,
+        "client_email": "", "private_key": "", "private_key_id": "",
+    });
+    let account = segno_test_support::write_file(base.path(), "account.json", &account.to_string());
+    let make = |more: &str| {
+        let options = format!(
+            r#"
+            url = "gs://events/out"
+            key = "{{{{ payload.id }}}}.json"
+            settings = {{ service_account = "{}", allow_http = "true" }}
+            {more}
+            "#,
+            account.display()
+        );
+        sinks(&options, Path::new("/nowhere"))
+    };
+    deliver(&make(""), &json!({ "id": 1 })).await.unwrap();
+    let create = make("create = true");
+    deliver(&create, &json!({ "id": 1 })).await.unwrap();
+    // It is there already, and is the same.
+    deliver(&create, &json!({ "id": 1 })).await.unwrap();
+    let reason = retryable(deliver(&create, &json!({ "id": 1 })).await);
+    assert_eq!(
+        reason,
+        "the object store does not allow it: 403 Forbidden, AccessDenied"
+    );
+    let requests = receiver.requests();
+    let asked: Vec<_> = requests
+        .iter()
+        .map(|request| (request.method.as_str(), request.uri.path()))
+        .collect();
+    let path = "/events/out%2F1%2Ejson";
+    assert_eq!(
+        asked,
+        [
+            ("PUT", path),
+            ("PUT", path),
+            ("PUT", path),
+            ("GET", path),
+            ("PUT", path)
+        ]
+    );
+    assert_eq!(requests[0].json(), json!({ "id": 1 }));
+    assert_eq!(requests[0].header("content-type"), Some("application/json"));
+    assert_eq!(requests[0].header("x-goog-if-generation-match"), None);
+    // Only if there is no such object.
+    assert_eq!(requests[1].header("x-goog-if-generation-match"), Some("0"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use futures::future::join_all;
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
-use segno_test_support::{Answer, Receiver, free_port, node, servers::Soketi};
+use segno_test_support::{Answer, Cut, Receiver, free_port, node, servers::Soketi};
 use serde_json::{Value, json};
 
 fn sinks(url: &str, more: &str) -> Sinks {
@@ -55,6 +55,31 @@ async fn events_come_to_those_who_listen_also_after_the_server_was_down() {
         .unwrap();
     deliver(&sinks, &json!({ "id": 7, "last": true })).await.unwrap();
     assert_eq!(one.next().await["data"], "{\"id\":7,\"last\":true}");
+}
+
+/// Pusher takes no key: an event whose answer is lost comes again.
+#[tokio::test]
+async fn over_a_cut_network_no_event_is_lost() {
+    let server = Soketi::start().await;
+    let mut listener = server.listener(&["orders"]).await;
+    let cut = Cut::to(server.port()).await;
+    let sinks = sinks(&format!("http://127.0.0.1:{}", cut.port()), SIMPLE);
+    for (n, answers) in [(1, true), (2, false)] {
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let failure = deliver(&sinks, &json!(n)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        cut.mend();
+        deliver(&sinks, &json!(n)).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(listener.next().await["data"].clone());
+    }
+    assert_eq!(seen, ["1", "1", "2"]);
 }
 
 #[tokio::test]

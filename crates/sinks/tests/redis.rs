@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use redis::{AsyncCommands, aio::MultiplexedConnection, streams::StreamRangeReply};
 use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
-use segno_test_support::{Cut, servers::Redis};
+use segno_test_support::{Authority, Cut, servers::Redis, write_file};
 use serde_json::{Value, json};
 
 const TAKEN: Result<Delivered, Failure> = Ok(Delivered { status: None });
@@ -225,20 +225,83 @@ async fn until_taken(sinks: &Sinks, key: &str) {
 }
 
 #[tokio::test]
-async fn a_network_that_is_cut_and_mended() {
+async fn over_a_cut_network_an_entry_is_there_once() {
     let server = Redis::start().await;
     let cut = Cut::to(server.port()).await;
     let sinks = sink(
         &format!("redis://127.0.0.1:{}", cut.port()),
-        r#"stream = "events""#,
+        r#"stream = "events", dedupe = "1h""#,
     );
-    assert_eq!(deliver(&sinks, "1", &json!(1)).await, TAKEN);
-    cut.cut();
-    let failure = deliver(&sinks, "2", &json!(1)).await.unwrap_err();
-    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
-    cut.mend();
-    until_taken(&sinks, "2").await;
-    assert!(entries(&server).await.len() >= 2);
+    assert_eq!(deliver(&sinks, "0", &json!(1)).await, TAKEN);
+    for (key, answers) in [("1", true), ("2", false)] {
+        // The entry arrives and nobody hears of it; or it does not.
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let failure = deliver(&sinks, key, &json!(1)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        cut.mend();
+        until_taken(&sinks, key).await;
+    }
+    let entries = entries(&server).await;
+    let keys: Vec<_> = entries.iter().map(|entry| entry["key"].as_str()).collect();
+    assert_eq!(keys, ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn signs_in_with_tls_where_the_authority_is_trusted() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let base = tempfile::tempdir().unwrap();
+    write_file(base.path(), "ours.pem", &ours.pem());
+    write_file(base.path(), "other.pem", &other.pem());
+    write_file(base.path(), "empty.pem", "");
+    let server = Redis::secure(&ours.server(), "me", "hunter2").await;
+    let make = |url: &str, ca: &str| {
+        let text = format!("stream.redis = {{ url = \"{url}\", stream = \"events\"{ca} }}");
+        Sinks::new(toml::from_str(&text).unwrap(), base.path())
+    };
+    let url = server.url();
+    let good = make(&url, ", ca = \"ours.pem\"").unwrap();
+    assert_eq!(deliver(&good, "1", &json!(1)).await, TAKEN);
+    for (url, ca, said) in [
+        (&url, ", ca = \"other.pem\"", "cannot be reached"),
+        (&url, "", "cannot be reached"),
+        (
+            &url.replace("hunter2", "T0KEN"),
+            ", ca = \"ours.pem\"",
+            "Redis answers",
+        ),
+        (&url.replace("me:hunter2@", ""), ", ca = \"ours.pem\"", "NOAUTH"),
+    ] {
+        let failure = deliver(&make(url, ca).unwrap(), "2", &json!(2))
+            .await
+            .unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        let failure = failure.to_string();
+        assert!(
+            failure.contains(said) && !failure.contains("T0KEN"),
+            "{said}: {failure}"
+        );
+    }
+    for (url, ca, said) in [
+        (&*url, "none.pem", "none.pem cannot be read"),
+        (&*url, "empty.pem", "holds no certificate"),
+        ("redis://localhost", "ours.pem", "begins with `rediss://`"),
+    ] {
+        let error = make(url, &format!(", ca = {ca:?}")).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    let client = redis::Client::build_with_tls(
+        url,
+        redis::TlsCertificates {
+            client_tls: None,
+            root_cert: Some(ours.pem().into_bytes()),
+        },
+    );
+    let mut connection = client.unwrap().get_multiplexed_async_connection().await.unwrap();
+    assert_eq!(connection.xlen::<_, usize>("events").await.unwrap(), 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 use std::{path::Path, time::Duration};
 
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
-use segno_test_support::{Answer, Receiver, free_port};
+use segno_test_support::{Answer, Cut, Receiver, free_port};
 use serde_json::{Value, json};
 
 fn sinks(url: &str, more: &str) -> Sinks {
@@ -149,6 +149,25 @@ async fn a_busy_slack_says_how_long_to_wait_and_is_there_again() {
     assert_eq!(wait, Some(Duration::from_secs(30)));
     deliver(&sinks, &payload()).await.unwrap();
     let requests = receiver.requests();
+    assert_eq!(requests[0].body, requests[1].body);
+}
+
+#[tokio::test]
+async fn over_a_cut_network_no_message_is_lost() {
+    let receiver = Receiver::start().await;
+    let cut = Cut::to(receiver.address().port()).await;
+    let sinks = sinks(&format!("http://127.0.0.1:{}/", cut.port()), "");
+    cut.cut();
+    let failure = deliver(&sinks, &payload()).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    cut.cut_answers();
+    let failure = deliver(&sinks, &payload()).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    cut.mend();
+    deliver(&sinks, &payload()).await.unwrap();
+    // Slack takes no key: a message whose answer is lost comes again.
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].body, requests[1].body);
 }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use segno_event::Event;
 use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
-use segno_test_support::{Answer, Receiver, servers::Ministack};
+use segno_test_support::{Answer, Cut, Receiver, servers::Ministack};
 use serde_json::{Value, json};
 
 const TAKEN: Result<Delivered, Failure> = Ok(Delivered { status: Some(200) });
@@ -128,6 +128,34 @@ async fn a_fifo_topic_keeps_order_and_leaves_out_what_comes_twice() {
         let of_customer: Vec<_> = numbers.iter().filter(|n| *n % 3 == customer).collect();
         assert!(of_customer.is_sorted(), "{of_customer:?}");
     }
+}
+
+#[tokio::test]
+async fn over_a_cut_network_a_message_is_there_once() {
+    let mut aws = Ministack::start().await;
+    aws.kill();
+    let cut = Cut::to(aws.port()).await;
+    let endpoint = format!("http://127.0.0.1:{}", cut.port());
+    let arn = "arn:aws:sns:us-east-1:000000000000:orders.fifo";
+    let sinks = sink(&endpoint, &format!("topic = {arn:?}, group = \"g\""));
+    let failure = deliver(&sinks, "1", &json!(1)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+    aws.start_again().await;
+    let (_, queue) = topic(&aws, "orders.fifo").await;
+    for (key, answers) in [("1", true), ("2", false)] {
+        // The message arrives and nobody hears of it; or it does not.
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let failure = deliver(&sinks, key, &json!(key)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        cut.mend();
+        assert_eq!(deliver(&sinks, key, &json!(key)).await, TAKEN);
+    }
+    let payloads: Vec<_> = arrived(&aws, &queue).await.iter().map(payload).collect();
+    assert_eq!(payloads, [json!("1"), json!("2")]);
 }
 
 #[tokio::test]

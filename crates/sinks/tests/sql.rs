@@ -6,13 +6,20 @@
     reason = "a test has no better use for an error"
 )]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use futures::future::join_all;
 use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
-use segno_test_support::servers::{MariaDb, Postgres};
+use segno_test_support::{
+    Authority, Cut,
+    servers::{MariaDb, Postgres},
+    write_file,
+};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
+use sqlx::{
+    AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row,
+    mysql::{MySqlConnectOptions, MySqlSslMode},
+};
 
 const TAKEN: Result<Delivered, Failure> = Ok(Delivered { status: None });
 
@@ -27,6 +34,13 @@ impl Database {
         match self {
             Self::Postgres(server) => server.url(),
             Self::MariaDb(server) => server.url(),
+        }
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Self::Postgres(server) => server.port(),
+            Self::MariaDb(server) => server.port(),
         }
     }
 
@@ -112,6 +126,7 @@ on_both!(
     a_natural_key,
     a_table_that_is_missing_is_waited_for,
     a_database_that_dies_is_found_again,
+    over_a_cut_network_a_row_is_there_once,
 );
 
 /// A sink named `rows`.
@@ -357,6 +372,83 @@ async fn a_database_that_dies_is_found_again(mut database: Database) {
     until_taken(&sinks, "2").await;
     until_taken(&sinks, "1").await;
     assert_eq!(database.count("deliveries").await, 2);
+}
+
+async fn over_a_cut_network_a_row_is_there_once(database: Database) {
+    let (port, url) = (database.port(), database.url());
+    let cut = Cut::to(port).await;
+    let url = url.replace(&format!(":{port}/"), &format!(":{}/", cut.port()));
+    let text = format!("rows.sql = {{ url = \"{url}\", table = \"deliveries\", create = true }}");
+    let sinks = Sinks::new(toml::from_str(&text).unwrap(), "/nowhere".as_ref()).unwrap();
+    assert_eq!(deliver(&sinks, "0", &json!(1)).await, TAKEN);
+    for (key, answers) in [("1", true), ("2", false)] {
+        // The row is there and nobody hears of it, or the connection is found broken before; or nothing arrives.
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let failure = deliver(&sinks, key, &json!(1)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        cut.mend();
+        until_taken(&sinks, key).await;
+    }
+    assert_eq!(database.count("deliveries").await, 3);
+}
+
+#[tokio::test]
+async fn postgres_signs_in_with_tls_where_the_authority_is_trusted() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let base = tempfile::tempdir().unwrap();
+    write_file(base.path(), "ours.pem", &ours.pem());
+    write_file(base.path(), "other.pem", &other.pem());
+    let server = Postgres::secure(&ours.server(), "hunter2").await;
+    let url = format!("postgres://postgres:hunter2@localhost:{}/postgres", server.port());
+    refused_unless_trusted(base.path(), &url, "password authentication failed").await;
+    let sinks = secure(base.path(), &url, "ours.pem").unwrap();
+    assert_eq!(deliver(&sinks, "1", &json!(1)).await, TAKEN);
+}
+
+#[tokio::test]
+async fn mariadb_signs_in_with_tls_where_the_authority_is_trusted() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let base = tempfile::tempdir().unwrap();
+    let ca = write_file(base.path(), "ours.pem", &ours.pem());
+    write_file(base.path(), "other.pem", &other.pem());
+    let server = MariaDb::secure(&ours.server()).await;
+    let root: MySqlConnectOptions = server.url().parse().unwrap();
+    let root = root.ssl_mode(MySqlSslMode::VerifyCa).ssl_ca(ca);
+    let mut connection = MySqlConnection::connect_with(&root).await.unwrap();
+    let user = "CREATE USER me IDENTIFIED BY 'hunter2'; GRANT ALL ON test.* TO me";
+    sqlx::raw_sql(user).execute(&mut connection).await.unwrap();
+    let url = format!("mysql://me:hunter2@localhost:{}/test", server.port());
+    refused_unless_trusted(base.path(), &url, "Access denied").await;
+    let sinks = secure(base.path(), &url, "ours.pem").unwrap();
+    assert_eq!(deliver(&sinks, "1", &json!(1)).await, TAKEN);
+}
+
+fn secure(base: &Path, url: &str, ca: &str) -> Result<Sinks, String> {
+    let text = format!("rows.sql = {{ url = {url:?}, ca = {ca:?}, table = \"deliveries\", create = true }}");
+    Sinks::new(toml::from_str(&text).unwrap(), base).map_err(|error| error.to_string())
+}
+
+/// A wrong password, an authority that is not trusted, and a file that is missing are each told.
+async fn refused_unless_trusted(base: &Path, url: &str, refusal: &str) {
+    for (url, ca, said) in [
+        (&*url.replace("hunter2", "T0KEN"), "ours.pem", refusal),
+        (url, "other.pem", "cannot be reached"),
+    ] {
+        let sinks = secure(base, url, ca).unwrap();
+        let failure = deliver(&sinks, "0", &json!(1)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        let failure = failure.to_string();
+        assert!(
+            failure.contains(said) && !failure.contains("T0KEN"),
+            "{said}: {failure}"
+        );
+    }
+    let error = secure(base, url, "none.pem").unwrap_err();
+    assert!(error.contains("none.pem cannot be read"), "{error}");
 }
 
 /// Delivers until it is taken, as its caller does.

@@ -14,7 +14,7 @@ use std::{
 use futures::future::join_all;
 use segno_event::Event;
 use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
-use segno_test_support::{Answer, Receiver, servers::Ministack};
+use segno_test_support::{Answer, Cut, Receiver, servers::Ministack};
 use serde_json::{Value, json};
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -196,6 +196,30 @@ async fn a_server_that_is_away_is_waited_for() {
     assert_eq!(aws.queue("orders").await, queue);
     assert_eq!(deliver(&sinks, "key", &json!(2)).await, TAKEN);
     assert_eq!(bodies(&aws.drain(&queue).await), [json!(2)]);
+}
+
+#[tokio::test]
+async fn over_a_cut_network_a_message_is_there_once() {
+    let aws = Ministack::start().await;
+    let queue = aws.queue("orders.fifo").await;
+    let cut = Cut::to(aws.port()).await;
+    let endpoint = format!("http://127.0.0.1:{}", cut.port());
+    let sinks = sink(&endpoint, r#"queue = "orders.fifo", group = "g""#);
+    assert_eq!(deliver(&sinks, "0", &json!(0)).await, TAKEN);
+    for (key, answers) in [("1", true), ("2", false)] {
+        // The message arrives and nobody hears of it; or it does not.
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        let failure = deliver(&sinks, key, &json!(key)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        cut.mend();
+        assert_eq!(deliver(&sinks, key, &json!(key)).await, TAKEN);
+    }
+    let messages = aws.drain(&queue).await;
+    assert_eq!(bodies(&messages), [json!(0), json!("1"), json!("2")]);
 }
 
 #[tokio::test]

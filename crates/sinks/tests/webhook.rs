@@ -12,7 +12,7 @@ use std::{
 };
 
 use segno_sinks::{Delivered, Delivery, Failure, Options, Secret, Sinks, signature};
-use segno_test_support::{Answer, Received, Receiver, free_port};
+use segno_test_support::{Answer, Cut, Received, Receiver, free_port};
 use serde_json::json;
 
 const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -169,6 +169,33 @@ async fn no_receiver_and_no_tls_are_worth_a_retry_and_show_no_url() {
         assert!(!format!("{failure} {failure:?}").contains("T0KEN"), "{failure:?}");
     }
     assert_eq!(receiver.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn over_a_cut_network_the_receiver_knows_what_comes_again() {
+    let receiver = Receiver::start().await;
+    let cut = Cut::to(receiver.address().port()).await;
+    let url = format!("http://127.0.0.1:{}/", cut.port());
+    let sinks = sink(&url, "allow_private = true");
+    cut.cut();
+    let failure = deliver(&sinks).await.unwrap_err();
+    assert!(
+        matches!(failure, Failure::Retryable { status: None, .. }),
+        "{failure:?}"
+    );
+    assert!(receiver.requests().is_empty());
+    // It arrives, and nobody hears of it.
+    cut.cut_answers();
+    let failure = deliver(&sinks).await.unwrap_err();
+    assert!(
+        matches!(failure, Failure::Retryable { status: None, .. }),
+        "{failure:?}"
+    );
+    cut.mend();
+    assert_eq!(deliver(&sinks).await, Ok(Delivered { status: Some(200) }));
+    let requests = receiver.requests();
+    let ids = requests.iter().map(|request| request.header("webhook-id"));
+    assert_eq!(ids.collect::<Vec<_>>(), [Some("orders/shop/1/tell/0"); 2]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 //! Where any way to authenticate is configured, a call needs one that is: keys are for `PutEvents`, an API key and basic
 //! authentication for API destinations.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use axum::{
     Router,
@@ -84,7 +84,12 @@ pub struct Basic {
     pub password: Confidential,
 }
 
-pub(crate) fn build(options: Options, name: &str, intake: &Arc<dyn Intake>) -> Result<Built, Error> {
+pub(crate) fn build(
+    options: Options,
+    name: &str,
+    _: &Path,
+    intake: &Arc<dyn Intake>,
+) -> Result<Built, Error> {
     let empty = |text: &Confidential| text.expose().is_empty();
     if options
         .keys

@@ -19,6 +19,8 @@
 mod answer;
 #[cfg(feature = "sqs")]
 mod aws;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod ca;
 pub mod codec;
 #[cfg(any(feature = "nats", feature = "redis", feature = "sqs", feature = "webhook"))]
 mod duration;

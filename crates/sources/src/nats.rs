@@ -8,7 +8,11 @@
 //! the header `Segno-Reason`, and are then terminated: the server delivers them no more. Without such a subject they are
 //! recorded and terminated.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_nats::{
     ConnectOptions, ServerAddr,
@@ -24,7 +28,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Codec, Error, Intake, Order, Source,
+    Codec, Error, Intake, Order, Source, ca,
     source::{Built, origin},
 };
 
@@ -45,6 +49,9 @@ const MOST: usize = 1_000;
 pub struct Options {
     /// The servers, separated by commas: `nats://user:password@host:4222`, `tls://…` with TLS.
     pub url: Confidential,
+    /// A file with the certificates (PEM) of the authorities that the servers are trusted by, in place of the machine's. With it
+    /// nothing is sent without TLS.
+    pub ca: Option<PathBuf>,
     /// The stream.
     pub stream: String,
     /// The consumer's durable name; made if it is missing. What is not acknowledged under this name is delivered, to
@@ -88,7 +95,12 @@ fn ack_wait() -> Duration {
     Duration::from_secs(30)
 }
 
-pub(crate) fn build(options: Options, name: &str, _: &Arc<dyn Intake>) -> Result<Built, Error> {
+pub(crate) fn build(
+    mut options: Options,
+    name: &str,
+    base: &Path,
+    _: &Arc<dyn Intake>,
+) -> Result<Built, Error> {
     let servers: Result<Vec<ServerAddr>, _> = options
         .url
         .expose()
@@ -112,6 +124,12 @@ pub(crate) fn build(options: Options, name: &str, _: &Arc<dyn Intake>) -> Result
     }
     if options.ack_wait < Duration::from_secs(1) {
         return Err(Error("`ack_wait` is at least a second".to_owned()));
+    }
+    // Both are read when it connects.
+    options.ca = options.ca.map(|path| base.join(path));
+    options.credentials_file = options.credentials_file.map(|path| base.join(path));
+    if let Some(path) = &options.ca {
+        ca::read(path)?;
     }
     let origin = origin(name);
     Ok(Built::Fetching(Arc::new(Nats {
@@ -169,6 +187,9 @@ impl Source for Nats {
 impl Nats {
     async fn connect(&self) -> Result<async_nats::Client, Error> {
         let mut connect = ConnectOptions::new().name("segno").connection_timeout(CONNECT);
+        if let Some(path) = &self.options.ca {
+            connect = connect.add_root_certificates(path.clone()).require_tls(true);
+        }
         if let Some(token) = &self.options.token {
             connect = connect.token(token.expose().to_owned());
         }

@@ -1,6 +1,6 @@
 //! A source in the configuration: a table with one of the kinds.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Deserializer};
 
@@ -17,7 +17,7 @@ pub struct Options {
 }
 
 /// Makes the kinds of one list: `"key" (feature) => Variant(module)`. A module has an `Options` and
-/// `build(Options, name, intake) -> Result<Built, Error>`.
+/// `build(Options, name, base, intake) -> Result<Built, Error>`.
 macro_rules! kinds {
     ($($key:literal ($feature:literal) => $variant:ident($module:ident),)+) => {
         /// What a source is, with its options.
@@ -61,14 +61,14 @@ macro_rules! kinds {
         }
 
         impl Options {
-            /// Makes the source `name`. Nothing is connected to before it runs.
+            /// Makes the source `name`; a relative path in its options is taken from `base`. Nothing is connected to before it runs.
             ///
             /// # Errors
             ///
             /// When its options do not go together.
-            pub fn build(self, name: &str, intake: &Arc<dyn Intake>) -> Result<Built, Error> {
+            pub fn build(self, name: &str, base: &Path, intake: &Arc<dyn Intake>) -> Result<Built, Error> {
                 match self.kind {
-                    $(#[cfg(feature = $feature)] Kind::$variant(options) => crate::$module::build(*options, name, intake),)+
+                    $(#[cfg(feature = $feature)] Kind::$variant(options) => crate::$module::build(*options, name, base, intake),)+
                 }
             }
         }

@@ -12,9 +12,14 @@
 //! without one they are recorded and acknowledged. With `trim` the source removes what every group of the stream has
 //! acknowledged.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use ::redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use ::redis::{AsyncConnectionConfig, Client, TlsCertificates, aio::MultiplexedConnection};
 use async_trait::async_trait;
 use segno_event::Confidential;
 use serde::Deserialize;
@@ -22,7 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Codec, Error, Intake, Order, Source,
+    Codec, Error, Intake, Order, Source, ca,
     message::Received,
     source::{Built, origin, telling},
     store::{Verdict, decode, holding, record, store},
@@ -49,6 +54,8 @@ const MOST: usize = 1_000;
 pub struct Options {
     /// The server: `redis://user:password@host:6379/0`, `rediss://…` with TLS.
     pub url: Confidential,
+    /// A file with the certificates (PEM) of the authorities that the server is trusted by, in place of the public ones.
+    pub ca: Option<PathBuf>,
     /// The stream; made if it is missing.
     pub stream: String,
     /// The consumer group; made if it is missing, at the stream's beginning.
@@ -94,9 +101,8 @@ fn claim_after() -> Duration {
     Duration::from_secs(60)
 }
 
-pub(crate) fn build(options: Options, name: &str, _: &Arc<dyn Intake>) -> Result<Built, Error> {
-    let client = Client::open(options.url.expose())
-        .map_err(|_| Error("`url` is no URL of Redis, such as redis://localhost:6379/0".to_owned()))?;
+pub(crate) fn build(options: Options, name: &str, base: &Path, _: &Arc<dyn Intake>) -> Result<Built, Error> {
+    let client = client(options.url.expose(), options.ca.as_deref(), base)?;
     for (key, value) in [("stream", &options.stream), ("group", &options.group)] {
         if value.is_empty() {
             return Err(Error(format!("`{key}` is empty")));
@@ -122,6 +128,24 @@ pub(crate) fn build(options: Options, name: &str, _: &Arc<dyn Intake>) -> Result
         origin,
         options,
     })))
+}
+
+fn client(url: &str, ca: Option<&Path>, base: &Path) -> Result<Client, Error> {
+    let client = match ca {
+        None => Client::open(url),
+        Some(_) if !url.starts_with("rediss://") => {
+            let why = "`ca` is for a server that is reached with TLS: its URL begins with `rediss://`";
+            return Err(Error(why.to_owned()));
+        }
+        Some(path) => {
+            let certificates = TlsCertificates {
+                client_tls: None,
+                root_cert: Some(ca::read(&base.join(path))?),
+            };
+            Client::build_with_tls(url, certificates)
+        }
+    };
+    client.map_err(|_| Error("`url` is no URL of Redis, such as redis://localhost:6379/0".to_owned()))
 }
 
 /// The machine's name: of a container it is its own.

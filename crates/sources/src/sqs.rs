@@ -9,7 +9,7 @@
 //! - What is malformed, or refused for good, goes to the queue `dead_letter` with the reason as the attribute `SegnoReason`;
 //!   without one it is recorded (an event of type `segno.message.rejected`, and a line in the log) and deleted.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -68,7 +68,7 @@ fn visibility() -> Duration {
     Duration::from_secs(30)
 }
 
-pub(crate) fn build(options: Options, name: &str, _: &Arc<dyn Intake>) -> Result<Built, Error> {
+pub(crate) fn build(options: Options, name: &str, _: &Path, _: &Arc<dyn Intake>) -> Result<Built, Error> {
     if options.queue.is_empty() {
         return Err(Error("`queue` is empty".to_owned()));
     }

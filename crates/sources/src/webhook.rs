@@ -12,7 +12,7 @@
 //! | `{ hmac = … }` | the body | `id_header`, else a digest of the body | as the codec `auto` has it |
 //! | `{ token = … }` | nothing: a secret in a header is compared | likewise | likewise |
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -82,7 +82,12 @@ const GITHUB: &str = r#". as $in | {
 const STRIPE: &str = r#".body | {id, type: ("stripe." + .type), time: (.created | todate), data: .}
     + (if .data.object.id then {subject: .data.object.id} else {} end)"#;
 
-pub(crate) fn build(options: Options, name: &str, intake: &Arc<dyn Intake>) -> Result<Built, Error> {
+pub(crate) fn build(
+    options: Options,
+    name: &str,
+    _: &Path,
+    intake: &Arc<dyn Intake>,
+) -> Result<Built, Error> {
     build_at(options, name, intake, Arc::new(SystemClock))
 }
 

@@ -16,7 +16,7 @@ use async_nats::{
     jetstream::{self, Context, consumer::PullConsumer, stream},
 };
 use segno_sources::{Outcome, REJECTED};
-use segno_test_support::{Cut, servers::Nats};
+use segno_test_support::{Authority, Cut, servers::Nats, write_file};
 use serde_json::json;
 use support::{Run, Taker, build, until};
 
@@ -224,6 +224,84 @@ async fn a_killed_server_and_a_cut_network_lose_nothing() {
     run.stop().await;
 }
 
+/// The network is cut while a message is in hand: its acknowledgement does not arrive, and it is delivered again.
+#[tokio::test]
+async fn what_is_in_hand_when_the_network_is_cut_comes_again() {
+    let server = Nats::start().await;
+    let cut = Cut::to(server.port()).await;
+    let context = stream(&server).await;
+    let options = options(&format!("nats://127.0.0.1:{}", cut.port()), "ack_wait = \"2s\"");
+    let taker = Taker::new();
+    taker.answer(|_, _| Outcome::Later("down".to_owned()));
+    publish(&context, order("1", "a")).await;
+    let run = Run::start("nats", &options, &taker);
+    until("a try", async || taker.given("1") > 0).await;
+    cut.cut();
+    taker.answer(|_, _| Outcome::Durable);
+    run.ended().await.unwrap_err();
+    taker.wait_for(1).await;
+    let before = taker.given("1");
+    cut.mend();
+    let run = Run::start("nats", &options, &taker);
+    until("it again", async || taker.given("1") > before).await;
+    all_acknowledged(&context, "segno").await;
+    // The same event, which whoever takes it knows.
+    assert_eq!(taker.ids(), ["1"]);
+    run.stop().await;
+}
+
+/// An NKey of this test's own, and its public half.
+const SEED: &str = "SUAAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYPSAIJCEMSCKJR2OM";
+const NKEY: &str = "UAANAWQ5D2RFCOLNKV5PXVCYRM6G3GO35OLS73IQUMSWF2RG3TOPUNZ4";
+
+#[tokio::test]
+async fn signs_in_with_tls_where_the_authority_is_trusted() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let folder = tempfile::tempdir().unwrap();
+    let other = write_file(folder.path(), "other.pem", &other.pem());
+    let ca = write_file(folder.path(), "ours.pem", &ours.pem());
+    let server = Nats::secure(&ours.server(), "me", "hunter2", NKEY).await;
+    let signed = async_nats::ConnectOptions::with_user_and_password("me".into(), "hunter2".into());
+    let signed = signed.add_root_certificates(ca.clone()).require_tls(true);
+    let context = jetstream::new(signed.connect(server.url()).await.unwrap());
+    let config = stream::Config {
+        name: "events".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        ..stream::Config::default()
+    };
+    context.create_stream(config).await.unwrap();
+    let options = |user: &str, more: String| {
+        let url = format!("tls://{user}localhost:{}", server.port());
+        format!("url = {url:?}\nstream = \"events\"\n{more}")
+    };
+    for (user, more, said) in [
+        ("me:hunter2@", format!("ca = {other:?}"), "certificate"),
+        ("me:hunter2@", String::new(), "certificate"),
+        ("me:T0KEN@", format!("ca = {ca:?}"), "authorization"),
+        ("", format!("ca = {ca:?}"), "authorization"),
+    ] {
+        let run = Run::start("nats", &options(user, more), &Taker::new());
+        let error = run.ended().await.unwrap_err().to_string();
+        assert!(error.starts_with("NATS cannot be reached: "), "{error}");
+        assert!(
+            error.contains(said) && !error.contains("T0KEN"),
+            "{said}: {error}"
+        );
+    }
+    for (id, user, more) in [
+        ("1", "me:hunter2@", format!("ca = {ca:?}")),
+        ("2", "", format!("ca = {ca:?}\nnkey = {SEED:?}")),
+    ] {
+        publish(&context, order(id, "a")).await;
+        let taker = Taker::new();
+        let run = Run::start("nats", &options(user, more), &taker);
+        taker.wait_for(1).await;
+        all_acknowledged(&context, "segno").await;
+        run.stop().await;
+        assert_eq!(taker.ids(), [id]);
+    }
+}
+
 #[tokio::test]
 async fn options_that_cannot_be_meant() {
     let intake: std::sync::Arc<dyn segno_sources::Intake> = Taker::new();
@@ -231,6 +309,7 @@ async fn options_that_cannot_be_meant() {
         ("batch = 2000", "from 1 to 1000"),
         ("ack_wait = \"1ms\"", "at least a second"),
         ("durable = \"a.b\"", "`durable` is empty, or has"),
+        ("ca = \"none.pem\"", "/nowhere/none.pem cannot be read"),
     ] {
         let error = build("nats", &options("nats://localhost", more), &intake).unwrap_err();
         assert!(error.contains(reason), "{error}");

@@ -13,7 +13,7 @@ use std::{collections::HashMap, time::Duration};
 
 use redis::{AsyncCommands, aio::MultiplexedConnection, streams::StreamRangeReply};
 use segno_sources::{Outcome, REJECTED};
-use segno_test_support::{Cut, servers::Redis};
+use segno_test_support::{Authority, Cut, servers::Redis, write_file};
 use serde_json::json;
 use support::{Run, Taker, build, until};
 
@@ -249,6 +249,67 @@ async fn a_killed_server_and_a_cut_network_lose_nothing() {
     run.stop().await;
 }
 
+/// The network is cut while an entry is in hand: it is not acknowledged, and comes again.
+#[tokio::test]
+async fn what_is_in_hand_when_the_network_is_cut_comes_again() {
+    let server = Redis::start().await;
+    let mut redis = connect(&server).await;
+    let cut = Cut::to(server.port()).await;
+    let options = options(&format!("redis://127.0.0.1:{}", cut.port()), "");
+    let taker = Taker::new();
+    taker.answer(|_, _| Outcome::Later("down".to_owned()));
+    add(&mut redis, &[("payload", &order("1", "a"))]).await;
+    let run = Run::start("redis", &options, &taker);
+    until("a try", async || taker.given("1") > 0).await;
+    cut.cut();
+    taker.answer(|_, _| Outcome::Durable);
+    let error = run.ended().await.unwrap_err().to_string();
+    assert!(error.contains("acknowledged"), "{error}");
+    let before = taker.given("1");
+    cut.mend();
+    let run = Run::start("redis", &options, &taker);
+    until("it again", async || taker.given("1") > before).await;
+    all_acknowledged(&redis, "segno").await;
+    // The same event, which whoever takes it knows.
+    assert_eq!(taker.ids(), ["1"]);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn signs_in_with_tls_where_the_authority_is_trusted() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let folder = tempfile::tempdir().unwrap();
+    let other = write_file(folder.path(), "other.pem", &other.pem());
+    let ca = write_file(folder.path(), "ours.pem", &ours.pem());
+    let server = Redis::secure(&ours.server(), "me", "hunter2").await;
+    let certificates = redis::TlsCertificates {
+        client_tls: None,
+        root_cert: Some(ours.pem().into_bytes()),
+    };
+    let client = redis::Client::build_with_tls(server.url(), certificates).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    add(&mut redis, &[("payload", &order("1", "a"))]).await;
+    let trusting = |ca: &std::path::Path| format!("ca = {ca:?}");
+    for (url, ca, said) in [
+        (server.url(), trusting(&other), "Redis cannot be reached"),
+        (server.url(), String::new(), "Redis cannot be reached"),
+        (
+            server.url().replace("hunter2", "T0KEN"),
+            trusting(&ca),
+            "Redis cannot be reached",
+        ),
+    ] {
+        let run = Run::start("redis", &options(&url, &ca), &Taker::new());
+        let error = run.ended().await.unwrap_err().to_string();
+        assert!(error.contains(said) && !error.contains("T0KEN"), "{error}");
+    }
+    let taker = Taker::new();
+    let run = Run::start("redis", &options(&server.url(), &trusting(&ca)), &taker);
+    taker.wait_for(1).await;
+    all_acknowledged(&redis, "segno").await;
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn options_that_cannot_be_meant() {
     let intake: std::sync::Arc<dyn segno_sources::Intake> = Taker::new();
@@ -258,10 +319,14 @@ async fn options_that_cannot_be_meant() {
         ("group = \"\"", "`group` is empty"),
         ("dead_letter = \"events\"", "the stream itself"),
         ("order = \"none\"", "unknown variant"),
+        ("ca = \"a.pem\"", "begins with `rediss://`"),
     ] {
         let error = build("redis", &options("redis://localhost", more), &intake).unwrap_err();
         assert!(error.contains(reason), "{error}");
     }
+    let with_tls = options("rediss://localhost", "ca = \"none.pem\"");
+    let error = build("redis", &with_tls, &intake).unwrap_err();
+    assert!(error.contains("/nowhere/none.pem cannot be read"), "{error}");
     let error = build("redis", "url = \"hunter2\"\nstream = \"a\"", &intake).unwrap_err();
     assert!(
         error.contains("no URL of Redis") && !error.contains("hunter2"),

@@ -364,6 +364,33 @@ async fn a_cut_network_ends_the_run_and_loses_nothing() {
     run.stop().await;
 }
 
+/// The network is cut while a message is in hand: it is not deleted, and is received again.
+#[tokio::test]
+async fn what_is_in_hand_when_the_network_is_cut_comes_again() {
+    let server = Ministack::start().await;
+    let queue = Queue::make(&server, "orders").await;
+    let cut = Cut::to(server.port()).await;
+    let url = format!("http://127.0.0.1:{}", cut.port());
+    let options = options(&url, "orders", "visibility = \"3s\"");
+    let taker = Taker::new();
+    taker.answer(|_, _| Outcome::Later("down".to_owned()));
+    queue.send(&order("1", "a")).await;
+    let run = Run::start("sqs", &options, &taker);
+    until("a try", async || taker.given("1") > 0).await;
+    cut.cut();
+    taker.answer(|_, _| Outcome::Durable);
+    run.ended().await.unwrap_err();
+    taker.wait_for(1).await;
+    let before = taker.given("1");
+    cut.mend();
+    let run = Run::start("sqs", &options, &taker);
+    until("it again", async || taker.given("1") > before).await;
+    queue.is_empty().await;
+    // The same event, which whoever takes it knows.
+    assert_eq!(taker.ids(), ["1"]);
+    run.stop().await;
+}
+
 /// A stand-in: the emulator deletes everything at once.
 #[tokio::test]
 async fn what_is_not_deleted_with_the_others_is_deleted_again() {

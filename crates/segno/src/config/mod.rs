@@ -164,7 +164,7 @@ impl Config {
         let section = root.table(&mut reader, "archive", "archive");
         let archive = dead_letters::archive(&mut reader, section);
         let section = root.table(&mut reader, "sources", "sources");
-        let sources = sources::read(&mut reader, section);
+        let sources = sources::read(&mut reader, section, base);
         let section = root.table(&mut reader, "outbox", "outbox");
         let outboxes = outbox::read(&mut reader, section, &sinks.names);
         let sections = root.tables(&mut reader, "routes", "route");

@@ -1,6 +1,7 @@
 //! `[sources.NAME]`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,14 +13,18 @@ use super::reader::{Reader, Text};
 use super::section::Section;
 use super::{Code, Mistake, table};
 
-pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>) -> BTreeMap<String, Options> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    section: Option<Section<'_>>,
+    base: &Path,
+) -> BTreeMap<String, Options> {
     let mut sources = BTreeMap::new();
     let Some(section) = section else { return sources };
     for (name, value) in section.entries() {
         let what = format!("source `{}`", name.text);
         let named = check_name(reader, &name);
         let section = Section::of(reader, name.text, value, &what);
-        let options = section.and_then(|section| source(reader, section, &name));
+        let options = section.and_then(|section| source(reader, section, &name, base));
         if let Some(options) = options.filter(|_| named) {
             sources.insert(name.text.to_owned(), options);
         }
@@ -37,7 +42,12 @@ fn check_name(reader: &mut Reader<'_>, name: &Text<'_>) -> bool {
     false
 }
 
-fn source(reader: &mut Reader<'_>, mut section: Section<'_>, name: &Text<'_>) -> Option<Options> {
+fn source(
+    reader: &mut Reader<'_>,
+    mut section: Section<'_>,
+    name: &Text<'_>,
+    base: &Path,
+) -> Option<Options> {
     let what = section.what.clone();
     let kinds: Vec<_> = Kind::ALL.iter().filter(|kind| section.has(kind)).collect();
     // A key that is no kind is reported as such, and is what is to be mended.
@@ -77,7 +87,7 @@ fn source(reader: &mut Reader<'_>, mut section: Section<'_>, name: &Text<'_>) ->
     };
     // Nothing is connected to by that.
     let nobody: Arc<dyn Intake> = Arc::new(Nobody);
-    if let Err(error) = options.clone().build(name.text, &nobody) {
+    if let Err(error) = options.clone().build(name.text, base, &nobody) {
         let help = "the documentation of sources says what goes together";
         let mistake = Mistake::new(
             Code::SourceOptions,

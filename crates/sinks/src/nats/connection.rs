@@ -29,24 +29,25 @@ const MESSAGE_TOO_LARGE: u64 = 10_054;
 #[derive(Debug)]
 pub(super) struct Connection {
     servers: Vec<ServerAddr>,
-    token: Option<Confidential>,
-    nkey: Option<Confidential>,
-    credentials: Option<PathBuf>,
+    login: Login,
     context: OnceCell<Context>,
 }
 
+/// Who connects, and whom is trusted.
+#[derive(Debug)]
+pub(super) struct Login {
+    /// The authorities that the servers are trusted by.
+    pub(super) ca: Option<PathBuf>,
+    pub(super) token: Option<Confidential>,
+    pub(super) nkey: Option<Confidential>,
+    pub(super) credentials: Option<PathBuf>,
+}
+
 impl Connection {
-    pub(super) fn new(
-        servers: Vec<ServerAddr>,
-        token: Option<Confidential>,
-        nkey: Option<Confidential>,
-        credentials: Option<PathBuf>,
-    ) -> Self {
+    pub(super) fn new(servers: Vec<ServerAddr>, login: Login) -> Self {
         Self {
             servers,
-            token,
-            nkey,
-            credentials,
+            login,
             context: OnceCell::new(),
         }
     }
@@ -56,13 +57,16 @@ impl Connection {
             .name("segno")
             .connection_timeout(CONNECT)
             .reconnect_delay_callback(|_| RECONNECT);
-        if let Some(token) = &self.token {
+        if let Some(path) = &self.login.ca {
+            options = options.add_root_certificates(path.clone()).require_tls(true);
+        }
+        if let Some(token) = &self.login.token {
             options = options.token(token.expose().to_owned());
         }
-        if let Some(seed) = &self.nkey {
+        if let Some(seed) = &self.login.nkey {
             options = options.nkey(seed.expose().to_owned());
         }
-        if let Some(path) = &self.credentials {
+        if let Some(path) = &self.login.credentials {
             let told = |error| Failure::retryable(format!("the file of NATS credentials: {error}"));
             options = options.credentials_file(path).await.map_err(told)?;
         }

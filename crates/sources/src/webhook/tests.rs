@@ -288,7 +288,9 @@ fn options_that_cannot_be_meant() {
         ),
     ] {
         let options: Options = toml::from_str(options).unwrap();
-        let error = build(options, "test", &intake).unwrap_err().to_string();
+        let error = build(options, "test", std::path::Path::new(""), &intake)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(reason), "{error}");
         assert!(!error.contains("key"), "{error}");
     }

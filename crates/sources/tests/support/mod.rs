@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -131,13 +132,13 @@ impl Run {
     }
 }
 
-/// The source `test` of this kind with these options, in TOML.
+/// The source `test` of this kind with these options, in TOML; without a folder that relative paths in it could be of.
 pub(crate) fn build(kind: &str, options: &str, intake: &Arc<dyn Intake>) -> Result<Built, String> {
     let table: toml::Table = options.parse().expect("TOML");
     let kind = Kind::read(kind, table).map_err(|error| error.to_string())?;
     let kind = kind.expect("this build has it");
     Options { kind }
-        .build("test", intake)
+        .build("test", Path::new("/nowhere"), intake)
         .map_err(|error| error.to_string())
 }
 
