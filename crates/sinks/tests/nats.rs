@@ -190,8 +190,8 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
     let base = tempfile::tempdir().unwrap();
     let ca = write_file(base.path(), "ours.pem", &ours.pem());
     write_file(base.path(), "other.pem", &other.pem());
-    let server = Nats::secure(&ours.server(), "me", "hunter2", NKEY).await;
-    let options = async_nats::ConnectOptions::with_user_and_password("me".into(), "hunter2".into());
+    let server = Nats::secure(&ours.server(), "me", "h+nter&2/", NKEY).await;
+    let options = async_nats::ConnectOptions::with_user_and_password("me".into(), "h+nter&2/".into());
     let client = options
         .add_root_certificates(ca)
         .require_tls(true)
@@ -211,7 +211,7 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
     };
     let nkey = format!(", ca = \"ours.pem\", nkey = {SEED:?}");
     for (key, user, more) in [
-        ("1", "me:hunter2@", ", ca = \"ours.pem\""),
+        ("1", "me:h+nter&2%2F@", ", ca = \"ours.pem\""),
         ("2", "", nkey.as_str()),
     ] {
         let sinks = make(user, more).unwrap();
@@ -220,8 +220,8 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
     // The seed of an NKey that the server does not know.
     let strange = nkey.replace(SEED, "SUADEMZUGU3DOOBZHI5TYPJ6H5AECQSDIRCUMR2IJFFEWTCNJZHVAUOZNU");
     for (user, more, said) in [
-        ("me:hunter2@", ", ca = \"other.pem\"", "certificate"),
-        ("me:hunter2@", "", "certificate"),
+        ("me:h+nter&2%2F@", ", ca = \"other.pem\"", "certificate"),
+        ("me:h+nter&2%2F@", "", "certificate"),
         ("me:T0KEN@", ", ca = \"ours.pem\"", "authorization"),
         ("", ", ca = \"ours.pem\"", "authorization"),
         ("", strange.as_str(), "authorization"),

@@ -190,6 +190,14 @@ impl Nats {
         if let Some(path) = &self.options.ca {
             connect = connect.add_root_certificates(path.clone()).require_tls(true);
         }
+        // The library leaves out what the URLs say of it; a name alone is a token.
+        // <https://docs.nats.io/using-nats/developer/connecting/userpass>
+        if let Some(user) = self.servers.iter().find_map(ServerAddr::username) {
+            connect = match self.servers.iter().find_map(ServerAddr::password) {
+                Some(password) => connect.user_and_password(decoded(user), decoded(password)),
+                None => connect.token(decoded(user)),
+            };
+        }
         if let Some(token) = &self.options.token {
             connect = connect.token(token.expose().to_owned());
         }
@@ -219,4 +227,15 @@ impl Nats {
         let consumer = found.get_or_create_consumer(durable, config).await;
         consumer.map_err(|error| Error::of(&format!("the consumer {durable}"), &error))
     }
+}
+
+/// A part of a URL, without its percent signs.
+fn decoded(text: &str) -> String {
+    // As the value of a form, in which these two would mean something else.
+    let form = format!("text={}", text.replace('+', "%2B").replace('&', "%26"));
+    let mut pairs = url::form_urlencoded::parse(form.as_bytes());
+    pairs
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }

@@ -260,8 +260,8 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let other = write_file(folder.path(), "other.pem", &other.pem());
     let ca = write_file(folder.path(), "ours.pem", &ours.pem());
-    let server = Nats::secure(&ours.server(), "me", "hunter2", NKEY).await;
-    let signed = async_nats::ConnectOptions::with_user_and_password("me".into(), "hunter2".into());
+    let server = Nats::secure(&ours.server(), "me", "h+nter&2/", NKEY).await;
+    let signed = async_nats::ConnectOptions::with_user_and_password("me".into(), "h+nter&2/".into());
     let signed = signed.add_root_certificates(ca.clone()).require_tls(true);
     let context = jetstream::new(signed.connect(server.url()).await.unwrap());
     let config = stream::Config {
@@ -275,8 +275,8 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
         format!("url = {url:?}\nstream = \"events\"\n{more}")
     };
     for (user, more, said) in [
-        ("me:hunter2@", format!("ca = {other:?}"), "certificate"),
-        ("me:hunter2@", String::new(), "certificate"),
+        ("me:h+nter&2%2F@", format!("ca = {other:?}"), "certificate"),
+        ("me:h+nter&2%2F@", String::new(), "certificate"),
         ("me:T0KEN@", format!("ca = {ca:?}"), "authorization"),
         ("", format!("ca = {ca:?}"), "authorization"),
     ] {
@@ -289,7 +289,7 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
         );
     }
     for (id, user, more) in [
-        ("1", "me:hunter2@", format!("ca = {ca:?}")),
+        ("1", "me:h+nter&2%2F@", format!("ca = {ca:?}")),
         ("2", "", format!("ca = {ca:?}\nnkey = {SEED:?}")),
     ] {
         publish(&context, order(id, "a")).await;

@@ -60,6 +60,9 @@ impl Connection {
         if let Some(path) = &self.login.ca {
             options = options.add_root_certificates(path.clone()).require_tls(true);
         }
+        if let Some(user) = self.servers.iter().find_map(ServerAddr::username) {
+            options = signing_in(options, &self.servers, user);
+        }
         if let Some(token) = &self.login.token {
             options = options.token(token.expose().to_owned());
         }
@@ -98,6 +101,26 @@ impl Connection {
         acknowledged.await.map_err(told)?.await.map_err(told)?;
         Ok(())
     }
+}
+
+/// With the name and password of the servers' URLs, which the library leaves out; a name alone is a token.
+/// <https://docs.nats.io/using-nats/developer/connecting/userpass>
+fn signing_in(options: ConnectOptions, servers: &[ServerAddr], user: &str) -> ConnectOptions {
+    match servers.iter().find_map(ServerAddr::password) {
+        Some(password) => options.user_and_password(decoded(user), decoded(password)),
+        None => options.token(decoded(user)),
+    }
+}
+
+/// A part of a URL, without its percent signs.
+fn decoded(text: &str) -> String {
+    // As the value of a form, in which these two would mean something else.
+    let form = format!("text={}", text.replace('+', "%2B").replace('&', "%26"));
+    let mut pairs = url::form_urlencoded::parse(form.as_bytes());
+    pairs
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }
 
 fn failure(error: &PublishError, subject: &str) -> Failure {
