@@ -21,6 +21,7 @@ mod workflow;
 pub use activities::{LifecycleActivities, Parts};
 pub(crate) use completion::{project_of, report_of};
 pub use request::{RunRequest, RunResult, RunView, Stage, StopRequest, Timing};
+pub(crate) use service::scheduled_workflow;
 pub use service::{Asked, Lifecycle, LifecycleError};
 pub use workflow::CrawlerRun;
 

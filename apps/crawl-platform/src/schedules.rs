@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     ids,
-    lifecycle::{CrawlerRun, RunRequest, Timing},
+    lifecycle::{CrawlerRun, RunRequest, Timing, scheduled_workflow},
     store::{Overlap, Schedule, Store, StoreError, Trigger},
 };
 
@@ -47,7 +47,8 @@ fn engine_id(id: Uuid) -> String {
 }
 
 fn request(schedule: &Schedule, timing: &Timing) -> RunRequest {
-    let made_of = serde_json::to_string(&(&schedule.definition, timing)).unwrap_or_default();
+    let replaces = (schedule.definition.overlap == Overlap::TerminateOther).then_some(schedule.id);
+    let made_of = serde_json::to_string(&(&schedule.definition, timing, replaces)).unwrap_or_default();
     RunRequest {
         crawler: schedule.definition.crawler_id,
         trigger: Trigger::Scheduled,
@@ -55,6 +56,8 @@ fn request(schedule: &Schedule, timing: &Timing) -> RunRequest {
         request_hash: String::new(),
         timing: timing.clone(),
         schedule: Some(ids::fingerprint(&made_of)),
+        replaces,
+        stop: None,
         progress: None,
     }
 }
@@ -145,7 +148,7 @@ async fn attempt(client: &Client, schedule: &Schedule, timing: &Timing) -> Resul
         CrawlerRun::run,
         request.clone(),
         segno::worker::TASK_QUEUE,
-        format!("crawler-run/{}", schedule.id),
+        scheduled_workflow(schedule.id),
     );
     let handle = client.get_schedule_handle(&id);
     match handle.describe(Default::default()).await {

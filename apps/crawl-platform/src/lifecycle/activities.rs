@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    RunRequest, StopRequest,
+    Lifecycle, LifecycleError, RunRequest, StopRequest,
     beat::Beat,
     completion::{Completion, Concluded},
     observation::{Look, Seen},
@@ -168,7 +168,8 @@ pub(crate) struct Conclude {
 
 #[activities]
 impl LifecycleActivities {
-    /// Adds a history record to the database, unless the request is to go on with one.
+    /// Adds a history record to the database, unless the request is to go on with one. Where the run takes the place of one whose
+    /// workflow its schedule has terminated, that is closed.
     #[activity(name = "create_history_id")]
     pub(crate) async fn create_history_id(
         self: Arc<Self>,
@@ -187,6 +188,11 @@ impl LifecycleActivities {
             // A schedule gives each of its executions another id.
             None => self.create(&request, run_id_of(&workflow_id)).await?,
         };
+        if let Some(schedule) = request.replaces {
+            let lifecycle = Lifecycle::new(ctx.client(), store.clone(), request.timing.clone());
+            let closed = lifecycle.close_replaced(schedule, &workflow_id).await;
+            closed.map_err(lifecycle_failure)?;
+        }
         let deployments = store.deployments(run.id).await.map_err(store_failure)?;
         Ok(History {
             run: run.id,
@@ -617,6 +623,13 @@ fn failure(
 
 pub(crate) fn store_failure(error: StoreError) -> ActivityError {
     failure("Store", &error, error.is_retryable(), None)
+}
+
+fn lifecycle_failure(error: LifecycleError) -> ActivityError {
+    match error {
+        LifecycleError::Store(error) => store_failure(error),
+        error => failure("Lifecycle", &error, true, None),
+    }
 }
 
 fn cluster_failure(error: ClusterError) -> ActivityError {

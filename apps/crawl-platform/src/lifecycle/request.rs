@@ -82,6 +82,13 @@ pub struct RunRequest {
     /// Of a schedule's request: a fingerprint of what the schedule was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+    /// Of a schedule's request: the schedule, if its overlap policy is to terminate the run before. A workflow that is
+    /// terminated can do nothing more, so the next one sees to it that the run before it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Uuid>,
+    /// A stop that the run is gone on with for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRequest>,
     /// Where the run before in the workflow's chain has left off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -155,6 +162,13 @@ pub struct Progress {
     pub alive: u64,
     /// The stop, if one was asked for.
     pub stop: Option<StopRequest>,
+    /// When processes that were told to end lose their pods; None until they were told.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    pub stop_deadline: Option<OffsetDateTime>,
     /// Why the run could not be deployed; then it is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undeployed: Option<String>,

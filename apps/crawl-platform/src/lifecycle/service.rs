@@ -58,6 +58,11 @@ pub struct Lifecycle {
     timing: Timing,
 }
 
+/// What the ids of the workflows begin with that a schedule starts; the engine puts the time behind it.
+pub(crate) fn scheduled_workflow(schedule: Uuid) -> String {
+    format!("crawler-run/{schedule}")
+}
+
 /// The workflow of a run that was asked for by a request, or is gone on with.
 pub(crate) fn workflow_id(run: Uuid) -> String {
     format!("crawler-run/{run}")
@@ -128,6 +133,8 @@ impl Lifecycle {
             request_hash,
             timing: self.timing.clone(),
             schedule: None,
+            replaces: None,
+            stop: None,
             progress: None,
         };
         self.start(run, request, WorkflowIdReusePolicy::RejectDuplicate)
@@ -151,19 +158,7 @@ impl Lifecycle {
         {
             return Err(LifecycleError::LookedAfter(run));
         }
-        let request = RunRequest {
-            crawler: record.crawler_id,
-            trigger: record.trigger,
-            run_id: Some(run),
-            request_hash: String::new(),
-            timing: self.timing.clone(),
-            schedule: None,
-            progress: None,
-        };
-        let new = self
-            .start(run, request, WorkflowIdReusePolicy::AllowDuplicate)
-            .await?;
-        if new {
+        if self.go_on(&record, None).await? {
             Ok(Asked {
                 run,
                 workflow_id: workflow_id(run),
@@ -172,6 +167,55 @@ impl Lifecycle {
         } else {
             Err(LifecycleError::LookedAfter(run))
         }
+    }
+
+    /// Closes what a schedule that terminates the run before has left open: another workflow takes each such run up and stops
+    /// it by force. `workflow_id` is that of the run that is due now. Doing it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LifecycleError`].
+    pub async fn close_replaced(&self, schedule: Uuid, workflow_id: &str) -> Result<(), LifecycleError> {
+        for open in self.store.open_runs_of(&scheduled_workflow(schedule)).await? {
+            let Some(id) = open.workflow_id.filter(|id| id != workflow_id) else {
+                continue;
+            };
+            // One that somebody has begun by hand beside the schedule's own.
+            if self.is_running(&id).await? {
+                continue;
+            }
+            let record = self.store.run(open.id).await?;
+            let stop = StopRequest {
+                force: true,
+                by: "its schedule, as the next run was due".to_owned(),
+            };
+            if self.go_on(&record, Some(stop.clone())).await? {
+                continue;
+            }
+            // Somebody else was quicker to go on with it.
+            match self.stop(open.id, &stop).await {
+                Ok(()) | Err(LifecycleError::Ended(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with a run by a workflow of its own. False if there is one.
+    async fn go_on(&self, record: &Run, stop: Option<StopRequest>) -> Result<bool, LifecycleError> {
+        let request = RunRequest {
+            crawler: record.crawler_id,
+            trigger: record.trigger,
+            run_id: Some(record.id),
+            request_hash: String::new(),
+            timing: self.timing.clone(),
+            schedule: None,
+            replaces: None,
+            stop,
+            progress: None,
+        };
+        self.start(record.id, request, WorkflowIdReusePolicy::AllowDuplicate)
+            .await
     }
 
     /// True if a workflow was started, false if there was one.

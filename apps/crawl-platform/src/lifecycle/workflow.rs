@@ -62,7 +62,9 @@ impl CrawlerRun {
             stage: progress
                 .as_ref()
                 .map_or(Stage::Initiation, |progress| progress.stage),
-            stop: progress.as_ref().and_then(|progress| progress.stop.clone()),
+            stop: progress
+                .as_ref()
+                .map_or_else(|| request.stop.clone(), |progress| progress.stop.clone()),
             request,
             progress,
             changed: false,
@@ -276,6 +278,7 @@ async fn initiate(ctx: &Context) -> WorkflowResult<Option<RunResult>> {
             reconciliations: 0,
             alive: 0,
             stop: None,
+            stop_deadline: None,
             undeployed: None,
         });
         if let Some(stop) = history.stop {
@@ -510,21 +513,30 @@ async fn stop(ctx: &Context, timing: &Timing, undeployed: Option<&str>) -> Workf
         })
     };
     let stopping = |stop| Stopping { run, stop };
-    act(ctx, LifecycleActivities::cancel_queued_tasks, stopping(asked())).await?;
-    let tasks = act(ctx, LifecycleActivities::get_active_running_tasks, run).await?;
-    if !forced(ctx) {
-        let grace = timing.stop_grace_seconds;
-        tell_jobs(ctx, &tasks, JobWord::Stop(grace)).await?;
-    }
-    if undeployed.is_none() {
-        act(
-            ctx,
-            LifecycleActivities::add_cancellation_log_to_db,
-            stopping(asked()),
-        )
-        .await?;
-    }
-    let deadline = now(ctx) + timing.stop_grace_seconds.get();
+    // A workflow that has gone on as new has told them before: their time to end runs on.
+    let told = ctx.state(|run| run.progress.as_ref().and_then(|progress| progress.stop_deadline));
+    let deadline = match told {
+        Some(deadline) => deadline,
+        None => {
+            act(ctx, LifecycleActivities::cancel_queued_tasks, stopping(asked())).await?;
+            let tasks = act(ctx, LifecycleActivities::get_active_running_tasks, run).await?;
+            if !forced(ctx) {
+                let grace = timing.stop_grace_seconds;
+                tell_jobs(ctx, &tasks, JobWord::Stop(grace)).await?;
+            }
+            if undeployed.is_none() {
+                act(
+                    ctx,
+                    LifecycleActivities::add_cancellation_log_to_db,
+                    stopping(asked()),
+                )
+                .await?;
+            }
+            let deadline = now(ctx) + timing.stop_grace_seconds.get();
+            ctx.state_mut(|run| run.progress(|progress| progress.stop_deadline = Some(deadline)));
+            deadline
+        }
+    };
     let mut by_force = false;
     loop {
         if !by_force && (forced(ctx) || now(ctx) >= deadline) {

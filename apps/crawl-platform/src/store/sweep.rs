@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     RunStatus, Store, StoreError,
-    db::{Statement, Value, placeholders},
+    db::{Row, Statement, Value, placeholders},
     export::before,
 };
 
@@ -21,6 +21,13 @@ pub struct OpenRun {
     pub id: Uuid,
     /// The workflow that looks after it, if it has said so.
     pub workflow_id: Option<String>,
+}
+
+fn open_run(row: &Row) -> Result<OpenRun, StoreError> {
+    Ok(OpenRun {
+        id: row.id(0)?,
+        workflow_id: row.maybe_text(1)?,
+    })
 }
 
 impl Store {
@@ -44,14 +51,22 @@ impl Store {
         .bind(before(now, age))
         .bind(limit);
         let rows = self.rows(select).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(OpenRun {
-                    id: row.id(0)?,
-                    workflow_id: row.maybe_text(1)?,
-                })
-            })
-            .collect()
+        rows.iter().map(open_run).collect()
+    }
+
+    /// Runs that have not ended of the workflows that a schedule has started: their ids are `prefix`, a `-` and a time.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn open_runs_of(&self, prefix: &str) -> Result<Vec<OpenRun>, StoreError> {
+        let select = Statement::new(
+            "SELECT id, workflow_id FROM runs WHERE status IN (?, ?) AND workflow_id LIKE ? ORDER BY created_at, id",
+        )
+        .bind(RunStatus::Initializing)
+        .bind(RunStatus::Processing)
+        .bind(format!("{prefix}-%"));
+        self.rows(select).await?.iter().map(open_run).collect()
     }
 
     /// The statuses of runs and when they have ended; those that are not there are not in the answer.

@@ -24,20 +24,20 @@ use crate::{
     world::{DEADLINE, eventually, timing},
 };
 
-struct Api {
-    platform: Platform,
-    cluster: Memory,
-    http: reqwest::Client,
+pub(crate) struct Api {
+    pub(crate) platform: Platform,
+    pub(crate) cluster: Memory,
+    pub(crate) http: reqwest::Client,
     _folder: TempDir,
     _server: Option<TemporalServer>,
 }
 
 impl Api {
-    async fn embedded() -> Self {
+    pub(crate) async fn embedded() -> Self {
         Self::start(String::new(), None).await
     }
 
-    async fn temporal() -> Self {
+    pub(crate) async fn temporal() -> Self {
         let server = TemporalServer::start().await;
         let namespace = server.namespace().await;
         let address = server.address().to_owned();
@@ -46,7 +46,7 @@ impl Api {
         Self::start(config, Some(server)).await
     }
 
-    async fn start(config: String, server: Option<TemporalServer>) -> Self {
+    pub(crate) async fn start(config: String, server: Option<TemporalServer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Memory::new();
         let options = Options {
@@ -84,14 +84,14 @@ impl Api {
         body
     }
 
-    async fn crawler(&self) -> String {
+    pub(crate) async fn crawler(&self) -> String {
         let definition = json!({"name": "books", "command": ["crawl-books"], "processes": 2});
         let (status, body) = self.send(Method::POST, "/crawlers", None, definition).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         body["id"].as_str().unwrap().to_owned()
     }
 
-    async fn until(&self, run: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, run: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         eventually(what, async || {
             let path = format!("/runs/{run}");
@@ -103,7 +103,7 @@ impl Api {
         last
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.platform.stop().await.unwrap();
     }
 }
@@ -296,6 +296,61 @@ async fn a_schedule_makes_runs_until_it_is_deleted_on_embedded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schedule_makes_runs_until_it_is_deleted_on_temporal() {
     a_schedule_makes_runs_until_it_is_deleted(Api::temporal().await).await;
+}
+
+async fn a_run_that_its_schedule_terminates_is_closed(api: Api) {
+    let crawler = api.crawler().await;
+    let often = json!({"crawlerId": crawler, "everySeconds": 6, "overlap": "terminate_other"});
+    let (status, schedule) = api.send(Method::POST, "/schedules", None, often).await;
+    assert_eq!(status, StatusCode::CREATED, "{schedule}");
+    let listed = async |query: &str| {
+        let listed = api
+            .get(&format!("/runs?trigger=scheduled&limit=500{query}"))
+            .await;
+        listed["runs"].as_array().unwrap().clone()
+    };
+    eventually("a run had started and was replaced", async || {
+        let failed = listed("&status=FAILED").await;
+        failed.iter().any(|run| run["startedAt"].is_string())
+    })
+    .await;
+    let id = schedule["id"].as_str().unwrap();
+    let (status, _) = api
+        .send(Method::DELETE, &format!("/schedules/{id}"), None, Value::Null)
+        .await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    eventually("one is left", async || {
+        listed("")
+            .await
+            .iter()
+            .filter(|run| run["status"] != "FAILED")
+            .count()
+            == 1
+    })
+    .await;
+    // The latest goes on.
+    let newest = listed("").await.swap_remove(0);
+    assert_ne!(newest["status"], "FAILED", "{newest}");
+    for run in listed("&status=FAILED").await {
+        assert_eq!(
+            run["reason"], "stopped by its schedule, as the next run was due",
+            "{run}"
+        );
+        let id: Uuid = run["id"].as_str().unwrap().parse().unwrap();
+        let jobs = api.cluster.jobs().into_iter().filter(|job| job.run == Some(id));
+        assert!(jobs.into_iter().all(|job| job.phase.has_ended()), "{run}");
+    }
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_its_schedule_terminates_is_closed_on_embedded() {
+    a_run_that_its_schedule_terminates_is_closed(Api::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_its_schedule_terminates_is_closed_on_temporal() {
+    a_run_that_its_schedule_terminates_is_closed(Api::temporal().await).await;
 }
 
 async fn thirty_days_of_a_schedule_are_thirty_runs(api: Api) {

@@ -113,6 +113,30 @@ on_every_engine! {
         world.stop().await;
     }
 
+    async fn going_on_as_new_gives_no_job_more_time_to_end(world: World) {
+        let mut world = world;
+        let mut short = timing();
+        short.intervals = Intervals::every(Duration::from_millis(20));
+        short.history_events = 120;
+        short.status_poll_seconds = Seconds::from_millis(20);
+        // Longer than the workflow takes to go on as new, again and again.
+        short.stop_grace_seconds = Seconds::new(4);
+        world.set_timing(short);
+        world.cluster.disobey();
+        let id = world.store.put_crawler(Uuid::new_v4(), &crawler(1)).await.unwrap().id;
+        let asked = world.lifecycle.begin(id, Trigger::Api, None).await.unwrap();
+        let run = asked.run;
+        world.until(run, "processing", |run| run.status == RunStatus::Processing).await;
+        world.lifecycle.stop(run, &StopRequest { force: false, by: "ada".to_owned() }).await.unwrap();
+        eventually("it is told to stop", async || !world.cluster.told().is_empty()).await;
+        goes_on_as_new(&world, &asked.workflow_id).await;
+        assert_eq!(world.cluster.told().len(), 1, "it has time left: {:?}", world.cluster.told());
+        assert_eq!(world.ended(run).await.status, RunStatus::Failed);
+        let told: Vec<_> = world.cluster.told().into_iter().map(|(_, word)| word).collect();
+        assert_eq!(told, ["stop", "kill"], "each once");
+        world.stop().await;
+    }
+
     async fn why_a_run_was_not_deployed_is_known_however_long_its_end_takes(world: World) {
         let mut world = world;
         let mut short = timing();
