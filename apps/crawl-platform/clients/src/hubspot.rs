@@ -1,7 +1,7 @@
 //! HubSpot's CRM (objects v3, associations v4), as a private app.
 //!
 //! - objects [upserted](HubSpot::upsert) and [read](HubSpot::read) by batches;
-//! - [associations](HubSpot::associate) between them.
+//! - [associations](HubSpot::associate) between them, [with labels](HubSpot::associate_as) too.
 //!
 //! The service takes [a hundred](BATCH) objects a call: more go in several calls, one after the other. A call can fail for
 //! some of its objects: these are told one by one, as [`Refused`], and the others are done. An upsert can be repeated.
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 
 use crate::{
     Confidential, Endpoint, Error,
-    http::{Dialect, Http, Request, TIMEOUT, number, wait},
+    http::{Dialect, Http, Reply, Request, TIMEOUT, number, wait},
 };
 
 mod associations;
 mod objects;
 
-pub use associations::{Associated, Pair};
+pub use associations::{Associated, AssociationType, Category, LabelledPair, Other, Pair};
 pub use objects::{Done, Object, ObjectType, Refused, Upsert};
 
 /// Most objects of one call.
@@ -85,20 +85,41 @@ impl HubSpot {
         })
     }
 
+    async fn call(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &[&str],
+        body: Option<Value>,
+    ) -> Result<Reply, Error> {
+        let request = Request {
+            operation,
+            method,
+            url: self.endpoint.with(path),
+            body,
+            timeout: self.timeout,
+        };
+        self.http.send(request).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, operation: &'static str, path: &[&str]) -> Result<T, Error> {
+        self.call(operation, Method::GET, path, None).await?.json()
+    }
+
+    /// Says something that has no answer.
+    async fn tell(&self, operation: &'static str, path: &[&str], body: Value) -> Result<(), Error> {
+        self.call(operation, Method::POST, path, Some(body))
+            .await
+            .map(drop)
+    }
+
     async fn post<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         path: &[&str],
         body: Value,
     ) -> Result<T, Error> {
-        let request = Request {
-            operation,
-            method: Method::POST,
-            url: self.endpoint.with(path),
-            body: Some(body),
-            timeout: self.timeout,
-        };
-        self.http.send(request).await?.json()
+        self.call(operation, Method::POST, path, Some(body)).await?.json()
     }
 
     async fn batches<I, T: DeserializeOwned>(

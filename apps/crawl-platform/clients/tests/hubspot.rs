@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use segno_crawl_clients::{
     Confidential,
-    hubspot::{HubSpot, ObjectType, Options, Pair, Upsert},
+    hubspot::{AssociationType, Category, HubSpot, LabelledPair, ObjectType, Options, Pair, Upsert},
 };
 use segno_crawl_stand_ins::{
     Fault,
@@ -134,7 +134,60 @@ async fn objects_are_associated() {
         .iter()
         .map(|contact| contact.id.clone())
         .collect();
-    assert_eq!(associated[0].to, expected);
+    let others: Vec<_> = associated[0].to.iter().map(|other| other.id.clone()).collect();
+    assert_eq!(others, expected);
+    assert!(associated[0].to[0].types.iter().all(|ty| ty.label.is_none()));
+}
+
+#[tokio::test]
+async fn objects_are_associated_under_labels() {
+    let (account, hubspot) = begin().await;
+    account.add_label("contacts", "companies", "Decision maker");
+    let contact = account.put("contacts", "email", "ann@example.com", &[]);
+    let company = account.put("companies", "domain", "example.com", &[]);
+    let (contacts, companies) = (ObjectType::Contacts, ObjectType::Companies);
+    let types = hubspot.association_types(contacts, companies).await.unwrap();
+    let labels: Vec<_> = types.iter().map(|ty| ty.label.as_deref()).collect();
+    assert_eq!(labels, [None, Some("Primary"), Some("Decision maker")]);
+    assert_eq!(types[2].category, Category::UserDefined);
+    let pair = |from: &str, types: &[AssociationType]| LabelledPair {
+        pair: Pair {
+            from: from.to_owned(),
+            to: company.clone(),
+        },
+        types: types.to_vec(),
+    };
+    let pairs = [pair(&contact, &types[1..]), pair("1", &types[1..])];
+    for _ in 0..2 {
+        let done = hubspot.associate_as(contacts, companies, &pairs).await.unwrap();
+        assert_eq!(
+            (done.results.len(), &done.refused[0].ids[..]),
+            (1, &["1".to_owned()][..])
+        );
+    }
+    let labels = async |of: &str| {
+        let listed = hubspot.associated(companies, contacts, &[of]).await.unwrap();
+        assert_eq!((listed.len(), listed[0].to.len()), (1, 1));
+        let types = &listed[0].to[0].types;
+        types.iter().filter_map(|ty| ty.label.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&company).await, ["Primary", "Decision maker"]);
+    // The association stays when its labels go.
+    for _ in 0..2 {
+        hubspot
+            .remove_labels(contacts, companies, &pairs[..1])
+            .await
+            .unwrap();
+        assert_eq!(labels(&company).await, [""; 0]);
+    }
+    // A type that is none between these kinds is refused for its pair alone.
+    let mut unknown = types[2].clone();
+    unknown.type_id = 99;
+    let done = hubspot
+        .associate_as(contacts, companies, &[pair(&contact, &[unknown])])
+        .await
+        .unwrap();
+    assert_eq!((done.results.len(), done.refused.len()), (0, 1));
 }
 
 #[tokio::test]

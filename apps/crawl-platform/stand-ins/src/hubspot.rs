@@ -47,8 +47,24 @@ struct Account {
     objects: BTreeMap<String, BTreeMap<u64, Object>>,
     /// By kind.
     unique: BTreeMap<String, BTreeSet<String>>,
-    /// Both ways: kind and id of the one, kind and id of the other.
-    associations: BTreeSet<(String, u64, String, u64)>,
+    /// Both ways: kind and id of the one, kind and id of the other; and the labelled types by which they are.
+    associations: BTreeMap<(String, u64, String, u64), BTreeSet<TypeId>>,
+    /// The labelled types.
+    labels: Vec<Label>,
+}
+
+/// A category of types of associations, and a number in it.
+type TypeId = (String, u64);
+
+/// A labelled type of associations.
+#[derive(Debug)]
+struct Label {
+    from: String,
+    to: String,
+    id: TypeId,
+    label: String,
+    /// What it is from the other side.
+    inverse: TypeId,
 }
 
 #[derive(Debug)]
@@ -72,7 +88,8 @@ impl Default for Account {
                 ("contacts".to_owned(), unique("email")),
                 ("companies".to_owned(), unique("domain")),
             ]),
-            associations: BTreeSet::new(),
+            associations: BTreeMap::new(),
+            labels: associations::defined(),
         }
     }
 }
@@ -154,7 +171,7 @@ impl Account {
         });
         let associations: Vec<_> = self
             .associations
-            .iter()
+            .keys()
             .map(|(kind, id, to_kind, to)| format!("{kind}/{id} - {to_kind}/{to}"))
             .collect();
         json!({ "objects": kinds.collect::<serde_json::Map<_, _>>(), "associations": associations })
@@ -249,12 +266,17 @@ impl HubSpot {
         ids.map(|(id, _)| account.show(kind, *id, None)).collect()
     }
 
+    /// Defines a label of associations, as somebody in the account's settings. Its type's number.
+    pub fn add_label(&self, from: &str, to: &str, label: &str) -> u64 {
+        associations::define(&mut lock(&self.account), from, to, label, label)
+    }
+
     /// The ids of the objects of a kind that an object is associated with.
     pub fn associated(&self, from: &str, id: &str, to: &str) -> Vec<String> {
         let account = lock(&self.account);
         let of_this = account
             .associations
-            .iter()
+            .keys()
             .filter(|(kind, one, other_kind, _)| kind == from && one.to_string() == id && other_kind == to);
         of_this.map(|(_, _, _, other)| other.to_string()).collect()
     }

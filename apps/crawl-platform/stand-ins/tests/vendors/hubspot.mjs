@@ -52,6 +52,40 @@ assert.deepEqual(listed.results[0].to.map(({ toObjectId }) => String(toObjectId)
 const none = await associations.v4.batchApi.getPage('contacts', 'tickets', { inputs: [{ id: contactId }] });
 assert.equal(none.errors[0].subCategory, 'crm.associations.NO_ASSOCIATIONS_FOUND');
 
+// Labels.
+const definition = { label: 'Decision maker', inverseLabel: 'Decides for', name: 'decision_maker' };
+const defined = await associations.v4.schema.definitionsApi.create('companies', 'contacts', definition);
+assert.deepEqual(defined.results.map(({ category, label }) => [category, label]), [
+    ['USER_DEFINED', 'Decision maker'],
+    ['USER_DEFINED', 'Decides for'],
+]);
+const types = (await associations.v4.schema.definitionsApi.getAll('companies', 'contacts')).results;
+assert.deepEqual(types.map(({ label }) => label ?? null), [null, 'Primary', 'Decision maker']);
+const labelled = (...labels) => ({
+    inputs: [
+        {
+            _from: { id: companyId },
+            to: { id: contactId },
+            types: types
+                .filter(({ label }) => labels.includes(label))
+                .map(({ category, typeId }) => ({ associationCategory: category, associationTypeId: typeId })),
+        },
+    ],
+});
+const created = await associations.v4.batchApi.create('companies', 'contacts', labelled('Primary', 'Decision maker'));
+assert.deepEqual(created.results[0].labels, ['Primary', 'Decision maker']);
+const labelsFrom = async (kind, id, other) => {
+    const page = await associations.v4.batchApi.getPage(kind, other, { inputs: [{ id }] });
+    const [{ associationTypes }] = page.results[0].to;
+    return associationTypes.map(({ label }) => label).filter(Boolean);
+};
+assert.deepEqual(await labelsFrom('contacts', contactId, 'companies'), ['Primary', 'Decides for']);
+await associations.v4.batchApi.archiveLabels('companies', 'contacts', labelled('Primary'));
+assert.deepEqual(await labelsFrom('contacts', contactId, 'companies'), ['Decides for']);
+const wrongType = { _from: { id: companyId }, to: { id: contactId }, types: [{ associationCategory: 'USER_DEFINED', associationTypeId: 99 }] };
+const none99 = await associations.v4.batchApi.create('companies', 'contacts', { inputs: [wrongType] });
+assert.equal(none99.numErrors, 1);
+
 // Wrong ones.
 const unknown = await refused(400, contacts.batchApi.upsert({ inputs: [input('ann@example.com', { 'No Such': 'x' })] }));
 assert.equal(unknown.errors[0].code, 'PROPERTY_DOESNT_EXIST');
