@@ -7,7 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use object_store::{ObjectStore, buffered::BufWriter, local::LocalFileSystem, path::Path as Key};
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, buffered::BufWriter, local::LocalFileSystem, path::Path as Key,
+};
+use time::OffsetDateTime;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::SyncIoBridge;
 use uuid::Uuid;
@@ -122,6 +127,53 @@ impl Archive {
                 Err(error)
             }
         }
+    }
+
+    fn key(&self, name: &str) -> Key {
+        let parts = name.split('/').filter(|part| !part.is_empty());
+        parts.fold(self.prefix.clone(), |key, part| key.join(part))
+    }
+
+    /// Keeps a file under a name like a path, in the place of one that was there.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Store`].
+    pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), ArchiveError> {
+        self.store.put(&self.key(name), bytes.into()).await?;
+        Ok(())
+    }
+
+    /// What is in a file that was [put](Self::put) here; None if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Store`].
+    pub async fn get(&self, name: &str) -> Result<Option<Bytes>, ArchiveError> {
+        match self.store.get(&self.key(name)).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the files below a name that were put there before a time; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Store`]; some may be removed then.
+    pub async fn purge(&self, name: &str, before: OffsetDateTime) -> Result<usize, ArchiveError> {
+        let below = self.key(name);
+        let listed: Vec<_> = self.store.list(Some(&below)).try_collect().await?;
+        let old = listed
+            .into_iter()
+            .filter(|file| file.last_modified.timestamp() < before.unix_timestamp());
+        let mut removed = 0;
+        for file in old {
+            self.store.delete(&file.location).await?;
+            removed += 1;
+        }
+        Ok(removed)
     }
 }
 

@@ -133,6 +133,7 @@ impl Platform {
         let address = listener.local_addr()?;
         let store = Store::open(&options.database).await?;
         let outputs = Outputs::new(&options.output);
+        let archive = Archive::at(&options.archives)?;
         let door = InProcess::default();
         let activities = LifecycleActivities::new(Parts {
             store: store.clone(),
@@ -141,7 +142,7 @@ impl Platform {
             door: Arc::new(door.clone()) as Arc<dyn FrontDoor>,
             notifier: options.notifier,
             exporter: Exporter::new(store.clone(), outputs, options.bus),
-            archive: Archive::at(&options.archives)?,
+            archive: archive.clone(),
         });
         let late = Arc::new(OnceCell::new());
         let sweeping = SweeperActivities::new(Arc::clone(&options.cluster), Arc::clone(&late), options.sweep);
@@ -157,7 +158,7 @@ impl Platform {
         let (builder, inbound) = match options.events {
             None => (builder, None),
             Some(events) => {
-                let (activities, inbound) = events.set_up(store.clone())?;
+                let (activities, inbound) = events.set_up(store.clone(), archive)?;
                 (crate::events::register(builder, activities), Some(inbound))
             }
         };

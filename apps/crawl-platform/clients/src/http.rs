@@ -53,6 +53,41 @@ pub(crate) struct Request {
     pub(crate) timeout: Duration,
 }
 
+/// Files that are sent as a form's, `multipart/form-data` (RFC 7578).
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
+    content_type: String,
+    body: Bytes,
+}
+
+impl Form {
+    /// One file, as this field.
+    pub(crate) fn file(field: &str, name: &str, content_type: &str, bytes: &[u8]) -> Self {
+        let boundary = boundary();
+        // As browsers write names (the HTML standard).
+        let name = name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
+        let content_type: String = content_type.chars().filter(|c| !c.is_control()).collect();
+        let mut body = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+            Content-Type: {content_type}\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        Self {
+            content_type: format!("multipart/form-data; boundary={boundary}"),
+            body: body.into(),
+        }
+    }
+}
+
+/// What stands in no file, as nobody knows it before.
+fn boundary() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let random = || RandomState::new().hash_one(0_u8);
+    format!("segno-{:016x}{:016x}", random(), random())
+}
+
 /// An answer that says yes.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
@@ -63,6 +98,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// The answer's bytes.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.body
+    }
+
     /// The answer as what it is.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| Error {
@@ -102,28 +142,54 @@ impl Http {
     }
 
     /// Makes one attempt.
-    pub(crate) async fn send(&self, request: Request) -> Result<Reply, Error> {
+    pub(crate) async fn send(&self, mut request: Request) -> Result<Reply, Error> {
+        let body = request.body.take();
+        self.attempt(request, |sending| match &body {
+            Some(body) => sending.json(body),
+            None => sending,
+        })
+        .await
+    }
+
+    /// Makes one attempt to send a form, with further headers.
+    pub(crate) async fn send_form(
+        &self,
+        request: Request,
+        form: Form,
+        headers: HeaderMap,
+    ) -> Result<Reply, Error> {
+        self.attempt(request, |sending| {
+            sending
+                .headers(headers)
+                .header(header::CONTENT_TYPE, form.content_type)
+                .body(form.body)
+        })
+        .await
+    }
+
+    async fn attempt(
+        &self,
+        request: Request,
+        fill: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<Reply, Error> {
         let Request {
             operation,
             method,
             url,
-            body,
             timeout,
+            ..
         } = request;
         let failed = |failure| Error {
             service: self.dialect.service,
             operation,
             failure,
         };
-        let mut sending = self
+        let sending = self
             .client
             .request(method, url)
             .headers(self.headers.clone())
             .timeout(timeout);
-        if let Some(body) = body {
-            sending = sending.json(&body);
-        }
-        let response = sending
+        let response = fill(sending)
             .send()
             .await
             .map_err(|error| failed(broken(&error, timeout)))?;

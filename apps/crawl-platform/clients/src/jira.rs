@@ -3,6 +3,7 @@
 //! - [comments](Jira::latest_comment) with their properties, [added once](Jira::add_comment_once) under a key;
 //! - [watchers](Jira::watchers), and the [participants](Jira::participants) of a request;
 //! - [issues](Jira::issue): got, searched, created, edited, moved by [transitions](Jira::transitions);
+//! - [attachments](Jira::attachments): listed, downloaded, [attached once](Jira::attach_once);
 //! - the [properties](Jira::issue_property) of issues and comments, which are JSON under a key that people do not see;
 //! - [`adf`]: the format of bodies.
 //!
@@ -23,11 +24,13 @@ use crate::{
 };
 
 pub mod adf;
+mod attachments;
 mod comments;
 mod issues;
 mod people;
 mod properties;
 
+pub use attachments::{Attached, Attachment, Upload};
 pub use comments::{Added, Comment, NewComment, ONCE, Visibility};
 pub use issues::{Created, Edit, Issue, NewIssue, Status, Transition};
 pub use people::User;
@@ -95,18 +98,21 @@ impl Jira {
     }
 
     async fn call(&self, operation: &'static str, call: Call<'_>) -> Result<Reply, Error> {
+        self.http.send(self.request(operation, call)).await
+    }
+
+    fn request(&self, operation: &'static str, call: Call<'_>) -> Request {
         let mut url = self.endpoint.with(call.path);
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(call.query);
         }
-        let request = Request {
+        Request {
             operation,
             method: call.method,
             url,
             body: call.body,
             timeout: self.timeout,
-        };
-        self.http.send(request).await
+        }
     }
 
     async fn get<T: DeserializeOwned>(

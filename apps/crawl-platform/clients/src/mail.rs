@@ -9,11 +9,12 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use lettre::{
     Address, Message,
     message::{
-        Mailbox, MultiPart, SinglePart,
-        header::{HeaderName, HeaderValue},
+        Attachment, Mailbox, MultiPart, SinglePart,
+        header::{ContentType, HeaderName, HeaderValue},
     },
 };
 use segno_sinks::{
@@ -61,6 +62,17 @@ pub struct Mailer {
     templates: Templates,
 }
 
+/// A file that goes along with a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Its type, such as `text/csv`; what is none is taken for bytes.
+    pub content_type: String,
+    /// What is in it.
+    pub bytes: Bytes,
+}
+
 /// A mail to be sent to one person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mail<'a, V> {
@@ -82,6 +94,8 @@ pub struct Mail<'a, V> {
     pub template: &'a str,
     /// What the template is filled with.
     pub values: V,
+    /// What goes along with it.
+    pub files: Vec<File>,
 }
 
 impl<'a, V> Mail<'a, V> {
@@ -97,6 +111,7 @@ impl<'a, V> Mail<'a, V> {
             references: Vec::new(),
             template,
             values,
+            files: Vec::new(),
         }
     }
 }
@@ -166,13 +181,37 @@ impl Mailer {
             let ids: Vec<_> = mail.references.iter().map(MessageId::as_str).collect();
             message = message.references(ids.join(" "));
         }
-        let message = match (text, html) {
-            (Some(text), Some(html)) => message.multipart(MultiPart::alternative_plain_html(text, html)),
-            (Some(text), None) => message.singlepart(SinglePart::plain(text)),
-            (None, html) => message.singlepart(SinglePart::html(html.unwrap_or_default())),
+        let said = match (text, html) {
+            (Some(text), Some(html)) => Said::Both(MultiPart::alternative_plain_html(text, html)),
+            (Some(text), None) => Said::One(SinglePart::plain(text)),
+            (None, html) => Said::One(SinglePart::html(html.unwrap_or_default())),
+        };
+        let message = match (mail.files.as_slice(), said) {
+            ([], Said::Both(parts)) => message.multipart(parts),
+            ([], Said::One(part)) => message.singlepart(part),
+            (files, said) => {
+                let mixed = MultiPart::mixed();
+                let mixed = match said {
+                    Said::Both(parts) => mixed.multipart(parts),
+                    Said::One(part) => mixed.singlepart(part),
+                };
+                message.multipart(files.iter().map(attached).fold(mixed, MultiPart::singlepart))
+            }
         };
         message.map_err(|error| format!("no mail can be made of this: {error}"))
     }
+}
+
+/// What a mail says.
+enum Said {
+    One(SinglePart),
+    Both(MultiPart),
+}
+
+fn attached(file: &File) -> SinglePart {
+    let bytes = || ContentType::parse("application/octet-stream").unwrap_or(ContentType::TEXT_PLAIN);
+    let content_type = ContentType::parse(&file.content_type).unwrap_or_else(|_| bytes());
+    Attachment::new(one_line(&file.name)).body(file.bytes.to_vec(), content_type)
 }
 
 /// A name or a subject as a header can have it.

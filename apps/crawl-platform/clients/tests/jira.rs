@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use segno_crawl_clients::{
     Confidential, Failure,
-    jira::{Edit, Jira, NewComment, NewIssue, Options, Visibility, adf::Document},
+    jira::{Edit, Jira, NewComment, NewIssue, Options, Upload, Visibility, adf::Document},
 };
 use segno_crawl_stand_ins::{
     Fault,
@@ -270,4 +270,51 @@ async fn errors_tell_what_is_wrong_and_no_secret() {
         "{gone}"
     );
     assert!(!gone.to_string().contains(&url), "{gone}");
+}
+
+#[tokio::test]
+async fn a_file_is_attached_once_and_read_again() {
+    const ATTACH: &str = "POST /rest/api/3/issue/{issue}/attachments";
+    let (site, jira, issue) = begin().await;
+    let upload = Upload {
+        name: "prices \"für alle\".csv",
+        content_type: "text/csv",
+        bytes: b"a,b\r\n--\r\n\0\xff",
+    };
+    // Its answer is lost.
+    site.control().fail_next(ATTACH, 1, Fault::DroppedAfter);
+    let lost = jira.attach_once(&issue, upload).await.unwrap_err();
+    assert!(matches!(lost.failure, Failure::Retryable { .. }), "{lost}");
+    let attached = jira.attach_once(&issue, upload).await.unwrap();
+    assert!(attached.was_there);
+    let file = attached.attachment;
+    assert_eq!(
+        (file.filename.as_str(), file.size),
+        (upload.name, upload.bytes.len() as u64)
+    );
+    assert_eq!(file.mime_type, "text/csv");
+    assert_eq!(site.files(&issue).len(), 1);
+    assert_eq!(
+        jira.attachments(&issue).await.unwrap(),
+        std::slice::from_ref(&file)
+    );
+    assert_eq!(jira.attachment(&file.id).await.unwrap(), Some(file.clone()));
+    assert_eq!(jira.attachment("1").await.unwrap(), None);
+    assert_eq!(jira.attachment_content(&file.id).await.unwrap(), upload.bytes);
+    assert!(jira.attachment_content("1").await.unwrap_err().is_not_found());
+
+    // One that a comment shows, and one that it does not.
+    let shown = ("shown.txt", "text/plain", &b"hello"[..]);
+    let comment = site
+        .add_comment_with_file(&issue, "ann", "See there.", shown)
+        .unwrap();
+    let latest = jira.latest_comment(&issue).await.unwrap().unwrap();
+    assert!(latest.body.has_files());
+    let of = jira.attachments_of(&issue, &comment).await.unwrap();
+    assert_eq!(
+        of.iter().map(|file| file.filename.as_str()).collect::<Vec<_>>(),
+        ["shown.txt"]
+    );
+    let plain = site.add_comment(&issue, "ann", "No file.", false).unwrap();
+    assert_eq!(jira.attachments_of(&issue, &plain).await.unwrap(), []);
 }

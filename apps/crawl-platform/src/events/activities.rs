@@ -7,6 +7,7 @@
 //! | HubSpot | contacts are upserted by their address |
 //! | Algolia | the same attributes set again |
 //! | Pusher | what is told is a state with its ids, which can be told again |
+//! | files in Jira | a name that only this file of this mail has; it is looked for first |
 //! | mail | the `Message-ID`, and a record of what was sent: see [`mail`](self::send_mail) |
 
 mod jira;
@@ -26,12 +27,15 @@ use temporalio_sdk::{
 };
 use tokio::time::{Instant, interval_at};
 
+pub(super) use jira::size;
+pub(super) use send_mail::LEFT;
 pub use send_mail::{About, Claim, Letter, Posted, SentMails};
 pub use systems::{SetUpError, Systems};
 pub use types::*;
 
 use super::{
     audience::{InternalDomains, Member},
+    mail_files::MailFiles,
     settings::{Retry, Settings},
     thread::Threads,
 };
@@ -53,6 +57,9 @@ pub struct Terms {
     pub internal_domains: InternalDomains,
     /// The domain that mails are from.
     pub mail_domain: String,
+    /// How many bytes of files may go along with a mail.
+    #[serde(default = "super::settings::largest_files")]
+    pub largest_files: u64,
 }
 
 impl Terms {
@@ -68,17 +75,19 @@ pub struct BusinessActivities {
     settings: Settings,
     threads: Threads,
     sent: Arc<dyn SentMails>,
+    files: MailFiles,
     fault: Option<Fault>,
 }
 
 impl BusinessActivities {
-    /// The activities on these systems; `sent` remembers which mails were sent.
-    pub fn new(systems: Systems, settings: Settings, sent: Arc<dyn SentMails>) -> Self {
+    /// The activities on these systems; `sent` remembers which mails were sent, and `files` has what came with mails.
+    pub fn new(systems: Systems, settings: Settings, sent: Arc<dyn SentMails>, files: MailFiles) -> Self {
         Self {
             threads: systems.threads(&settings),
             systems,
             settings,
             sent,
+            files,
             fault: None,
         }
     }
@@ -164,6 +173,7 @@ impl BusinessActivities {
             retry: self.settings.retry_of(&ty),
             internal_domains: self.settings.internal_domains(),
             mail_domain: self.threads.domain().to_owned(),
+            largest_files: self.settings.mail.largest_files,
         };
         crash::at(Moment::After, "terms");
         Ok(terms)
@@ -197,6 +207,16 @@ impl BusinessActivities {
         reply: Reply,
     ) -> Result<CommentView, ActivityError> {
         self.attempt(&ctx, self.put_reply(&reply)).await
+    }
+
+    /// Attaches the files that came with an answer to its ticket, each once.
+    #[activity(name = "jira_attach_files")]
+    pub async fn attach_files(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        asked: AttachFiles,
+    ) -> Result<AttachedFiles, ActivityError> {
+        self.attempt(&ctx, self.put_files(&asked)).await
     }
 
     /// The project that a ticket is about, if there is one.

@@ -20,8 +20,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
+    mail_files::{self, MailFiles},
     mail_in::{self, Incoming},
-    payloads::{ContactMessageReplied, Payload},
+    payloads::{ContactMessageReplied, MailFile, Payload},
     thread::{About, Threads, hex},
 };
 
@@ -33,8 +34,8 @@ const LONGEST: usize = 30_000;
 /// What a mail that came in is to be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// An event.
-    Answer(Box<Event>),
+    /// An event, and the files that have to be kept before it is taken in.
+    Answer(Box<Event>, Vec<(String, Bytes)>),
     /// Nothing, for this reason.
     Ignored(&'static str),
     /// It belongs to no ticket.
@@ -58,7 +59,7 @@ pub fn judge(threads: &Threads, mail: Incoming, raw: &[u8]) -> Result<Verdict, s
     let Some((about, answered)) = about(threads, &mail) else {
         return Ok(Verdict::NoTicket);
     };
-    if mail.text.trim().is_empty() && mail.attachments.is_empty() {
+    if mail.text.trim().is_empty() && mail.files.is_empty() {
         return Ok(Verdict::Ignored("there is nothing in it but what it quotes"));
     }
     let mut text = mail.text;
@@ -73,6 +74,19 @@ pub fn judge(threads: &Threads, mail: Incoming, raw: &[u8]) -> Result<Verdict, s
     let message_id = mail
         .message_id
         .unwrap_or_else(|| format!("sha256.{}", hex(&Sha256::digest(raw))));
+    let numbered = mail.files.into_iter().enumerate();
+    let (files, kept) = numbered
+        .map(|(number, file)| {
+            let place = mail_files::place(&message_id, number);
+            let described = MailFile {
+                name: file.name,
+                content_type: file.content_type,
+                size: file.bytes.len() as u64,
+                place: place.clone(),
+            };
+            (described, (place, file.bytes))
+        })
+        .unzip();
     let data = ContactMessageReplied {
         ticket: about.ticket,
         from: mail.from,
@@ -81,11 +95,12 @@ pub fn judge(threads: &Threads, mail: Incoming, raw: &[u8]) -> Result<Verdict, s
         subject: mail.subject,
         text,
         internal: about.internal,
-        attachments: mail.attachments,
+        attachments: Vec::new(),
+        files,
         message_id,
     };
     let id = data.message_id.clone();
-    Ok(Verdict::Answer(Box::new(data.event(id)?)))
+    Ok(Verdict::Answer(Box::new(data.event(id)?), kept))
 }
 
 /// What a mail answers: by the mail that it names, the thread, or the address that it was sent to.
@@ -108,16 +123,18 @@ fn about(threads: &Threads, mail: &Incoming) -> Option<(About, Option<String>)> 
 pub struct Inbound {
     intake: Intake,
     threads: Threads,
+    files: MailFiles,
     token: Option<Confidential>,
 }
 
 impl Inbound {
-    /// Mails become events of this intake. With a token, who hands one in needs it as `Authorization: Bearer …`; without one
+    /// Mails become events of this intake, and their files are kept here. With a token, who hands one in needs it as `Authorization: Bearer …`; without one
     /// anybody who reaches the address may.
-    pub fn new(intake: Intake, threads: Threads, token: Option<Confidential>) -> Self {
+    pub fn new(intake: Intake, threads: Threads, files: MailFiles, token: Option<Confidential>) -> Self {
         Self {
             intake,
             threads,
+            files,
             token,
         }
     }
@@ -154,8 +171,8 @@ async fn receive(State(inbound): State<Arc<Inbound>>, headers: HeaderMap, raw: B
         Ok(mail) => mail,
         Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    let event = match judge(&inbound.threads, mail, &raw) {
-        Ok(Verdict::Answer(event)) => event,
+    let (event, files) = match judge(&inbound.threads, mail, &raw) {
+        Ok(Verdict::Answer(event, files)) => (event, files),
         Ok(Verdict::Ignored(why)) => {
             tracing::info!(why, "a mail is ignored");
             return (StatusCode::OK, Json(json!({ "ignored": why }))).into_response();
@@ -166,6 +183,12 @@ async fn receive(State(inbound): State<Arc<Inbound>>, headers: HeaderMap, raw: B
         }
         Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
+    for (place, bytes) in files {
+        if let Err(error) = inbound.files.keep(&place, bytes).await {
+            tracing::warn!(%error, "a file of a mail is not kept now");
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "not now; hand the mail in again");
+        }
+    }
     match inbound.intake.accept(std::slice::from_ref(&event)).await {
         Ok(accepted) => {
             let duplicate = accepted.iter().all(|one| one.duplicate);
@@ -209,7 +232,7 @@ mod tests {
     }
 
     fn answer(verdict: Verdict) -> ContactMessageReplied {
-        let Verdict::Answer(event) = verdict else {
+        let Verdict::Answer(event, _) = verdict else {
             panic!("{verdict:?}")
         };
         assert_eq!(
@@ -277,10 +300,18 @@ mod tests {
         let headers = format!(
             "In-Reply-To: <{id}>\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name=a.pdf\r\n"
         );
-        let data = answer(judged(&headers, "x"));
+        let verdict = judged(&headers, "x");
+        let Verdict::Answer(_, kept) = &verdict else {
+            panic!("{verdict:?}")
+        };
         assert_eq!(
-            (data.text.as_str(), data.attachments.as_slice()),
-            ("(no text)", &["a.pdf".to_owned()][..])
+            kept[..],
+            [(mail_files::place("b@shop.example", 0), Bytes::from_static(b"x"))]
         );
+        let data = answer(verdict);
+        assert_eq!((data.text.as_str(), data.files.len()), ("(no text)", 1));
+        let file = &data.files[0];
+        assert_eq!((file.name.as_str(), file.size), ("a.pdf", 1));
+        assert_eq!(file.place, mail_files::place("b@shop.example", 0));
     }
 }

@@ -2,6 +2,7 @@
 
 mod quotes;
 
+use bytes::Bytes;
 use mail_parser::{HeaderValue, Message, MessageParser, PartType, decoders::html::html_to_text};
 
 use super::payloads::Person;
@@ -25,10 +26,21 @@ pub struct Incoming {
     pub subject: String,
     /// What was written, without what it quotes.
     pub text: String,
-    /// The names of files that came with it.
-    pub attachments: Vec<String>,
+    /// The files that came with it.
+    pub files: Vec<IncomingFile>,
     /// Why a machine must have written it, if one has.
     pub automatic: Option<&'static str>,
+}
+
+/// A file that came with a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncomingFile {
+    /// Its name.
+    pub name: String,
+    /// Its type, such as `text/csv`.
+    pub content_type: String,
+    /// What is in it.
+    pub bytes: Bytes,
 }
 
 /// Why bytes are no mail that can be worked with.
@@ -70,7 +82,7 @@ pub fn read(raw: &[u8]) -> Result<Incoming, NoMail> {
         references: ids(message.references()),
         subject: message.subject().unwrap_or_default().to_owned(),
         text: written(&message),
-        attachments: message.attachments().filter_map(name_of).collect(),
+        files: message.attachments().filter_map(file_of).collect(),
         automatic: automatic(&message),
         from,
     })
@@ -93,9 +105,26 @@ fn ids(header: &HeaderValue<'_>) -> Vec<String> {
     list.iter().map(|id| id.trim().to_owned()).collect()
 }
 
-fn name_of(part: &mail_parser::MessagePart<'_>) -> Option<String> {
+/// What has a name is a file; what has none is a program's, such as a signature.
+fn file_of(part: &mail_parser::MessagePart<'_>) -> Option<IncomingFile> {
     use mail_parser::MimeHeaders;
-    part.attachment_name().map(str::to_owned)
+    let content_type = part.content_type().map(|ty| {
+        let subtype = ty.subtype().unwrap_or("octet-stream");
+        format!("{}/{subtype}", ty.ctype())
+    });
+    Some(IncomingFile {
+        name: file_name(part.attachment_name()?)?,
+        content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+        bytes: Bytes::copy_from_slice(part.contents()),
+    })
+}
+
+/// A file's name, without the folder that some programs put before it, and what is no character of a name.
+fn file_name(name: &str) -> Option<String> {
+    let name = name.rsplit(['/', '\\']).next()?;
+    let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = name.trim();
+    (!name.is_empty() && name.chars().any(|c| c != '.')).then(|| name.to_owned())
 }
 
 fn written(message: &Message<'_>) -> String {
@@ -199,7 +228,26 @@ mod tests {
              name=prices.csv\r\nContent-Disposition: attachment; filename=prices.csv\r\n\r\na,b\r\n--b--\r\n",
         );
         assert_eq!(mail.text, "See the file.");
-        assert_eq!(mail.attachments, ["prices.csv"]);
+        let file = IncomingFile {
+            name: "prices.csv".to_owned(),
+            content_type: "text/csv".to_owned(),
+            bytes: Bytes::from_static(b"a,b"),
+        };
+        assert_eq!(mail.files, [file]);
+    }
+
+    #[test]
+    fn names_of_files_are_names() {
+        for (given, name) in [
+            ("prices.csv", Some("prices.csv")),
+            ("../../etc/passwd", Some("passwd")),
+            ("C:\\data\\a b.csv", Some("a b.csv")),
+            ("a\r\nb.csv", Some("ab.csv")),
+            ("..", None),
+            (" ", None),
+        ] {
+            assert_eq!(file_name(given).as_deref(), name, "{given}");
+        }
     }
 
     #[test]

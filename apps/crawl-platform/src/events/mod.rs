@@ -12,6 +12,7 @@
 //! | [`audience`] | who is mailed about a comment |
 //! | [`thread`] | how mails about a ticket hang together |
 //! | [`mail_in`] | what was written in a mail |
+//! | [`mail_files`] | the files that came with a mail |
 //! | [`inbound`] | mails come in over HTTP, and become events |
 //! | [`settings`] | where the systems are, retry policies, mails |
 //! | [`templates`] | what mails say |
@@ -19,6 +20,7 @@
 pub mod activities;
 pub mod audience;
 pub mod inbound;
+pub mod mail_files;
 pub mod mail_in;
 pub mod payloads;
 pub mod registry;
@@ -35,7 +37,11 @@ pub use activities::{BusinessActivities, SetUpError, Systems};
 pub use settings::Settings;
 pub use workflows::Outcome;
 
-use crate::{events::inbound::Inbound, store::Store};
+use crate::{
+    archive::Archive,
+    events::{inbound::Inbound, mail_files::MailFiles},
+    store::Store,
+};
 
 /// Adds the workflows of all business events, and their activities, to a program.
 pub fn register(builder: Builder, activities: BusinessActivities) -> Builder {
@@ -52,18 +58,23 @@ pub struct Options {
 }
 
 impl Options {
-    /// The activities, which remember the mails that were sent in this store; and where mails come in, once there is an intake.
+    /// The activities, which remember the mails that were sent in this store; and where mails come in, once there is an intake,
+    /// whose files are kept in this archive.
     ///
     /// # Errors
     /// [`SetUpError`].
     pub fn set_up(
         self,
         store: Store,
+        archive: Archive,
     ) -> Result<(BusinessActivities, impl FnOnce(Intake) -> Inbound), SetUpError> {
         let systems = Systems::new(&self.settings, &self.base)?;
         let threads = systems.threads(&self.settings);
         let token = self.settings.mail.inbound_token.clone();
-        let activities = BusinessActivities::new(systems, self.settings, Arc::new(store));
-        Ok((activities, move |intake| Inbound::new(intake, threads, token)))
+        let files = MailFiles::new(archive);
+        let activities = BusinessActivities::new(systems, self.settings, Arc::new(store), files.clone());
+        Ok((activities, move |intake| {
+            Inbound::new(intake, threads, files, token)
+        }))
     }
 }

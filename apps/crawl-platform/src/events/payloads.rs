@@ -26,7 +26,9 @@ pub use reports::{
 use schemars::JsonSchema;
 use segno::Event;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-pub use tickets::{ContactMessageReplied, TicketCommented, TicketCreated, TicketTransitioned, TicketUpdated};
+pub use tickets::{
+    ContactMessageReplied, MailFile, TicketCommented, TicketCreated, TicketTransitioned, TicketUpdated,
+};
 
 /// Somebody with an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

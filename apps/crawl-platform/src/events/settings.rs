@@ -71,6 +71,14 @@ pub struct MailSettings {
     pub templates: Option<PathBuf>,
     /// What gateways hand mails in with.
     pub inbound_token: Option<Confidential>,
+    /// How many bytes of a ticket's files may go along with a mail. Those that are too many are named in it. Default 10 MB,
+    /// which most servers take once it is written as mails are, a third longer.
+    #[serde(default = "largest_files")]
+    pub largest_files: u64,
+}
+
+pub(super) fn largest_files() -> u64 {
+    10_000_000
 }
 
 /// Where the systems are, and how they know the platform.

@@ -11,6 +11,7 @@ use std::{
 
 use axum::Router;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use http::header;
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ use crate::{
 };
 
 mod adf;
+mod attachments;
 mod comments;
 mod issues;
 mod people;
@@ -69,6 +71,7 @@ impl Jira {
         let routes = Router::new()
             .merge(issues::routes())
             .merge(comments::routes())
+            .merge(attachments::routes())
             .merge(people::routes())
             .merge(properties::routes())
             .with_state(Arc::clone(&site));
@@ -137,6 +140,43 @@ impl Jira {
         let mut site = lock(&self.site);
         let comment = site.add_comment(issue, author, body, properties.into_iter().collect())?;
         Some(comment.id.to_string())
+    }
+
+    /// Adds a public comment as this account, which shows a file that was attached with it. Its id; none where the issue is not
+    /// there.
+    pub fn add_comment_with_file(
+        &self,
+        issue: &str,
+        author: &str,
+        text: &str,
+        (name, content_type, bytes): (&str, &str, &[u8]),
+    ) -> Option<String> {
+        let mut site = lock(&self.site);
+        let file = site.attach(issue, author, name, content_type, Bytes::copy_from_slice(bytes))?;
+        let media = json!({
+            "type": "media", "attrs": { "type": "file", "id": state::media_id(file), "collection": "", "alt": name }
+        });
+        let body = json!({
+            "type": "doc", "version": 1,
+            "content": [
+                { "type": "paragraph", "content": [{ "type": "text", "text": text }] },
+                { "type": "mediaGroup", "content": [media] },
+            ]
+        });
+        let comment = site.add_comment(issue, author, body, state::Properties::new())?;
+        Some(comment.id.to_string())
+    }
+
+    /// The files of an issue: their names and what is in them, the oldest first.
+    pub fn files(&self, issue: &str) -> Vec<(String, Bytes)> {
+        let site = lock(&self.site);
+        let Some(issue) = site.issue(issue) else {
+            return Vec::new();
+        };
+        let files = site.attachments.values().filter(|file| file.issue == issue.id);
+        files
+            .map(|file| (file.name.clone(), file.bytes.clone()))
+            .collect()
     }
 
     /// Makes an account a watcher of an issue.

@@ -62,7 +62,9 @@ async fn jira_js() {
     jira.add_user(User::new("ann", "Ann", "ann@example.com"));
     jira.add_user(User::new("eve", "Eve", "eve@example.org").customer());
     let issue = jira.add_issue("SUP", "a request");
-    jira.add_issue("DEV", "no request");
+    let other = jira.add_issue("DEV", "no request");
+    jira.add_comment_with_file(&other, "ann", "See there.", ("shown.txt", "text/plain", b"hello"))
+        .expect("an issue");
     for n in 1..=7 {
         jira.add_comment(&issue, "ann", &format!("comment {n}"), n == 7)
             .expect("an issue");

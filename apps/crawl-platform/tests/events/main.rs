@@ -9,6 +9,7 @@
     reason = "what processes do is held against this machine's clock"
 )]
 
+mod attachments;
 mod comments;
 mod crashes;
 mod every_event;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{Engine, Sent, World};
 
 /// An answer to a mail, as mail programs write them.
-fn answer(mail: &Sent, from: &str, id: &str, text: &str) -> String {
+pub(crate) fn answer(mail: &Sent, from: &str, id: &str, text: &str) -> String {
     let quoted: String = mail.text.lines().map(|line| format!("> {line}\r\n")).collect();
     format!(
         "From: {from}\r\nTo: {to}\r\nSubject: Re: {subject}\r\nMessage-ID: <{id}>\r\nIn-Reply-To: <{mail_id}>\r\n\
@@ -22,13 +22,13 @@ fn answer(mail: &Sent, from: &str, id: &str, text: &str) -> String {
 
 impl World {
     /// The mail about a ticket that this address got.
-    fn mail_to(&self, ticket: &str, to: &str) -> Sent {
+    pub(crate) fn mail_to(&self, ticket: &str, to: &str) -> Sent {
         let mut mails = self.mails(ticket).into_iter().filter(|mail| mail.to == to);
         mails.next().unwrap()
     }
 
     /// A ticket with a comment that its people were told of; how many mails that were.
-    async fn commented(&self, internal: bool) -> (String, usize) {
+    pub(crate) async fn commented(&self, internal: bool) -> (String, usize) {
         let ticket = self.ticket("Prices are missing");
         self.comment(&ticket, "aron", "Where are they missing?", internal)
             .await;
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// Whom mails about a ticket went to after the first so many, in order.
-    fn told_since(&self, ticket: &str, count: usize) -> Vec<String> {
+    pub(crate) fn told_since(&self, ticket: &str, count: usize) -> Vec<String> {
         let mut told: Vec<_> = self
             .mails(ticket)
             .into_iter()
@@ -49,7 +49,7 @@ impl World {
     }
 
     /// The latest comment, and all there are.
-    fn latest(&self, ticket: &str) -> (Value, usize) {
+    pub(crate) fn latest(&self, ticket: &str) -> (Value, usize) {
         let comments = self.jira.comments(ticket);
         (comments.last().unwrap().clone(), comments.len())
     }

@@ -11,9 +11,10 @@ use reqwest::StatusCode;
 use segno::{Running, Segno, config::Config};
 use segno_crawl_clients::proto::platform::{Account, Project, Report, Topic, User};
 use segno_crawl_platform::{
+    archive::Archive,
     events::{
-        self, BusinessActivities, Settings, Systems, inbound::Inbound, payloads::Payload, registry::types,
-        thread::Threads,
+        self, BusinessActivities, Settings, Systems, inbound::Inbound, mail_files::MailFiles,
+        payloads::Payload, registry::types, thread::Threads,
     },
     store::Store,
 };
@@ -97,17 +98,20 @@ impl World {
         let threads = systems.threads(&settings);
         let database = format!("sqlite:{}", folder.path().join("platform.db").display());
         let store = Arc::new(Store::open(&database).await.unwrap());
+        let archive = Archive::at(&folder.path().join("archives").to_string_lossy()).unwrap();
+        let files = MailFiles::new(archive);
         let faults = Faults::default();
         let failing = Arc::clone(&faults);
-        let activities =
-            BusinessActivities::new(systems, settings, store).with_fault(Arc::new(move |place, attempt| {
+        let activities = BusinessActivities::new(systems, settings, store, files.clone()).with_fault(
+            Arc::new(move |place, attempt| {
                 // The first attempt at the place is done again.
                 attempt == 1
                     && failing
                         .lock()
                         .unwrap()
                         .is_some_and(|wanted| wanted == place || wanted == "*")
-            }));
+            }),
+        );
 
         let temporal = match engine {
             Engine::Embedded => None,
@@ -132,7 +136,7 @@ impl World {
         let running = events::register(builder, activities).start().await.unwrap();
 
         let token = Some("gateway".to_owned().into());
-        let router = Inbound::new(running.intake().clone(), threads.clone(), token).router();
+        let router = Inbound::new(running.intake().clone(), threads.clone(), files, token).router();
         let listener = tokio::net::TcpListener::bind(FREE).await.unwrap();
         let inbound = listener.local_addr().unwrap();
         let inbound_server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -412,6 +416,8 @@ pub(crate) struct Sent {
     pub(crate) in_reply_to: Option<String>,
     pub(crate) reply_to: Option<String>,
     pub(crate) text: String,
+    /// The files that came along, by name.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
 }
 
 impl Sent {
@@ -435,6 +441,13 @@ impl Sent {
             in_reply_to: ids(mail.in_reply_to()).pop(),
             reply_to: address(mail.reply_to()),
             text: mail.body_text(0).unwrap().into_owned(),
+            files: mail
+                .attachments()
+                .map(|part| {
+                    let name = mail_parser::MimeHeaders::attachment_name(part).unwrap();
+                    (name.to_owned(), part.contents().to_vec())
+                })
+                .collect(),
         }
     }
 }

@@ -54,6 +54,16 @@ impl Document {
         Self::new(from_text::blocks(text))
     }
 
+    /// Whether files are shown in it.
+    pub fn has_files(&self) -> bool {
+        fn any(nodes: &[Node]) -> bool {
+            nodes
+                .iter()
+                .any(|node| matches!(node.kind.as_str(), "media" | "mediaInline") || any(&node.content))
+        }
+        any(&self.content)
+    }
+
     /// As text, with a blank line between blocks.
     pub fn to_text(&self) -> String {
         to_text::text(&self.content)

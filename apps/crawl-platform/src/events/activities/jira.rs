@@ -2,12 +2,22 @@
 
 use segno_crawl_clients::{
     Failure,
-    jira::{Comment, NewComment, User, Visibility, adf::Document},
+    jira::{Attachment, Comment, NewComment, Upload, User, Visibility, adf::Document},
 };
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
-use super::{BusinessActivities, CommentAsked, CommentView, Reply, TicketPeople, told};
-use crate::events::audience::{Author, Contact};
+use super::{
+    AttachFiles, AttachedFiles, BusinessActivities, CommentAsked, CommentView, Reply, TicketFile,
+    TicketPeople, told,
+};
+use crate::{
+    crash::{self, Moment},
+    events::{
+        audience::{Author, Contact},
+        thread::hex,
+    },
+};
 
 /// The property of comments that came by mail: who wrote them.
 const AUTHOR: &str = "segno.author";
@@ -23,7 +33,50 @@ impl BusinessActivities {
             }
             (_, latest) => latest,
         };
-        Ok(comment.map(view))
+        let Some(comment) = comment else {
+            return Ok(None);
+        };
+        let files = match comment.body.has_files() {
+            true => jira
+                .attachments_of(&asked.ticket, &comment.id)
+                .await
+                .map_err(told)?,
+            false => Vec::new(),
+        };
+        let mut view = view(comment);
+        view.files = files.into_iter().map(file).collect();
+        Ok(Some(view))
+    }
+
+    /// Attaches files under names that have a mark of their mail: so they are known again, and no other file of the ticket is
+    /// taken for one of them.
+    pub(super) async fn put_files(&self, asked: &AttachFiles) -> Result<AttachedFiles, Failure> {
+        let mut attached = AttachedFiles::default();
+        for (number, file) in asked.files.iter().enumerate() {
+            let name = marked(&file.name, &asked.key, number);
+            let Some(bytes) = self.files.get(&file.place).await? else {
+                attached
+                    .left
+                    .push(format!("{} (not kept for so long)", file.name));
+                continue;
+            };
+            let upload = Upload {
+                name: &name,
+                content_type: &file.content_type,
+                bytes: &bytes,
+            };
+            match self.systems.jira.attach_once(&asked.ticket, upload).await {
+                Ok(done) => attached.files.push(self::file(done.attachment)),
+                // The ticket is not lost for a file.
+                Err(error) if error.failure.status() == Some(413) => {
+                    let left = format!("{} ({}; Jira takes none so large)", file.name, size(file.size));
+                    attached.left.push(left);
+                }
+                Err(error) => return Err(told(error)),
+            }
+            crash::at(Moment::After, "attach");
+        }
+        Ok(attached)
     }
 
     pub(super) async fn get_people(&self, ticket: &str) -> Result<TicketPeople, Failure> {
@@ -51,6 +104,10 @@ impl BusinessActivities {
                 "Not shown to the customer: the sender has nothing to do with this ticket.\n\n{text}"
             );
         }
+        if !reply.files.is_empty() {
+            let names: Vec<_> = reply.files.iter().map(|file| file.name.as_str()).collect();
+            text = format!("{text}\n\nAttached: {}", names.join(", "));
+        }
         if !reply.attachments.is_empty() {
             text = format!("{text}\n\nNot taken over: {}", reply.attachments.join(", "));
         }
@@ -72,7 +129,35 @@ impl BusinessActivities {
             html: Document::from_text(&reply.text).to_html(),
             internal: reply.internal,
             by_mail: true,
+            files: reply.files.clone(),
         })
+    }
+}
+
+fn file(attachment: Attachment) -> TicketFile {
+    TicketFile {
+        id: attachment.id,
+        name: attachment.filename,
+        content_type: attachment.mime_type,
+        size: attachment.size,
+    }
+}
+
+/// A name with a mark before its end: `prices.csv` as `prices (1f3b9c).csv`.
+fn marked(name: &str, key: &str, number: usize) -> String {
+    let mark = hex(&Sha256::digest(format!("{key}\n{number}"))[..3]);
+    match name.rsplit_once('.') {
+        Some((stem, end)) if !stem.is_empty() => format!("{stem} ({mark}).{end}"),
+        _ => format!("{name} ({mark})"),
+    }
+}
+
+/// Bytes as people write them.
+pub(in crate::events) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
     }
 }
 
@@ -82,6 +167,7 @@ fn view(comment: Comment) -> CommentView {
     let internal = comment.is_internal();
     CommentView {
         by_mail: by_mail.is_some(),
+        files: Vec::new(),
         author: author.unwrap_or_else(|| comment.author.map(author_of).unwrap_or_default()),
         text: comment.body.to_text(),
         html: comment.body.to_html(),
@@ -104,5 +190,28 @@ fn contact(user: User) -> Contact {
         name: user.display_name,
         email: user.email_address,
         active: user.active,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_again_by_its_name() {
+        let name = marked("prices.csv", "a@b.example", 0);
+        assert!(name.starts_with("prices (") && name.ends_with(").csv"), "{name}");
+        assert_eq!(name, marked("prices.csv", "a@b.example", 0));
+        assert_ne!(name, marked("prices.csv", "a@b.example", 1));
+        assert_ne!(name, marked("prices.csv", "b@b.example", 0));
+        assert!(marked("README", "a", 0).starts_with("README ("));
+        assert!(marked(".env", "a", 0).starts_with(".env ("));
+    }
+
+    #[test]
+    fn sizes_are_written_for_people() {
+        for (bytes, text) in [(7, "7 bytes"), (20_400, "20 kB"), (31_490_000, "31.4 MB")] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }

@@ -11,13 +11,13 @@
 use async_trait::async_trait;
 use segno_crawl_clients::{
     Failure,
-    mail::{Mail, MessageId},
+    mail::{File, Mail, MessageId},
 };
 use segno_sinks::mail::BROKEN_OFF;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BusinessActivities, CommentView, told};
+use super::{BusinessActivities, CommentView, TicketFile, told};
 use crate::{
     crash::{self, Moment},
     events::payloads::Person,
@@ -34,6 +34,9 @@ pub struct Letter {
     pub data: Value,
     /// What it is about, which makes its `Message-ID`.
     pub about: About,
+    /// The ticket's files that go along with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<TicketFile>,
 }
 
 /// What a mail is about.
@@ -65,6 +68,7 @@ impl Letter {
             template: template.to_owned(),
             data,
             about: About::Single { key },
+            files: Vec::new(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Letter {
         to: Person,
         template: &str,
         data: Value,
+        files: Vec<TicketFile>,
     ) -> Self {
         let about = About::Comment {
             ticket: ticket.to_owned(),
@@ -87,6 +92,7 @@ impl Letter {
             template: template.to_owned(),
             data,
             about,
+            files,
         }
     }
 }
@@ -136,6 +142,15 @@ pub trait SentMails: Send + Sync + 'static {
     async fn release(&self, message_id: &str) -> Result<(), Failure>;
 }
 
+/// The name by which templates know the files that do not go along, each a text.
+pub(in crate::events) const LEFT: &str = "files_left";
+
+/// What goes along with a mail, and what its template is given.
+struct Enclosed {
+    files: Vec<File>,
+    data: Value,
+}
+
 /// What a mail is known by, and what it hangs together with.
 struct Envelope {
     id: String,
@@ -147,6 +162,8 @@ struct Envelope {
 impl BusinessActivities {
     pub(super) async fn post(&self, letter: &Letter, attempt: u32) -> Result<Posted, Failure> {
         let envelope = self.envelope(letter);
+        // Before it is noted that the mail is about to be sent: this takes time, in which a worker may end.
+        let enclosed = self.enclosed(letter).await?;
         let doubtful = match self.sent.claim(&envelope.id).await? {
             Claim::Sent => return Ok(Posted::Before),
             Claim::Begun if !self.systems.mail_replaces => {
@@ -157,7 +174,7 @@ impl BusinessActivities {
             Claim::Mine => false,
         };
         crash::at(Moment::After, "claim");
-        if let Err(failure) = self.deliver(letter, &envelope).await {
+        if let Err(failure) = self.deliver(letter, &envelope, enclosed).await {
             if is_certain(&failure) {
                 self.sent.release(&envelope.id).await?;
             }
@@ -202,9 +219,37 @@ impl BusinessActivities {
         }
     }
 
-    async fn deliver(&self, letter: &Letter, envelope: &Envelope) -> Result<(), Failure> {
+    /// What goes along with a letter, as it is in the ticket now.
+    async fn enclosed(&self, letter: &Letter) -> Result<Enclosed, Failure> {
+        let mut enclosed = Enclosed {
+            files: Vec::new(),
+            data: letter.data.clone(),
+        };
+        for file in &letter.files {
+            match self.systems.jira.attachment_content(&file.id).await {
+                Ok(bytes) => enclosed.files.push(File {
+                    name: file.name.clone(),
+                    content_type: file.content_type.clone(),
+                    bytes,
+                }),
+                // Somebody has removed it meanwhile.
+                Err(error) if error.is_not_found() => {
+                    let left = Value::from(format!("{} (it is removed)", file.name));
+                    match &mut enclosed.data[LEFT] {
+                        Value::Array(others) => others.push(left),
+                        none => *none = Value::Array(vec![left]),
+                    }
+                }
+                Err(error) => return Err(told(error)),
+            }
+        }
+        Ok(enclosed)
+    }
+
+    async fn deliver(&self, letter: &Letter, envelope: &Envelope, enclosed: Enclosed) -> Result<(), Failure> {
         let id = message_id(&envelope.id).ok_or_else(|| Failure::permanent("the mail's id is none"))?;
-        let mut mail = Mail::new(id, &letter.to.email, &letter.template, &letter.data);
+        let mut mail = Mail::new(id, &letter.to.email, &letter.template, &enclosed.data);
+        mail.files = enclosed.files;
         mail.name = letter.to.name.as_deref();
         mail.reply_to = envelope.reply_to.as_deref();
         // Other people's programs may have made ids that are none.

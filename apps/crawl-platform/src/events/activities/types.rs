@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::events::{
     audience::{Author, Contact},
-    payloads::Person,
+    payloads::{MailFile, Person},
     thread::address,
 };
 
@@ -35,6 +35,42 @@ pub struct CommentView {
     pub internal: bool,
     /// Whether it came by mail.
     pub by_mail: bool,
+    /// The files that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<TicketFile>,
+}
+
+/// A file of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketFile {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub content_type: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// Files that came with an answer, to be attached to its ticket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttachFiles {
+    /// They are attached once under this key.
+    pub key: String,
+    /// The ticket.
+    pub ticket: String,
+    /// Which.
+    pub files: Vec<MailFile>,
+}
+
+/// What became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedFiles {
+    /// Those that are in the ticket.
+    pub files: Vec<TicketFile>,
+    /// Those that are not, each with the reason.
+    pub left: Vec<String>,
 }
 
 /// A ticket, and who has to do with it in Jira.
@@ -77,8 +113,11 @@ pub struct Reply {
     pub internal: bool,
     /// What they wrote.
     pub text: String,
-    /// The names of files that came with it.
+    /// The names of files that came with it and are not in the ticket.
     pub attachments: Vec<String>,
+    /// The files that came with it and are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<TicketFile>,
 }
 
 /// A project.

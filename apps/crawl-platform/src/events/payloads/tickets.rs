@@ -51,9 +51,25 @@ pub struct ContactMessageReplied {
     /// Whether the mail that is answered was about an internal note: the answer is one too.
     #[serde(default)]
     pub internal: bool,
-    /// The names of files that came with the answer.
+    /// The names of files that came with the answer and were not kept: they are named in the ticket.
     #[serde(default)]
     pub attachments: Vec<String>,
+    /// The files that came with the answer and were kept: they are attached to the ticket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<MailFile>,
+}
+
+/// A file that came with a mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MailFile {
+    /// Its name.
+    pub name: String,
+    /// Its type, such as `text/csv`.
+    pub content_type: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Where the platform keeps it.
+    pub place: String,
 }
 payload!(
     ContactMessageReplied,
@@ -70,6 +86,7 @@ payload!(
         text: "They are there now, thank you.".to_owned(),
         internal: false,
         attachments: Vec::new(),
+        files: Vec::new(),
     }
 );
 

@@ -6,8 +6,8 @@ use temporalio_sdk::WorkflowTermination;
 use super::steps::Steps;
 use crate::events::{
     activities::{
-        BusinessActivities, CommentAsked, CommentView, Letter, ProjectUsers, ProjectView, Reply,
-        SyncProperties, SyncTicket, Target, TicketPeople, Topic,
+        AttachFiles, BusinessActivities, CommentAsked, CommentView, LEFT, Letter, ProjectUsers, ProjectView,
+        Reply, SyncProperties, SyncTicket, Target, TicketFile, TicketPeople, Topic, size,
     },
     audience::{Author, Member, Question, audience, belongs},
     mail_in::DELIMITER,
@@ -65,6 +65,7 @@ async fn tell<W: 'static>(
         domains: &terms.internal_domains,
         mail_domain: &terms.mail_domain,
     });
+    let (files, left) = enclosed(&comment.files, terms.largest_files);
     let data = json!({
         "ticket": key,
         "summary": ticket.people.summary,
@@ -73,12 +74,13 @@ async fn tell<W: 'static>(
         "text": comment.text,
         "html": comment.html,
         "delimiter": DELIMITER,
+        LEFT: left,
     });
     let letters = |people: Vec<crate::events::payloads::Person>, template: &'static str| {
-        let data = &data;
-        people
-            .into_iter()
-            .map(move |to| Letter::of_comment(key, comment, thread, to, template, data.clone()))
+        let (data, files) = (&data, &files);
+        people.into_iter().map(move |to| {
+            Letter::of_comment(key, comment, thread, to, template, data.clone(), files.clone())
+        })
     };
     let internal = if comment.internal {
         "note-internal"
@@ -87,6 +89,25 @@ async fn tell<W: 'static>(
     };
     let all = letters(told.internal, internal).chain(letters(told.external, "comment-external"));
     steps.post(all.collect()).await
+}
+
+/// The files that go along with a mail, in their order as long as there is room; and the others, by name and size.
+fn enclosed(files: &[TicketFile], largest: u64) -> (Vec<TicketFile>, Vec<String>) {
+    let (mut room, mut enclosed, mut left) = (largest, Vec::new(), Vec::new());
+    for file in files {
+        match room.checked_sub(file.size) {
+            Some(rest) => {
+                room = rest;
+                enclosed.push(file.clone());
+            }
+            None => left.push(format!(
+                "{} ({}, too large; it is in the ticket)",
+                file.name,
+                size(file.size)
+            )),
+        }
+    }
+    (enclosed, left)
 }
 
 /// Somebody has commented: the ticket's people are mailed, unless the comment came by mail and they were told then.
@@ -138,6 +159,22 @@ pub(in crate::events) async fn contact_message_replied<W: 'static>(
     if !known {
         steps.note("the sender has nothing to do with the ticket: kept as an internal note");
     }
+    // Whom nobody knows puts no file into a ticket.
+    let mut left: Vec<_> = event.attachments.clone();
+    let mut files = Vec::new();
+    if known && !event.files.is_empty() {
+        let asked = AttachFiles {
+            key: event.message_id.clone(),
+            ticket: event.ticket.clone(),
+            files: event.files.clone(),
+        };
+        let attached = steps.run(BusinessActivities::attach_files, asked).await?;
+        steps.note(format!("{} files attached", attached.files.len()));
+        left.extend(attached.left);
+        files = attached.files;
+    } else {
+        left.extend(event.files.iter().map(|file| file.name.clone()));
+    }
     let reply = Reply {
         // Of the mail and not of the event: a gateway that hands the mail in twice makes one comment.
         key: event.message_id.clone(),
@@ -146,7 +183,8 @@ pub(in crate::events) async fn contact_message_replied<W: 'static>(
         known,
         internal: event.internal || !known,
         text: event.text.clone(),
-        attachments: event.attachments.clone(),
+        attachments: left,
+        files,
     };
     let comment = steps.run(BusinessActivities::add_reply, reply).await?;
     steps.note(format!("comment {}", comment.id));

@@ -108,11 +108,17 @@ fn of_issue(site: &state::Site, issue: &str, id: &str) -> Result<u64, Refused> {
 async fn one(
     State(site): State<Shared>,
     Path((issue, id)): Path<(String, String)>,
+    Query(query): Parameters,
 ) -> Result<Json<Value>, Refused> {
     let site = lock(&site);
     let number = of_issue(&site, &issue, &id)?;
     let comment = site.comment(number).ok_or_else(|| no_comment(&id))?;
-    Ok(Json(site.show_comment(comment, false)))
+    let mut shown = site.show_comment(comment, false);
+    let expand = query.get("expand").map(String::as_str).unwrap_or_default();
+    if expand.split(',').any(|name| name == "renderedBody") {
+        shown["renderedBody"] = json!(site.render(&comment.body));
+    }
+    Ok(Json(shown))
 }
 
 async fn change(

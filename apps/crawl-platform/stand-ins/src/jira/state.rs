@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::format_description};
@@ -130,9 +131,28 @@ impl Comment {
     }
 }
 
+/// A file of an issue.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    pub(super) id: u64,
+    pub(super) issue: u64,
+    pub(super) name: String,
+    pub(super) content_type: String,
+    pub(super) bytes: Bytes,
+    author: String,
+    created: String,
+}
+
+/// By what documents name a file: an id of the service that has the bytes.
+pub(super) fn media_id(attachment: u64) -> String {
+    format!("5a6e0000-0000-4000-8000-{attachment:012}")
+}
+
 #[derive(Debug)]
 pub(super) struct Site {
     last_id: u64,
+    /// By their ids.
+    pub(super) attachments: BTreeMap<u64, Attachment>,
     pub(super) users: BTreeMap<String, User>,
     pub(super) projects: BTreeMap<String, Project>,
     /// By their ids.
@@ -143,6 +163,7 @@ impl Default for Site {
     fn default() -> Self {
         let mut site = Self {
             last_id: 10_000,
+            attachments: BTreeMap::new(),
             users: BTreeMap::new(),
             projects: BTreeMap::new(),
             issues: BTreeMap::new(),
@@ -235,6 +256,69 @@ impl Site {
         issue.comments.last_mut()
     }
 
+    /// Attaches a file to an issue. Its id; none where the issue is not there.
+    pub(super) fn attach(
+        &mut self,
+        issue: &str,
+        author: &str,
+        name: &str,
+        content_type: &str,
+        bytes: Bytes,
+    ) -> Option<u64> {
+        let id = self.next_id();
+        let created = now();
+        let issue = self.issue_mut(issue)?;
+        issue.updated.clone_from(&created);
+        let issue = issue.id;
+        let attachment = Attachment {
+            id,
+            issue,
+            name: name.to_owned(),
+            content_type: content_type.to_owned(),
+            bytes,
+            author: author.to_owned(),
+            created,
+        };
+        self.attachments.insert(id, attachment);
+        Some(id)
+    }
+
+    /// Lists write ids as texts; a file that is asked for has its id as a number.
+    pub(super) fn show_attachment(&self, file: &Attachment) -> Value {
+        json!({
+            "id": file.id.to_string(), "filename": file.name, "author": self.show_user(&file.author),
+            "created": file.created, "size": file.bytes.len(), "mimeType": file.content_type,
+            "content": format!("/rest/api/3/attachment/content/{}", file.id),
+        })
+    }
+
+    /// A comment's body as HTML: its texts, and its files by where they are.
+    pub(super) fn render(&self, body: &Value) -> String {
+        let inner = |body: &Value| {
+            let nodes = body["content"].as_array().into_iter().flatten();
+            nodes.map(|node| self.render(node)).collect::<String>()
+        };
+        match body["type"].as_str() {
+            Some("text") => {
+                let text = body["text"].as_str().unwrap_or_default();
+                text.replace('&', "&amp;")
+                    .replace('<', "&lt;")
+                    .replace('>', "&gt;")
+            }
+            Some("paragraph") => format!("<p>{}</p>", inner(body)),
+            Some("media" | "mediaInline") => {
+                let wanted = body["attrs"]["id"].as_str().unwrap_or_default();
+                let known = self.attachments.keys().find(|id| media_id(**id) == wanted);
+                known.map_or_else(String::new, |id| {
+                    format!(
+                        "<span class=\"image-wrap\"><img src=\"/rest/api/3/attachment/content/{id}\"></span>"
+                    )
+                })
+            }
+            _ => inner(body),
+        }
+    }
+
     /// By key or id.
     pub(super) fn issue(&self, key: &str) -> Option<&Issue> {
         self.issues
@@ -301,6 +385,9 @@ impl Site {
         fields.insert("issuetype".to_owned(), json!({ "name": issue.issue_type }));
         let status = self.statuses(issue).swap_remove(issue.status);
         fields.insert("status".to_owned(), status);
+        let files = self.attachments.values().filter(|file| file.issue == issue.id);
+        let files = files.map(|file| self.show_attachment(file)).collect();
+        fields.insert("attachment".to_owned(), files);
         fields.insert("created".to_owned(), json!(issue.created));
         fields.insert("updated".to_owned(), json!(issue.updated));
         json!({ "id": issue.id.to_string(), "key": issue.key, "fields": fields })

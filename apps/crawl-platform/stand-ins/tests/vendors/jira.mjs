@@ -45,6 +45,26 @@ await refused(404, jira.issueCommentProperties.getCommentProperty(property));
 await jira.issueComments.deleteComment({ issueIdOrKey, id: added.id });
 await refused(404, jira.issueComments.getComment({ issueIdOrKey, id: added.id }));
 
+const [{ id: fileId }] = await jira.issueAttachments.addAttachment({
+    issueIdOrKey,
+    attachment: { filename: 'prices "1".csv', file: Buffer.from('a,b\r\n--\r\n') },
+});
+const file = await jira.issueAttachments.getAttachment({ id: fileId });
+assert.deepEqual([file.filename, file.size, file.mimeType, file.author.accountId], ['prices "1".csv', 9, 'text/csv', 'bot']);
+for (const redirect of [true, false]) {
+    const content = await jira.issueAttachments.getAttachmentContent({ id: fileId, redirect });
+    assert.equal(Buffer.from(content).toString(), 'a,b\r\n--\r\n');
+}
+const withFiles = await jira.issues.getIssue({ issueIdOrKey, fields: ['attachment'] });
+assert.deepEqual(withFiles.fields.attachment.map(({ id, filename }) => [id, filename]), [[fileId, 'prices "1".csv']]);
+await jira.issueAttachments.removeAttachment({ id: fileId });
+await refused(404, jira.issueAttachments.getAttachment({ id: fileId }));
+// The test has made an issue with a comment that shows a file.
+const shown = await jira.issueComments.getComments({ issueIdOrKey: 'DEV-1' });
+const rendered = await jira.issueComments.getComment({ issueIdOrKey: 'DEV-1', id: shown.comments[0].id, expand: 'renderedBody' });
+const [, named] = rendered.renderedBody.match(/attachment\/content\/(\d+)/);
+assert.equal((await jira.issueAttachments.getAttachment({ id: named })).filename, 'shown.txt');
+
 await jira.issueWatchers.addWatcher({ issueIdOrKey, accountId: 'ann' });
 const { watchers, watchCount } = await jira.issueWatchers.getIssueWatchers({ issueIdOrKey });
 assert.equal(watchCount, watchers.length);
