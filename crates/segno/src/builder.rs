@@ -8,6 +8,7 @@ use std::{
 };
 
 use segno_routing::{Handler, Routes};
+use temporalio_client::Client;
 use temporalio_common::WorkflowDefinition;
 use temporalio_sdk::{
     WorkerOptions, WorkflowRegistrationError, activities::ActivityImplementer,
@@ -17,6 +18,7 @@ use temporalio_sdk::{
 use crate::{
     Error,
     config::{ApiKey, Config, Mistakes, NoApiKey, TlsFiles},
+    console::ConsolePage,
     consumer::{Consumer, DynConsumer},
     consumers::Consumers,
     reload::Read,
@@ -31,6 +33,8 @@ pub const DEFAULT_GRPC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Ad
 /// Where the embedded engine keeps its file, unless told otherwise.
 pub const DEFAULT_DATA: &str = "data";
 
+/// Makes the routes that a program serves.
+type Program = Box<dyn FnOnce(Client) -> axum::Router + Send>;
 type Register = Box<dyn FnOnce(&mut WorkerOptions) -> Result<(), WorkflowRegistrationError> + Send>;
 
 /// What a program is made of; [`Segno::builder`](crate::Segno::builder) makes one.
@@ -43,6 +47,8 @@ pub struct Builder {
     pub(crate) subscriptions: Consumers,
     pub(crate) workflows: BTreeMap<&'static str, Register>,
     pub(crate) activities: Vec<Register>,
+    pub(crate) program: Vec<Program>,
+    pub(crate) pages: Vec<ConsolePage>,
     pub(crate) http: Option<SocketAddr>,
     pub(crate) grpc: Option<SocketAddr>,
     pub(crate) tls: Option<TlsFiles>,
@@ -62,6 +68,8 @@ impl Builder {
             subscriptions: Consumers::new(),
             workflows: BTreeMap::new(),
             activities: Vec::new(),
+            program: Vec::new(),
+            pages: Vec::new(),
             http: None,
             grpc: None,
             tls: None,
@@ -127,6 +135,20 @@ impl Builder {
             options.register_activities(activities);
             Ok(())
         }));
+        self
+    }
+
+    /// Serves routes of the program's own beside the HTTP API, below `/app`: `/app/runs` for `/runs`. They are made once the
+    /// engine has started, and are given its client. Callers show who they are as everywhere; a `GET` is for viewers, anything
+    /// else for operators, and recorded in the audit log. Again it adds more; two of the same path panic at the start.
+    pub fn serve(mut self, routes: impl FnOnce(Client) -> axum::Router + Send + 'static) -> Self {
+        self.program.push(Box::new(routes));
+        self
+    }
+
+    /// Adds a page to the console.
+    pub fn console_page(mut self, page: ConsolePage) -> Self {
+        self.pages.push(page);
         self
     }
 

@@ -87,6 +87,7 @@ pub mod worker;
 mod workflow_sink;
 
 pub use builder::{Builder, DEFAULT_DATA, DEFAULT_GRPC, DEFAULT_HTTP};
+pub use console::ConsolePage;
 pub use consumer::{Consumer, ConsumerError};
 pub use consumers::{Consumers, NotProcessed};
 pub use error::Error;

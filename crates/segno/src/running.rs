@@ -86,6 +86,8 @@ impl Running {
             subscriptions,
             workflows,
             activities,
+            program,
+            pages,
             http,
             grpc,
             tls,
@@ -278,6 +280,10 @@ impl Running {
             prints,
         );
         let reader = overview::Reader::new(client.clone(), live.clone(), pauses.clone(), health_of_sinks);
+        let program_routes = program
+            .into_iter()
+            .map(|make| make(client.clone()))
+            .reduce(|all, more| all.merge(more));
         let router = http::router(http::Parts {
             client,
             figures: overview::broadcast::Broadcast::new(reader, stopping.clone()),
@@ -295,6 +301,8 @@ impl Running {
             source_kinds,
             sources: sources.served.clone(),
             timers: segno_timers::router(timers),
+            program: program_routes,
+            pages,
             max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),
             // A page of a name that points here has no session here: where callers are asked, names do not matter.
             local_only: listener.address().ip().is_loopback()

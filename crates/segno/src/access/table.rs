@@ -120,7 +120,16 @@ pub(crate) fn listed(method: &Method, path: &str) -> Option<Need> {
         method.as_str()
     };
     let row = |path: &str| ROWS.get(&(method, path)).copied();
-    row(path).or_else(|| row(&template(path)?))
+    row(path)
+        .or_else(|| row(&template(path)?))
+        .or_else(|| of_program(method, path))
+}
+
+/// What a program serves beside: who may look may read it, and who changes something there operates.
+fn of_program(method: &str, path: &str) -> Option<Need> {
+    let below = path.strip_prefix(crate::http::PROGRAM)?;
+    let need = if method == "GET" { View } else { Operate };
+    below.starts_with('/').then_some(need)
 }
 
 /// What is asked for: of a path that has no row, what is asked of administrators.
@@ -143,6 +152,21 @@ mod tests {
     #[test]
     fn every_row_is_there_once() {
         assert_eq!(ROWS.len(), TABLE.len());
+    }
+
+    #[test]
+    fn what_a_program_serves_is_read_by_viewers_and_changed_by_operators() {
+        for (method, path, expected) in [
+            (Method::GET, "/app/runs/{id}", View),
+            (Method::HEAD, "/app/runs", View),
+            (Method::POST, "/app/runs/{id}/stop", Operate),
+            (Method::DELETE, "/app/x", Operate),
+            (Method::OPTIONS, "/app/x", Operate),
+            (Method::GET, "/application", Administer),
+            (Method::GET, "/app", Administer),
+        ] {
+            assert_eq!(need(&method, path), expected, "{method} {path}");
+        }
     }
 
     #[test]

@@ -1,4 +1,11 @@
 //! The files of the console, in the binary. They are written by hand and served as they are: no build step, no Node.js.
+//!
+//! A program may [add pages](ConsolePage).
+
+mod page;
+
+pub use page::ConsolePage;
+pub(crate) use page::added;
 
 /// A file that is served.
 #[derive(Debug)]
@@ -24,6 +31,7 @@ macro_rules! assets {
 
 /// All files but the page.
 pub(crate) const ASSETS: &[Asset] = assets![
+    "added.js",
     "api.js",
     "app.js",
     "changes.js",

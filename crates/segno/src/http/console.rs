@@ -3,10 +3,11 @@
 //! Its files are in the binary. They are served under a path that names what they are, so that a browser keeps them for
 //! good and never mixes those of two versions; the page itself is asked for anew each time, and names that path.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
@@ -14,7 +15,7 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::console::{ASSETS, Asset, SHELL};
+use crate::console::{ASSETS, Asset, ConsolePage, SHELL, added};
 
 /// Nothing but this origin's own files and answers; no script or style in a page, and no page in another's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -30,13 +31,20 @@ struct Served {
     page: String,
     /// The page's entity tag.
     tag: HeaderValue,
+    /// The files of the pages that the program has added, before the console's own of the same name.
+    added: Vec<(String, Bytes)>,
 }
 
-static SERVED: LazyLock<Arc<Served>> = LazyLock::new(|| Arc::new(Served::new()));
-
 impl Served {
-    fn new() -> Self {
+    fn new(pages: &[ConsolePage]) -> Self {
         let mut hash = Sha256::new();
+        let added = added(pages);
+        for (name, text) in &added {
+            hash.update(name);
+            hash.update([0]);
+            hash.update(text);
+            hash.update([0]);
+        }
         for asset in ASSETS {
             hash.update(asset.name);
             hash.update([0]);
@@ -50,6 +58,10 @@ impl Served {
             // Hexadecimal digits are fit for a header.
             tag: HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\"")),
             page,
+            added: added
+                .into_iter()
+                .map(|(name, text)| (name, Bytes::from(text)))
+                .collect(),
         }
     }
 }
@@ -58,15 +70,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The routes of this file.
-pub(super) fn router() -> Router {
+/// The routes of this file, with these pages beside the console's own.
+pub(super) fn router(pages: &[ConsolePage]) -> Router {
     Router::new()
         .route("/", get(async || Redirect::temporary("/console")))
         .route("/console", get(page))
         .route("/console/", get(page))
         .route("/console/assets/{version}/{*name}", get(asset))
         .route("/console/{*path}", get(page))
-        .with_state(Arc::clone(&SERVED))
+        .with_state(Arc::new(Served::new(pages)))
 }
 
 /// The page, whatever it is to show.
@@ -108,12 +120,17 @@ fn names(tags: &HeaderValue, tag: &HeaderValue) -> bool {
 
 /// One of its files.
 async fn asset(State(served): State<Arc<Served>>, Path((version, name)): Path<(String, String)>) -> Response {
-    let found = ASSETS.iter().find(|asset| asset.name == name);
-    let Some(Asset {
-        media_type, bytes, ..
-    }) = found
-    else {
-        return super::not_found().await.into_response();
+    let added = served.added.iter().find(|(added, _)| *added == name);
+    let own = ASSETS.iter().find(|asset| asset.name == name);
+    let (media_type, bytes) = match (added, own) {
+        (Some((_, bytes)), _) => ("text/javascript; charset=utf-8", bytes.clone()),
+        (
+            None,
+            Some(Asset {
+                media_type, bytes, ..
+            }),
+        ) => (*media_type, Bytes::from_static(bytes)),
+        (None, None) => return super::not_found().await.into_response(),
     };
     // What another version of the program is asked for is not to be kept under that version's name.
     let keep = if version == served.version {
@@ -122,11 +139,11 @@ async fn asset(State(served): State<Arc<Served>>, Path((version, name)): Path<(S
         "no-store"
     };
     let headers = [
-        (header::CONTENT_TYPE, *media_type),
+        (header::CONTENT_TYPE, media_type),
         (header::CACHE_CONTROL, keep),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, *bytes).into_response()
+    (headers, bytes).into_response()
 }
 
 #[cfg(test)]
@@ -137,12 +154,16 @@ mod tests {
     use super::*;
 
     async fn answer(path: &str, tag: Option<&HeaderValue>) -> Response {
+        answer_with(&[], path, tag).await
+    }
+
+    async fn answer_with(pages: &[ConsolePage], path: &str, tag: Option<&HeaderValue>) -> Response {
         let mut request = Request::builder().uri(path);
         if let Some(tag) = tag {
             request = request.header(header::IF_NONE_MATCH, tag);
         }
         let request = request.body(Body::empty()).unwrap();
-        router().oneshot(request).await.unwrap()
+        router(pages).oneshot(request).await.unwrap()
     }
 
     async fn text(response: Response) -> String {
@@ -190,6 +211,38 @@ mod tests {
         );
         let none = answer("/console/assets/0/none.js", None).await;
         assert_eq!(none.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn added_pages_are_files_of_another_version() {
+        let pages = [
+            ConsolePage::new("runs", "export function show() {}").menu("Runs \"all\""),
+            ConsolePage::new("runs/:id", "export const show = 1;").role(crate::access::Role::Admin),
+        ];
+        let version = |page: String| {
+            let at = page.find("/console/assets/").unwrap();
+            page[at..].chars().take_while(|c| *c != '"').collect::<String>()
+        };
+        let plain = version(text(answer("/console", None).await).await);
+        let with = version(text(answer_with(&pages, "/console", None).await).await);
+        assert_ne!(plain, with, "a browser would keep the files of the other");
+        let list = text(answer_with(&pages, "/console/assets/0/added.js", None).await).await;
+        assert!(
+            list.contains("import * as page1 from \"./added/1.js\";"),
+            "{list}"
+        );
+        assert!(
+            list.contains(r#""label":"Runs \"all\"""#) && list.contains(r#""role":"admin""#),
+            "{list}"
+        );
+        let script = answer_with(&pages, "/console/assets/0/added/1.js", None).await;
+        assert_eq!(
+            script.headers()[header::CONTENT_TYPE],
+            "text/javascript; charset=utf-8"
+        );
+        assert_eq!(text(script).await, "export const show = 1;");
+        let none = text(answer("/console/assets/0/added.js", None).await).await;
+        assert!(none.contains("ADDED = []"), "{none}");
     }
 
     #[test]

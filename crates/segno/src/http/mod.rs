@@ -55,12 +55,16 @@ pub(crate) use serve::serve;
 
 use crate::{
     access::{self, Access, Guard, audit::Audit, request_id},
+    console::ConsolePage,
     dead_letters::Decider,
     live::Live,
     overview::broadcast::Broadcast,
     reload::Reloader,
     telemetry::Sampler,
 };
+
+/// Where a program's own routes are.
+pub const PROGRAM: &str = "/app";
 
 /// What the API is made of.
 pub(crate) struct Parts {
@@ -85,6 +89,10 @@ pub(crate) struct Parts {
     pub(crate) sources: Router,
     /// The timers' own routes.
     pub(crate) timers: Router,
+    /// What the program serves beside, below [`PROGRAM`].
+    pub(crate) program: Option<Router>,
+    /// Pages that the program adds to the console.
+    pub(crate) pages: Vec<ConsolePage>,
     /// Who may call.
     pub(crate) access: Arc<Access>,
     /// Requests served at once; the probes do not count.
@@ -109,6 +117,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         source_kinds,
         sources,
         timers,
+        program,
+        pages,
         access,
         max_concurrent,
         local_only,
@@ -165,8 +175,12 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(pauses)
         .merge(audit)
         .merge(timers)
-        .merge(sources)
-        .route_layer(from_fn_with_state(slots, limits::concurrency));
+        .merge(sources);
+    let limited = match program {
+        Some(program) => limited.nest(PROGRAM, program),
+        None => limited,
+    };
+    let limited = limited.route_layer(from_fn_with_state(slots, limits::concurrency));
     let probes = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz).with_state(health))
@@ -175,7 +189,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(limited)
         .merge(probes)
         .merge(session::router(access))
-        .merge(console::router())
+        .merge(console::router(&pages))
         .merge(SwaggerUi::new("/api-docs").url("/openapi.json", openapi::document()))
         .fallback(not_found)
         .layer(from_fn_with_state(guard, access::guard))

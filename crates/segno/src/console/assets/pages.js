@@ -17,6 +17,7 @@ import * as sinks from "./pages/sinks.js";
 import * as queues from "./pages/queues.js";
 import * as queue from "./pages/queue.js";
 import * as audit from "./pages/audit.js";
+import { ADDED } from "./added.js";
 
 const page = (pattern, module, label = null, key = null, role = null) => ({ pattern, show: module.show, label, key, role });
 
@@ -38,4 +39,5 @@ export const PAGES = [
   page("queues", queues, "Task queues", "q"),
   page("queues/:name", queue),
   page("audit", audit, "Audit log", "a", "admin"),
+  ...ADDED,
 ];
