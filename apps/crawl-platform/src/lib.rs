@@ -14,12 +14,15 @@
 //! | [`lifecycle`] | the workflow of a run, from its request to its export |
 //! | [`schedules`], [`watcher`], [`sweeper`] | what makes runs by itself, what makes them look, what finds those that nobody looks after |
 //! | [`api`] | HTTP |
+//! | [`console`], [`cli`] | pages of runs in Segno's console; commands that ask the API |
 //! | [`crawler`], [`site`] | a small crawler, and a site for it |
 //! | [`platform`], [`settings`], [`demo`] | all of it as a process |
 
 pub mod api;
 pub mod archive;
+pub mod cli;
 pub mod cluster;
+pub mod console;
 mod crash;
 pub mod crawler;
 pub mod demo;

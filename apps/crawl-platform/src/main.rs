@@ -3,6 +3,7 @@
 //! ```sh
 //! crawl-platform demo                                # everything at once, on this machine
 //! crawl-platform serve --settings platform.toml
+//! crawl-platform runs list --status PROCESSING       # asks the one that runs
 //! ```
 
 use std::{
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use segno::config::Config;
 use segno_crawl_clients::pusher::Pusher;
 use segno_crawl_platform::{
+    cli::Runs,
     cluster::{Cluster, kubernetes::Kubernetes, processes::Processes},
     crawler, demo, events,
     notifier::{Notifier, PusherNotifier, Silent},
@@ -42,6 +44,8 @@ enum Command {
         #[arg(long, env = "CRAWL_SETTINGS")]
         settings: Option<PathBuf>,
     },
+    /// Asks a running platform for its runs: lists, shows, begins, stops them, and goes on with them.
+    Runs(Runs),
     /// Crawls a site, as the process of a run.
     Crawl(Crawl),
     /// Shows all of it: a scheduled crawl of a site of its own, one run that is stopped, the events, the mails.
@@ -82,7 +86,7 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
     let cli = Cli::parse();
-    let quiet = matches!(cli.command, Command::Demo { .. });
+    let quiet = matches!(cli.command, Command::Demo { .. } | Command::Runs(_));
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(if quiet { "warn" } else { "info" }));
     tracing_subscriber::fmt()
@@ -102,6 +106,14 @@ async fn main() -> Result<(), AnyError> {
     });
     match cli.command {
         Command::Serve { settings } => serve(settings, stop).await,
+        Command::Runs(runs) => {
+            if let Err(error) = runs.run().await {
+                // As people read it, and not as the program's own failures are shown.
+                eprintln!("error: {error}");
+                std::process::exit(1);
+            }
+            Ok(())
+        }
         Command::Crawl(options) => {
             let options = crawler::Options {
                 start: options.start,

@@ -11,7 +11,7 @@ use crate::{
     api,
     archive::{Archive, ArchiveError},
     cluster::{Cluster, ClusterError},
-    events,
+    console, events,
     export::Exporter,
     front_door::{FrontDoor, InProcess},
     lifecycle::{CrawlerRun, Lifecycle, LifecycleActivities, Parts, Timing},
@@ -155,6 +155,7 @@ impl Platform {
             .workflow::<Sweeper>()
             .activities(activities)
             .activities(sweeping);
+        let builder = console::register(builder, store.clone(), options.timing.clone());
         let (builder, inbound) = match options.events {
             None => (builder, None),
             Some(events) => {

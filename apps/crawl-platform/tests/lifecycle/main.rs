@@ -4,6 +4,8 @@
 mod api;
 mod aws;
 mod cluster;
+mod command_line;
+mod console;
 mod costs;
 mod crashes;
 mod deployment;
