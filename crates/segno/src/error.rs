@@ -40,9 +40,9 @@ pub enum Error {
     /// A flag says no API key.
     #[error("--api-key: {0}")]
     ApiKey(#[source] config::NoApiKey),
-    /// A token of the HTTP API cannot be used.
+    /// Who may call the HTTP API cannot be set up.
     #[error(transparent)]
-    Token(#[from] crate::access::TokenError),
+    Access(#[from] crate::access::AccessError),
     /// The certificates of the HTTP API cannot be used.
     #[error("TLS of the HTTP port cannot be set up: {0}")]
     Tls(#[from] crate::TlsError),

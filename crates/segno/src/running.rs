@@ -279,6 +279,12 @@ impl Running {
             },
             prints,
         );
+        let greeting = Arc::clone(&access);
+        tokio::spawn(stopping.clone().run_until_cancelled_owned(async move {
+            if let Some(oidc) = greeting.oidc() {
+                oidc.greet().await;
+            }
+        }));
         let reader = overview::Reader::new(client.clone(), live.clone(), pauses.clone(), health_of_sinks);
         let program_routes = program
             .into_iter()

@@ -72,7 +72,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         // What stands in its headers is for the source.
         None
     } else {
-        match identify(&access, &parts) {
+        match identify(&access, &parts).await {
             Ok(signed) => signed,
             Err(_) if need == Need::Nothing => None,
             Err(problem) => return refusal(problem, &parts),
@@ -169,7 +169,7 @@ fn is_of_the_log(path: &str) -> bool {
 }
 
 /// Who calls, where that can be told; none: nobody said anything.
-fn identify(access: &Access, request: &Parts) -> Result<Option<Signed>, Problem> {
+async fn identify(access: &Access, request: &Parts) -> Result<Option<Signed>, Problem> {
     if !access.is_asked_for() {
         return Ok(Some(Signed::Unasked(Who::local())));
     }
@@ -178,17 +178,18 @@ fn identify(access: &Access, request: &Parts) -> Result<Option<Signed>, Problem>
         let token = given.to_str().ok().and_then(bearer).ok_or_else(|| {
             unauthenticated("the header `Authorization` has no token: write `Authorization: Bearer TOKEN`")
         })?;
-        return match access.who(token, from) {
+        return match access.who(token, from).await {
             Ok(who) => Ok(Some(Signed::Token(who))),
             Err(Refused::Wrong) => {
                 tracing::warn!(%from, "a token that is none");
                 Err(unauthenticated("this is no token that is good here"))
             }
             Err(Refused::Slow(wait)) => Err(slow(wait)),
+            Err(Refused::Unavailable(detail)) => Err(unavailable(&detail)),
         };
     }
     let is_encrypted = Peer::of(&request.extensions).is_some_and(|peer| peer.is_encrypted);
-    let Some(id) = cookie(&request.headers, is_encrypted) else {
+    let Some(id) = session_cookie(&request.headers, is_encrypted) else {
         return Ok(None);
     };
     match access.sessions.get(&id) {
@@ -237,18 +238,19 @@ fn bearer(header: &str) -> Option<&str> {
 }
 
 /// The session's id in the cookies. Where the connection is encrypted the plain one does not count: others can set it.
-fn cookie(headers: &HeaderMap, is_encrypted: bool) -> Option<String> {
-    let find = |wanted: &str| {
-        let cookies = headers.get_all(header::COOKIE).iter();
-        let mut pairs = cookies
-            .filter_map(|cookies| cookies.to_str().ok())
-            .flat_map(|cookies| cookies.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
-        pairs
-            .find(|(name, _)| *name == wanted)
-            .map(|(_, id)| id.to_owned())
-    };
-    find(SECURE_COOKIE).or_else(|| find(PLAIN_COOKIE).filter(|_| !is_encrypted))
+fn session_cookie(headers: &HeaderMap, is_encrypted: bool) -> Option<String> {
+    cookie(headers, SECURE_COOKIE).or_else(|| cookie(headers, PLAIN_COOKIE).filter(|_| !is_encrypted))
+}
+
+/// A cookie by its name.
+pub(crate) fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).iter();
+    let mut pairs = cookies
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    let found = pairs.find(|(name, _)| *name == wanted);
+    found.map(|(_, value)| value.to_owned())
 }
 
 /// The header that gives a browser its session, or takes it away again (an empty id).
@@ -272,6 +274,12 @@ pub(crate) fn is_secure(request: &axum::http::Extensions, headers: &HeaderMap) -
 
 pub(crate) fn unauthenticated(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+}
+
+/// The provider does not answer.
+pub(crate) fn unavailable(detail: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "provider-unavailable", detail)
+        .retry_after(std::time::Duration::from_secs(5))
 }
 
 pub(crate) fn slow(wait: std::time::Duration) -> Problem {
@@ -322,15 +330,15 @@ mod tests {
             headers
         };
         assert_eq!(
-            cookie(&headers("a=b; segno=abc; c=d"), false).as_deref(),
+            session_cookie(&headers("a=b; segno=abc; c=d"), false).as_deref(),
             Some("abc")
         );
-        assert_eq!(cookie(&headers("segno=planted"), true), None);
+        assert_eq!(session_cookie(&headers("segno=planted"), true), None);
         let both = headers("segno=planted; __Host-segno=abc");
         for is_encrypted in [true, false] {
-            assert_eq!(cookie(&both, is_encrypted).as_deref(), Some("abc"));
+            assert_eq!(session_cookie(&both, is_encrypted).as_deref(), Some("abc"));
         }
-        assert_eq!(cookie(&headers("xsegno=abc; segno2=d"), false), None);
+        assert_eq!(session_cookie(&headers("xsegno=abc; segno2=d"), false), None);
     }
 
     #[test]

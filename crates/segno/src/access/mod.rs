@@ -9,6 +9,7 @@
 
 pub(crate) mod audit;
 mod guard;
+pub(crate) mod oidc;
 pub(crate) mod peer;
 pub(crate) mod request_id;
 mod role;
@@ -23,10 +24,14 @@ pub use role::{Need, NoRole, Role};
 pub use table::TABLE;
 #[cfg(test)]
 pub(crate) use table::listed;
+pub(crate) use table::need;
 pub use tokens::TokenError;
 
-pub(crate) use guard::{Guard, Signed, guard, is_secure, set_cookie, slow, unauthenticated};
+pub(crate) use guard::{
+    Guard, Signed, cookie, guard, is_secure, set_cookie, slow, unauthenticated, unavailable,
+};
 
+use oidc::Oidc;
 use sessions::Sessions;
 use throttle::Throttle;
 use tokens::Tokens;
@@ -61,26 +66,41 @@ impl Who {
 /// Who may call, as configured, and who has signed in.
 pub(crate) struct Access {
     tokens: Tokens,
+    oidc: Option<Oidc>,
     pub(crate) sessions: Sessions,
     failures: Throttle,
+}
+
+/// Who may call cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// A token cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The client that asks the provider cannot be made.
+    #[error("the OpenID Connect provider cannot be asked")]
+    Client(#[from] reqwest::Error),
 }
 
 /// A token that is none.
 pub(crate) enum Refused {
     /// Nobody's.
     Wrong,
+    /// The provider would know, and does not answer.
+    Unavailable(String),
     /// From this address too many were wrong lately: the next is looked at after that time.
     Slow(std::time::Duration),
 }
 
 impl Access {
-    /// Reads the tokens from where they are.
+    /// Reads the tokens from where they are. The provider is not asked yet: it may be away when this starts.
     ///
     /// # Errors
     /// When one cannot be read or used.
-    pub(crate) fn new(http: &Http) -> Result<Self, TokenError> {
+    pub(crate) fn new(http: &Http) -> Result<Self, AccessError> {
         Ok(Self {
             tokens: Tokens::read(&http.tokens)?,
+            oidc: http.oidc.clone().map(Oidc::new).transpose()?,
             sessions: Sessions::default(),
             failures: Throttle::default(),
         })
@@ -88,7 +108,12 @@ impl Access {
 
     /// Whether callers have to say who they are.
     pub(crate) fn is_asked_for(&self) -> bool {
-        !self.tokens.is_empty()
+        !self.tokens.is_empty() || self.oidc.is_some()
+    }
+
+    /// The provider, where there is one.
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        self.oidc.as_ref()
     }
 
     /// Whether there are tokens.
@@ -97,9 +122,19 @@ impl Access {
     }
 
     /// Whose token this is. A right one is taken from any address, at any time: guessing is slowed down, work is not.
-    pub(crate) fn who(&self, token: &str, from: IpAddr) -> Result<Who, Refused> {
+    pub(crate) async fn who(&self, token: &str, from: IpAddr) -> Result<Who, Refused> {
         if let Some(who) = self.tokens.who(token) {
             return Ok(who.clone());
+        }
+        if let Some(oidc) = &self.oidc {
+            match oidc.who(token).await {
+                Some(Ok(who)) => return Ok(who),
+                Some(Err(error @ oidc::Error::Provider(_))) => {
+                    return Err(Refused::Unavailable(error.to_string()));
+                }
+                Some(Err(error)) => tracing::warn!(%error, %from, "a token of the provider's is refused"),
+                None => {}
+            }
         }
         if let Some(wait) = self.failures.wait(from) {
             return Err(Refused::Slow(wait));

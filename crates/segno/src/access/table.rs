@@ -30,6 +30,8 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/session", Nothing),
     ("DELETE", "/session", Identity),
     ("GET", "/session/methods", Nothing),
+    ("GET", "/session/oidc", Nothing),
+    ("GET", "/session/oidc/callback", Nothing),
     // Events.
     ("POST", "/events", Send),
     ("GET", "/events/{source}/{id}", View),

@@ -81,13 +81,15 @@ pub enum Code {
     Debounce,
     /// A role that there is not.
     Role,
+    /// A way to sign in that cannot work.
+    Oidc,
     /// A configuration that a running process cannot take on.
     Reload,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -126,6 +128,7 @@ impl Code {
         Self::Debounce,
         Self::Role,
         Self::Reload,
+        Self::Oidc,
     ];
 
     /// The number in the code.
@@ -169,6 +172,7 @@ impl Code {
             Self::Debounce => 65,
             Self::Role => 100,
             Self::Reload => 110,
+            Self::Oidc => 111,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::access::{self, Token};
 use super::grpc::{TlsFiles, tls};
+use super::oidc::{self, Oidc};
 use super::reader::{Int, Reader, Text};
 use super::section::Section;
 use super::{Code, Mistake};
@@ -27,6 +28,8 @@ pub struct Http {
     pub tls: Option<TlsFiles>,
     /// Who may call. Empty: whoever reaches the port.
     pub tokens: Vec<Token>,
+    /// Where people sign in.
+    pub oidc: Option<Oidc>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>, base: &Path) -> Http {
@@ -47,6 +50,8 @@ pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>, base: 
         .and_then(|section| tls(reader, section, base));
     let tokens = section.tables(reader, "tokens", "a token");
     let tokens = access::tokens(reader, tokens, base);
+    let oidc = section.table(reader, "oidc", "http.oidc");
+    let oidc = oidc::read(reader, oidc);
     section.finish(reader);
     Http {
         listen,
@@ -54,6 +59,7 @@ pub(super) fn read(reader: &mut Reader<'_>, section: Option<Section<'_>>, base: 
         max_concurrent,
         tls,
         tokens,
+        oidc,
     }
 }
 

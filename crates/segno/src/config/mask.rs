@@ -6,7 +6,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Keys whose values, and whatever is in them, are secret.
-const SECRET: [&str; 17] = [
+const SECRET: [&str; 18] = [
+    "client_secret",
     "credentials",
     "secret_access_key",
     "session_token",

@@ -15,6 +15,7 @@ mod http;
 mod include;
 mod mask;
 mod mistake;
+mod oidc;
 mod outbox;
 mod position;
 mod print;
@@ -42,6 +43,7 @@ pub use dead_letters::{Archive, DeadLetters};
 pub use grpc::{ApiKey, Grpc, GrpcLimits, KeySource, NoApiKey, TlsFiles};
 pub use http::Http;
 pub use mistake::{Mistake, Mistakes};
+pub use oidc::Oidc;
 pub use outbox::{Debezium, Encryption, Outbox};
 pub(crate) use print::{Prints, changed};
 

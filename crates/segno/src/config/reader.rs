@@ -157,6 +157,8 @@ pub(super) fn example(key: &str) -> &'static str {
         "private_key" => ", such as private_key = \"server.key\"",
         "namespaces" => ", such as namespaces = [\"orders\"], or \"*\" for all",
         "env" => ", the variable that the key is in, such as env = \"ORDERS_API_KEY\"; or `file`",
+        "issuer" => ", such as issuer = \"https://login.example.com/realms/main\"",
+        "client_id" => ", as the provider has it, such as client_id = \"segno\"",
         "role" => ": sender, viewer, operator or admin, such as role = \"operator\"",
         "webhook" => ", such as webhook = { url = \"https://example.com/hook\" }",
         "file" => ", such as file = { path = \"deliveries.jsonl\" }",

@@ -1,11 +1,6 @@
 //! `GET /audit`: who has changed what.
 
-use axum::{
-    Json, Router,
-    extract::{Query, State},
-    http::StatusCode,
-    routing::get,
-};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use temporalio_client::Client;
@@ -13,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     executions::problem_of_engine,
+    extract::Query,
     problem::{MEDIA_TYPE, Problem},
 };
 use crate::access::audit::{Entry, Filter, page};
@@ -43,6 +39,7 @@ pub(super) struct Params {
     /// Before this time (RFC 3339).
     until: Option<String>,
     /// How many at most, 1 to 500. Left out: 50.
+    #[param(minimum = 1, maximum = 500)]
     page_size: Option<usize>,
     /// `next_page_token` of the page before.
     page_token: Option<String>,

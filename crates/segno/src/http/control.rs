@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     routing::post,
 };
@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 
 use super::{
     executions::problem_of_engine,
+    extract::Path,
     json::read_json,
     problem::{MEDIA_TYPE, Problem},
 };

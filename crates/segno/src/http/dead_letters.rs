@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     executions::problem_of_engine,
+    extract::{Path, Query},
     json::read_json,
     problem::{MEDIA_TYPE, Mistake, Problem},
 };
@@ -61,6 +62,7 @@ pub(super) struct Params {
     /// A visibility query besides, such as `SegnoRoute IN ('a', 'b')`.
     query: Option<String>,
     /// How many at most, 1 to 500. Left out: 50.
+    #[param(minimum = 1, maximum = 500)]
     page_size: Option<usize>,
     /// `next_page_token` of the page before.
     page_token: Option<String>,
@@ -145,9 +147,8 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
 )]
 pub(super) async fn list(
     State(decider): State<Decider>,
-    params: Result<Query<Params>, axum::extract::rejection::QueryRejection>,
+    Query(params): Query<Params>,
 ) -> Result<Json<Listed>, Problem> {
-    let Query(params) = params.map_err(|rejection| bad(rejection.body_text()))?;
     let size = params.page_size.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&size) {
         return Err(bad(format!("page_size has to be between 1 and {MAX_PAGE}")));

@@ -1,13 +1,10 @@
 //! `GET /events/{source}/{id}`: the whole story of one event.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 
 use super::{
     executions::problem_of_engine,
+    extract::Path,
     problem::{MEDIA_TYPE, Problem},
 };
 use crate::{

@@ -1,9 +1,6 @@
 //! `GET /executions/{workflow_id}`: one execution, what it was given, and what became of it.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_client::{
@@ -18,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     executions::{Execution, problem_of_engine},
+    extract::{Path, Query},
     pending::Standing,
     problem::{MEDIA_TYPE, Problem},
     story,

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use temporalio_client::{
@@ -22,7 +18,10 @@ use temporalio_common::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::problem::{MEDIA_TYPE, Problem};
+use super::{
+    extract::Query,
+    problem::{MEDIA_TYPE, Problem},
+};
 use crate::search_attributes::{EVENT_ID, EVENT_SOURCE, EVENT_SUBJECT, EVENT_TYPE, ROUTE};
 
 /// Executions on a page, unless asked otherwise.
@@ -37,6 +36,7 @@ pub(super) struct Params {
     /// A visibility query, such as `ExecutionStatus = 'Failed' AND SegnoRoute = 'big-orders'`. Left out: all.
     pub(super) query: Option<String>,
     /// How many at most, 1 to 1000. Left out: 50.
+    #[param(minimum = 1, maximum = 1000)]
     pub(super) page_size: Option<u16>,
     /// `next_page_token` of the page before.
     pub(super) page_token: Option<String>,

@@ -1,10 +1,6 @@
 //! `GET /executions/{workflow_id}/history`: what happened in a run, decoded, page by page.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     executions::problem_of_engine,
+    extract::{Path, Query},
     problem::{MEDIA_TYPE, Problem},
 };
 use crate::run::{event_details, rfc3339};
@@ -40,6 +37,7 @@ pub(super) struct Params {
     #[serde(default)]
     reverse: bool,
     /// How many at most, 1 to 1000; an engine may give fewer. Left out: 200.
+    #[param(minimum = 1, maximum = 1000)]
     page_size: Option<u16>,
     /// `next_page_token` of the page before.
     page_token: Option<String>,

@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     routing::{get, post},
 };
@@ -13,7 +13,10 @@ use temporalio_client::Client;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{IntoParams, ToSchema};
 
-use super::problem::{MEDIA_TYPE, Problem};
+use super::{
+    extract::{Asked, Query},
+    problem::{MEDIA_TYPE, Problem},
+};
 use crate::{
     flow::{self, ListedKey},
     live::Live,
@@ -186,7 +189,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn release(
     State(shared): State<Shared>,
-    Json(Named { route, key }): Json<Named>,
+    Asked(Named { route, key }): Asked<Named>,
 ) -> Result<Json<Changed>, Problem> {
     let changed = flow::release(&shared.client, &route, &key)
         .await
@@ -207,7 +210,7 @@ pub(super) async fn release(
 )]
 pub(super) async fn pause(
     State(shared): State<Shared>,
-    Json(Named { route, key }): Json<Named>,
+    Asked(Named { route, key }): Asked<Named>,
 ) -> Result<Json<Changed>, Problem> {
     let setup = shared.live.get();
     let found = setup.routes.get(&route).ok_or_else(|| {
@@ -243,7 +246,7 @@ pub(super) async fn pause(
 )]
 pub(super) async fn resume(
     State(shared): State<Shared>,
-    Json(Named { route, key }): Json<Named>,
+    Asked(Named { route, key }): Asked<Named>,
 ) -> Result<Json<Changed>, Problem> {
     let changed = flow::resume(&shared.client, &route, &key)
         .await

@@ -3,6 +3,7 @@
 mod access_log;
 mod audit;
 mod catalogue;
+mod common;
 mod config;
 mod console;
 mod control;
@@ -11,6 +12,7 @@ mod event;
 mod events;
 mod execution;
 mod executions;
+mod extract;
 mod figures;
 mod headers;
 mod health;
@@ -20,6 +22,7 @@ mod json;
 mod keys;
 pub(crate) mod limits;
 mod metrics;
+mod oidc;
 pub mod openapi;
 mod operations;
 mod origin;
@@ -188,7 +191,8 @@ pub(crate) fn router(parts: Parts) -> Router {
     Router::new()
         .merge(limited)
         .merge(probes)
-        .merge(session::router(access))
+        .merge(session::router(Arc::clone(&access)))
+        .merge(oidc::router(access))
         .merge(console::router(&pages))
         .merge(SwaggerUi::new("/api-docs").url("/openapi.json", openapi::document()))
         .fallback(not_found)

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::{
     audit, catalogue, config, control, dead_letters, event, events, execution, executions, figures, health,
-    history, keys, metrics, operations, pauses, schedules, session, task_queues, topology,
+    history, keys, metrics, oidc, operations, pauses, schedules, session, task_queues, topology,
 };
 
 #[derive(OpenApi)]
@@ -68,6 +68,8 @@ use super::{
         session::sign_in,
         session::sign_out,
         session::methods,
+        oidc::begin,
+        oidc::end,
         audit::list,
     ),
     tags(
@@ -98,6 +100,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     #[cfg(feature = "outbox")]
     document.merge(super::outbox::openapi());
     document.merge(segno_timers::openapi());
+    super::common::describe(&mut document);
     document
 }
 

@@ -4,14 +4,17 @@ use std::fmt::Display;
 
 use axum::{
     Json, Router,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{State, rejection::JsonRejection},
     http::StatusCode,
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use super::problem::{MEDIA_TYPE, Problem};
+use super::{
+    extract::Path,
+    problem::{MEDIA_TYPE, Problem},
+};
 use crate::outbox::{AnyRelay, Relays};
 
 /// Parked rows that are listed.

@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     routing::{get, post},
 };
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     executions::problem_of_engine,
+    extract::Path,
     keys::{Changed, problem, rfc3339},
     problem::{MEDIA_TYPE, Problem},
 };

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
@@ -27,6 +27,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     executions::problem_of_engine,
+    extract::{Path, Query},
     json::read_json,
     problem::{MEDIA_TYPE, Problem},
 };

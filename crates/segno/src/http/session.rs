@@ -5,21 +5,23 @@ use std::sync::Arc;
 use axum::{
     Extension, Json, Router,
     body::Body,
-    extract::{Query, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use maud::{DOCTYPE, Markup, html};
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    extract::Query,
     limits::read_body,
     problem::{MEDIA_TYPE, Problem},
 };
 use crate::access::{Access, Refused, Role, Signed, peer::Peer, sessions::LIFE};
-use crate::access::{is_secure, set_cookie, slow, unauthenticated};
+use crate::access::{is_secure, set_cookie, slow, unauthenticated, unavailable};
 
 /// Longest body of a sign-in, in bytes.
 const MAX_BODY: usize = 16 << 10;
@@ -64,6 +66,9 @@ pub(super) struct Methods {
     required: bool,
     /// Whether a token will do.
     token: bool,
+    /// The host of the OpenID Connect provider that one can sign in at, by `/session/oidc`; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oidc: Option<String>,
 }
 
 /// A sign-in.
@@ -110,6 +115,7 @@ pub(super) async fn methods(State(access): State<Arc<Access>>) -> Json<Methods> 
     Json(Methods {
         required: access.is_asked_for(),
         token: access.takes_tokens(),
+        oidc: access.oidc().map(|oidc| oidc.name().to_owned()),
     })
 }
 
@@ -123,11 +129,13 @@ pub(super) async fn methods(State(access): State<Arc<Access>>) -> Json<Methods> 
         (status = 200, description = "Signed in.", body = Shown),
         (status = 303, description = "Signed in by a form: the next page."),
         (status = 400, description = "The body is no sign-in.", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "The token is none.", body = Problem, content_type = MEDIA_TYPE),
-        (status = 409, description = "Nobody signs in here.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 401, description = "The token is none.", content((Problem = "application/problem+json"), (String = "text/html"))),
+        (status = 409, description = "Nobody signs in here.", content((Problem = "application/problem+json"), (String = "text/html"))),
         (status = 413, description = "The body is too large.", body = Problem, content_type = MEDIA_TYPE),
         (status = 429, description = "Too many wrong tokens came from this address; `Retry-After` says when to come \
-         back.", body = Problem, content_type = MEDIA_TYPE),
+         back.", content((Problem = "application/problem+json"), (String = "text/html"))),
+        (status = 503, description = "The provider does not answer.",
+         content((Problem = "application/problem+json"), (String = "text/html"))),
     )
 )]
 pub(super) async fn sign_in(State(access): State<Arc<Access>>, request: Request) -> Response {
@@ -140,7 +148,7 @@ pub(super) async fn sign_in(State(access): State<Arc<Access>>, request: Request)
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
-    let opened = check(&access, &asked, Peer::ip(&parts.extensions));
+    let opened = check(&access, &asked, Peer::ip(&parts.extensions)).await;
     let next = local(asked.next.as_deref());
     let (opened, shown) = match opened {
         Ok(opened) => opened,
@@ -190,8 +198,7 @@ pub(super) async fn sign_out(
 async fn read(headers: &HeaderMap, body: Body, is_form: bool) -> Result<SignIn, Problem> {
     let body = read_body(headers, body, MAX_BODY, "the sign-in").await?;
     let read = if is_form {
-        let pairs: std::collections::HashMap<_, _> =
-            url::form_urlencoded::parse(&body).into_owned().collect();
+        let pairs: std::collections::HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
         pairs.get("token").map(|token| SignIn {
             token: token.clone(),
             next: pairs.get("next").cloned(),
@@ -207,18 +214,19 @@ async fn read(headers: &HeaderMap, body: Body, is_form: bool) -> Result<SignIn, 
 }
 
 /// Opens a session: the cookie's text, and what is told of it.
-fn check(access: &Access, asked: &SignIn, from: std::net::IpAddr) -> Result<(String, Shown), Problem> {
+async fn check(access: &Access, asked: &SignIn, from: std::net::IpAddr) -> Result<(String, Shown), Problem> {
     if !access.takes_tokens() {
         let detail = "nobody signs in with a token here: there is no [[http.tokens]] in the configuration";
         return Err(Problem::new(StatusCode::CONFLICT, "no-sign-in", detail));
     }
-    let who = match access.who(asked.token.trim(), from) {
+    let who = match access.who(asked.token.trim(), from).await {
         Ok(who) => who,
         Err(Refused::Wrong) => {
             tracing::warn!(%from, "a sign-in with a token that is none");
             return Err(unauthenticated("this is no token that is good here"));
         }
         Err(Refused::Slow(wait)) => return Err(slow(wait)),
+        Err(Refused::Unavailable(detail)) => return Err(unavailable(&detail)),
     };
     let opened = access.sessions.open(who.clone()).map_err(|error| {
         Problem::new(
@@ -279,6 +287,10 @@ fn login_page(access: &Access, next: &str, problem: Option<&str>) -> Markup {
                             button { "Sign in" }
                         }
                     }
+                    @if let Some(oidc) = access.oidc() {
+                        @let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+                        p { a href=(format!("/session/oidc?{query}")) { "Sign in at " (oidc.name()) } }
+                    }
                     @if !access.is_asked_for() { p { "Nobody has to sign in here." } }
                 }
             }
@@ -292,7 +304,7 @@ async fn style() -> impl IntoResponse {
 }
 
 /// A page that is nobody else's.
-fn page(status: StatusCode, markup: &Markup) -> Response {
+pub(super) fn page(status: StatusCode, markup: &Markup) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),

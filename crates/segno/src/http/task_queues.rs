@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Json, Router, extract::State, routing::get};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use temporalio_client::{
@@ -23,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::{
     executions::problem_of_engine,
+    extract::Path,
     problem::{MEDIA_TYPE, Problem},
 };
 use crate::{run::rfc3339, worker::TASK_QUEUE};

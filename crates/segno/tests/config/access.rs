@@ -82,3 +82,31 @@ fn mistakes_in_tokens() {
     }
     assert!(!String::from_utf8(shown).unwrap().contains("swordfish"));
 }
+
+#[test]
+fn mistakes_in_a_provider() {
+    let oidc = |lines: &str| format!("[http.oidc]\nclient_id = \"segno\"\n{lines}\n");
+    let issuer = "issuer = \"https://login.example.com\"";
+    for (lines, code) in [
+        (
+            "issuer = \"http://login.example.com\"\ndefault_role = \"viewer\"".to_owned(),
+            Code::Oidc,
+        ),
+        (issuer.to_owned(), Code::Oidc),
+        (format!("{issuer}\nroles = {{ admin = \"a\" }}"), Code::Oidc),
+        (format!("{issuer}\ndefault_role = \"guest\""), Code::Role),
+        ("default_role = \"viewer\"".to_owned(), Code::Missing),
+        (
+            format!("{issuer}\ndefault_role = \"viewer\"\nrole = 1"),
+            Code::UnknownKey,
+        ),
+    ] {
+        assert_eq!(found(&oidc(&lines))[0].0, code, "{lines}");
+    }
+    let right = parse(&oidc(&format!(
+        "{issuer}\ndefault_role = \"viewer\"\nclient_secret = \"hunter2\""
+    )));
+    let oidc = right.expect("no mistakes").http.oidc.expect("a provider");
+    assert!(!format!("{oidc:?}").contains("hunter2"));
+    assert_eq!(oidc.audience, "segno");
+}

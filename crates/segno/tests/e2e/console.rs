@@ -3,10 +3,14 @@
 mod journeys;
 mod looks;
 mod operations;
+mod sign_in;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use segno_test_support::{Answer, Receiver, servers::Browser};
@@ -32,6 +36,11 @@ impl Console {
 
     /// The same with this at the end of the configuration.
     async fn open_with(engine: &TestEngine, more: &str) -> Self {
+        Self::open_at(engine, more, (Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// The same at an address.
+    async fn open_at(engine: &TestEngine, more: &str, http: SocketAddr) -> Self {
         let down = Arc::new(AtomicBool::new(false));
         let switch = down.clone();
         let receiver = Receiver::answering(move |_| {
@@ -74,7 +83,7 @@ impl Console {
             receiver.url("/shop"),
             engine.folder().join("log.jsonl").display(),
         );
-        let app = App::start(engine, &config).await;
+        let app = App::start_with(engine, &config, |builder| builder.http(http)).await;
         let browser = Browser::start().await;
         Self {
             app,

@@ -45,6 +45,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod modes;
+mod oidc;
 #[cfg(feature = "outbox")]
 mod outbox;
 mod packaging;

@@ -15,10 +15,7 @@ const PICTURES: &str = "SEGNO_TEST_PICTURES";
 
 async fn every_page_is_accessible_and_fits(engine: TestEngine) {
     let console = Console::open(&engine).await;
-    let browser = &console.browser;
     let letter = letters(&console).await;
-    let axe = node::packages().join("node_modules/axe-core/axe.min.js");
-    let axe = std::fs::read_to_string(axe).unwrap();
     let pages = [
         ("overview", String::new(), "Backlog"),
         ("events", "/events".to_owned(), "customer-7"),
@@ -53,32 +50,40 @@ async fn every_page_is_accessible_and_fits(engine: TestEngine) {
         ),
         ("audit", "/audit".to_owned(), "Nothing has been changed."),
         ("missing", "/none".to_owned(), "Not found"),
-        ("sign-in", "/sign-in".to_owned(), "Token"),
+        ("sign-in", "/sign-in".to_owned(), "Nobody has to sign in here."),
     ];
     for (name, path, text) in pages {
-        for (scheme, width, height) in [("light", 1280, 900), ("dark", 1280, 900), ("light", 360, 740)] {
-            browser.look(width, height, scheme).await;
-            console.goto(&path).await;
-            browser.see(text).await;
-            // Where it is looked at by people, what comes by itself has come.
-            if let Some(folder) = std::env::var_os(PICTURES) {
-                browser.settle().await;
-                let kind = if width < 1000 { "narrow" } else { scheme };
-                let file = PathBuf::from(folder).join(format!("{name}-{kind}.png"));
-                browser.picture(&file).await;
-            }
-            let too_wide = "return document.documentElement.scrollWidth > innerWidth";
-            assert_eq!(
-                browser.run(too_wide, &[]).await,
-                json!(false),
-                "{name} at {width}"
-            );
-            browser.run(&axe, &[]).await;
-            let found = browser.run(CHECK, &[]).await;
-            assert_eq!(found, json!([]), "{name}, {scheme}, {width}: {found:#}");
-        }
+        is_fit(&console, name, &path, text).await;
     }
     console.close().await;
+}
+
+/// A page that shows this text is accessible, in both colour schemes and in a narrow window, and fits into that.
+pub(super) async fn is_fit(console: &Console, name: &str, path: &str, text: &str) {
+    let browser = &console.browser;
+    let axe = node::packages().join("node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(axe).unwrap();
+    for (scheme, width, height) in [("light", 1280, 900), ("dark", 1280, 900), ("light", 360, 740)] {
+        browser.look(width, height, scheme).await;
+        console.goto(path).await;
+        browser.see(text).await;
+        // Where it is looked at by people, what comes by itself has come.
+        if let Some(folder) = std::env::var_os(PICTURES) {
+            browser.settle().await;
+            let kind = if width < 1000 { "narrow" } else { scheme };
+            let file = PathBuf::from(folder).join(format!("{name}-{kind}.png"));
+            browser.picture(&file).await;
+        }
+        let too_wide = "return document.documentElement.scrollWidth > innerWidth";
+        assert_eq!(
+            browser.run(too_wide, &[]).await,
+            json!(false),
+            "{name} at {width}"
+        );
+        browser.run(&axe, &[]).await;
+        let found = browser.run(CHECK, &[]).await;
+        assert_eq!(found, json!([]), "{name}, {scheme}, {width}: {found:#}");
+    }
 }
 
 /// What axe finds by the rules of WCAG 2.2 at level AA and its own of good practice.

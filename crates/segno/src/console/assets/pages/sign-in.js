@@ -1,4 +1,4 @@
-// Signing in.
+// Signing in: with a token, or at the provider that people have an account at.
 
 import { h } from "../dom.js";
 import { Refused } from "../api.js";
@@ -13,8 +13,29 @@ function target(query) {
   return next === home || next.startsWith(`${home}/`) || next.startsWith(`${home}?`) ? next : home;
 }
 
-export function show(view, { title, query }) {
+/** The ways to sign in. Where they cannot be told, a token is asked for: trying it says why. */
+async function ways(signal) {
+  const reply = await fetch("/session/methods", { headers: { accept: "application/json" }, signal });
+  return reply.ok ? reply.json() : { required: true, token: true };
+}
+
+export async function show(view, { title, query, signal }) {
   title("Sign in");
+  const { token, oidc } = await ways(signal).catch(() => ({ token: true }));
+  if (signal.aborted) return;
+  view.append(heading("Sign in"));
+  if (oidc) {
+    const begin = `/session/oidc?${new URLSearchParams({ next: target(query) })}`;
+    view.append(
+      h("p", { class: "sign-in panel" }, h("a", { class: "button primary", href: begin }, `Sign in at ${oidc}`)),
+    );
+  }
+  if (token) view.append(tokenForm(query));
+  if (!oidc && !token) view.append(h("p", {}, "Nobody has to sign in here. ", h("a", { href: url([]) }, "Go on")));
+  view.querySelector("a, input")?.focus();
+}
+
+function tokenForm(query) {
   const token = h("input", { type: "password", autocomplete: "current-password", required: true, name: "token" });
   const error = h("p", { class: "problem", role: "alert", hidden: true });
   const submit = async (event) => {
@@ -35,15 +56,11 @@ export function show(view, { title, query }) {
       token.select();
     }
   };
-  view.append(
-    heading("Sign in"),
-    h(
-      "form",
-      { class: "sign-in panel", on: { submit } },
-      labelled({ label: "Token" }, token),
-      error,
-      h("button", { class: "primary" }, "Sign in"),
-    ),
+  return h(
+    "form",
+    { class: "sign-in panel", on: { submit } },
+    labelled({ label: "Token" }, token),
+    error,
+    h("button", { class: "primary" }, "Sign in"),
   );
-  token.focus();
 }
