@@ -6,6 +6,8 @@ use segno_test_support::{Options, TemporalServer, free_port};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+#[cfg(feature = "embedded")]
+use crate::support::Launch;
 use crate::{
     access::{client, token, tokens},
     support::{App, DEADLINE, TestEngine, json_of},
@@ -193,4 +195,71 @@ async fn nothing_is_changed_that_cannot_be_recorded() {
     let problem = json_of(refused, StatusCode::SERVICE_UNAVAILABLE).await;
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.starts_with("the change was not made"), "{detail}");
+}
+
+/// A change whose process is killed is in the log, and after its time it says that nobody knows what became of it.
+#[cfg(feature = "embedded")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_a_crash_cuts_off_ends_as_unknown() {
+    use segno_engine::clock::{Clock, ManualClock, SystemClock};
+
+    let engine = TestEngine::embedded();
+    let mut launch = Launch::up(&engine, ROUTE);
+    let program = launch.start().await;
+    // Nobody ever writes into this one: taking the configuration on goes no further than opening it.
+    let config = engine.folder().join("segno.toml");
+    std::fs::remove_file(&config).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&config)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let reload = tokio::spawn(client().post(program.url("/config/reload")).send());
+    let deadline = Instant::now() + DEADLINE;
+    let begun = loop {
+        let list = client().get(program.url("/audit")).send().await.unwrap();
+        let page = json_of(list, StatusCode::OK).await;
+        if let [entry] = &page["entries"].as_array().unwrap()[..] {
+            break entry.clone();
+        }
+        assert!(Instant::now() < deadline, "{page:#}");
+        sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!(begun["action"], "POST /config/reload");
+    assert!(begun.get("outcome").is_none_or(Value::is_null), "{begun}");
+    program.kill().await;
+    assert!(reload.await.unwrap().is_err(), "nobody is left to answer");
+
+    // The same file, where the time is this test's.
+    let clock = ManualClock::new(SystemClock.now());
+    let file = engine.folder().join("data/engine.db");
+    let options = segno_engine::Options::new(file).with_clock(clock.clone());
+    let opened = segno_engine::Engine::open(options).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = opened.handle();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(async move {
+        segno_engine::serve(&handle, listener, async move { drop(stopped.await) }).await
+    });
+    let place = format!("engine = {{ temporal = {{ address = \"{address}\", namespace = \"default\" }} }}\n");
+    let app = App::start(&engine, &format!("{place}{ROUTE}")).await;
+    let page = json_of(app.get("/audit").send().await.unwrap(), StatusCode::OK).await;
+    assert_eq!(page["entries"], json!([begun]));
+    clock.advance(std::time::Duration::from_secs(10 * 60));
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let page = json_of(app.get("/audit").send().await.unwrap(), StatusCode::OK).await;
+        if page["entries"][0]["outcome"] == json!({ "result": "unknown" }) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{page:#}");
+        sleep(std::time::Duration::from_millis(50)).await;
+        // The worker that died is still waited for.
+        clock.advance(std::time::Duration::from_secs(1));
+    }
+    app.stop().await;
+    drop(stop);
+    served.await.unwrap().unwrap();
+    opened.shutdown().await;
 }
