@@ -10,6 +10,7 @@ use super::{
     RunFlags,
     api::Api,
     output::{self, Output},
+    profiles,
 };
 use crate::config::show::{self, Entry};
 
@@ -32,10 +33,13 @@ enum Command {
     Show(Box<RunFlags>),
     /// Have a running Segno take its configuration file on again.
     Reload(Api),
+    /// List the profiles that `--profile` can name.
+    Profiles,
 }
 
 impl Config {
-    pub(super) async fn run(self) -> miette::Result<()> {
+    /// `profile` is the one that is named.
+    pub(super) async fn run(self, profile: Option<&str>) -> miette::Result<()> {
         match self.command {
             Command::Show(flags) => {
                 let entries = show::entries(flags.config_file().as_deref(), &flags.said())?;
@@ -45,6 +49,7 @@ impl Config {
                 let done: Value = api.call(Method::POST, &["config", "reload"], &[], None).await?;
                 self.output.show(&done, |out| reloaded(&done, out))
             }
+            Command::Profiles => profiles::list(self.output, profile),
         }
     }
 }

@@ -9,7 +9,7 @@ use reqwest::{
 };
 
 /// Where a token is, if no file is named. It has no flag: what stands on a command line can be read by others.
-const TOKEN: &str = "SEGNO_TOKEN";
+pub(super) const TOKEN: &str = "SEGNO_TOKEN";
 
 /// Who calls a running Segno. The token is in the environment variable SEGNO_TOKEN, or in a file.
 #[derive(Clone, Debug, Default, clap::Args)]

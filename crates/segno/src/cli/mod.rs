@@ -22,6 +22,7 @@ mod keys;
 pub mod output;
 mod pages;
 mod pauses;
+mod profiles;
 mod progress;
 mod reference;
 mod replay;
@@ -33,7 +34,7 @@ mod up;
 
 use std::{io::Write, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 pub use credentials::Credentials;
 pub use flags::RunFlags;
@@ -48,6 +49,9 @@ struct Cli {
     /// How logs are written.
     #[arg(long, global = true, value_enum, default_value_t, env = "SEGNO_LOG_FORMAT")]
     log_format: Format,
+    /// A profile of ~/.config/segno/profiles.toml, which says what no flag does: where a running Segno is, and how to call it.
+    #[arg(long, value_name = "NAME", global = true, env = profiles::VARIABLE)]
+    profile: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -90,15 +94,27 @@ enum Command {
 
 /// The whole command line, for what describes it.
 pub fn command() -> clap::Command {
-    use clap::CommandFactory;
-    let mut command = Cli::command();
+    let mut command = unbuilt();
     command.build();
     command
 }
 
+fn unbuilt() -> clap::Command {
+    use clap::CommandFactory;
+    Cli::command()
+}
+
+/// The command line that the process was called with, where a profile that is named says what no flag does.
+fn parse() -> miette::Result<Cli> {
+    let command = match profiles::Chosen::find(std::env::args_os())? {
+        Some(profile) => profile.apply(unbuilt()),
+        None => unbuilt(),
+    };
+    Ok(Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+}
+
 /// Runs the command that the process was called with.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
     // Addresses and commands in errors are to be copied, not wrapped.
     let handler = || {
         miette::MietteHandlerOpts::new()
@@ -107,6 +123,10 @@ pub fn main() -> ExitCode {
             .build()
     };
     drop(miette::set_hook(Box::new(move |_| Box::new(handler()))));
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(report) => return failed(&report),
+    };
     let quiet = matches!(cli.command, Command::Demo(_)) && cli.log_format == Format::Human;
     logging::init(cli.log_format, quiet);
     let done = match cli.command {
@@ -120,7 +140,7 @@ pub fn main() -> ExitCode {
         Command::Restore(restore) => restore.run(),
         Command::Emit(emit) => outcome_of(emit.run()),
         Command::Check(check) => check::run(check),
-        Command::Config(config) => block_on(config.run()),
+        Command::Config(config) => block_on(config.run(cli.profile.as_deref())),
         Command::Explain(explain) => match explain.of_an_event_taken_in() {
             Some(asked) => block_on(asked.run()),
             None => explain::run(explain),
@@ -140,11 +160,13 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        Err(report) => {
-            drop(writeln!(std::io::stderr(), "{report:?}"));
-            ExitCode::FAILURE
-        }
+        Err(report) => failed(&report),
     }
+}
+
+fn failed(report: &miette::Report) -> ExitCode {
+    drop(writeln!(std::io::stderr(), "{report:?}"));
+    ExitCode::FAILURE
 }
 
 fn block_on(command: impl Future<Output = miette::Result<()>>) -> miette::Result<ExitCode> {

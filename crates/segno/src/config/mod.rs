@@ -19,6 +19,7 @@ mod oidc;
 mod outbox;
 mod position;
 mod print;
+pub(crate) mod profiles;
 mod reader;
 mod retry;
 mod routes;

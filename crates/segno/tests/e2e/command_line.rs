@@ -25,7 +25,8 @@ on_every_engine!(
     keys,
     routes_and_sinks,
     events_and_executions,
-    timers
+    timers,
+    profiles
 );
 
 /// Takes events once it is told to.
@@ -416,5 +417,89 @@ async fn timers(engine: TestEngine) {
     let cancelled = table(&app, &engine, &["timers", "cancel", &id]).await;
     assert_eq!(cancelled, format!("{id} is cancelled\n"));
     error(&app, &engine, &["timers", "show", "no-id"]).await;
+    app.stop().await;
+}
+
+/// What a profile says holds where no flag says otherwise, and one that a flag names before variables.
+async fn profiles(engine: TestEngine) {
+    let tokens = crate::access::tokens(&engine);
+    let sink = "[sinks]\nfiles = { file = { path = \"out.jsonl\" } }\n";
+    let app = App::start(&engine, &format!("{tokens}{sink}")).await;
+    let folder = engine.folder().join("segno");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("profiles.toml");
+    let token = crate::access::token(segno::access::Role::Viewer);
+    std::fs::write(folder.join("viewer.token"), token).unwrap();
+    let text = format!(
+        "[away]\napi = \"http://127.0.0.1:1\"\n[here]\napi = \"{}\"\ntoken-file = \"viewer.token\"\noutput = \"json\"\n",
+        app.url("")
+    );
+    std::fs::write(&file, text).unwrap();
+    let run = async |arguments: &str, variables: &[(&str, &str)]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_segno"))
+            .args(arguments.split(' '))
+            .env("XDG_CONFIG_HOME", engine.folder())
+            .envs(variables.iter().copied())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let sinks = |(is_done, out, error): (bool, String, String)| {
+        assert!(is_done, "{error}");
+        let sinks: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+        assert_eq!(sinks[0]["name"], "files");
+    };
+    sinks(run("sinks list --profile here", &[]).await);
+    sinks(
+        run(
+            "--profile=here sinks list",
+            &[("SEGNO_API", "http://127.0.0.1:1"), ("SEGNO_TOKEN", "of another")],
+        )
+        .await,
+    );
+    sinks(run("sinks list", &[("SEGNO_PROFILE", "here")]).await);
+    let url = app.url("");
+    sinks(
+        run(
+            &format!("sinks list --profile away --api {url} -o json"),
+            &[("SEGNO_TOKEN_FILE", folder.join("viewer.token").to_str().unwrap())],
+        )
+        .await,
+    );
+    // The variable of a place counts before the variable of a profile, and what no flag says otherwise is the profile's.
+    let (is_done, _, error) = run(
+        "sinks list",
+        &[("SEGNO_PROFILE", "here"), ("SEGNO_API", "http://127.0.0.1:1")],
+    )
+    .await;
+    assert!(
+        !is_done && error.contains("no Segno answers at http://127.0.0.1:1"),
+        "{error}"
+    );
+    let (is_done, table, error) = run("sinks list --profile here -o table", &[]).await;
+    assert!(
+        is_done && table.contains("files") && !table.starts_with('['),
+        "{table}{error}"
+    );
+
+    let (is_done, out, error) = run("config profiles --profile here -o table", &[]).await;
+    assert!(is_done, "{error}");
+    let lines: Vec<_> = out.lines().collect();
+    assert!(lines[1].trim_start().starts_with("away"), "{out}");
+    assert!(lines[2].starts_with("*  here"), "{out}");
+    let (is_done, _, error) = run("sinks list --profile her", &[]).await;
+    assert!(
+        !is_done && error.contains("there is no profile `her`") && error.contains("away, here"),
+        "{error}"
+    );
+    std::fs::write(&file, "[here]\ntoken = \"swordfish-swordfish\"\n").unwrap();
+    let (is_done, _, error) = run("sinks list --profile here", &[]).await;
+    assert!(
+        !is_done && error.contains("SG0003") && !error.contains("swordfish"),
+        "{error}"
+    );
     app.stop().await;
 }
