@@ -36,7 +36,6 @@ impl Azurite {
                     &data.to_string_lossy(),
                     // Clients are newer than it is.
                     "--skipApiVersionCheck",
-                    "--disableTelemetry",
                     "--silent",
                 ]),
                 hello: b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
