@@ -80,6 +80,7 @@ pub mod search_attributes;
 mod shutdown;
 pub mod sources;
 mod story;
+mod task_queue;
 pub mod telemetry;
 mod tls;
 mod wait;

@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::future::join_all;
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -251,14 +252,15 @@ pub(super) async fn show(
     });
     let mut recent = recent(info.recent_actions);
     // A Temporal server does not follow what a schedule starts where that may run side by side.
-    for run in recent
+    let running = recent
         .iter_mut()
-        .filter(|run| run.status == status_name(WorkflowExecutionStatus::Running))
-    {
+        .filter(|run| run.status == status_name(WorkflowExecutionStatus::Running));
+    let look = running.map(|run| async {
         if let Ok(latest) = Summary::latest(&client, &run.workflow_id).await {
             run.status = status_name(latest.status);
         }
-    }
+    });
+    join_all(look).await;
     let running = info.running_workflows.into_iter().map(|run| Running {
         workflow_id: run.workflow_id,
         run_id: run.run_id,

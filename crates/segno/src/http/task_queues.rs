@@ -11,9 +11,8 @@ use temporalio_client::{
 };
 use temporalio_common::protos::temporal::api::{
     enums::v1::{TaskQueueType, WorkerStatus},
-    taskqueue::v1::TaskQueue,
     worker::v1::{WorkerHeartbeat, WorkerSlotsInfo},
-    workflowservice::v1::{DescribeTaskQueueRequest, ListWorkersRequest, ListWorkflowExecutionsRequest},
+    workflowservice::v1::{ListWorkersRequest, ListWorkflowExecutionsRequest},
 };
 use utoipa::ToSchema;
 
@@ -22,7 +21,7 @@ use super::{
     extract::Path,
     problem::{MEDIA_TYPE, Problem},
 };
-use crate::{run::rfc3339, worker::TASK_QUEUE};
+use crate::{run::rfc3339, task_queue, worker::TASK_QUEUE};
 
 /// Executions that are looked at for the names of queues.
 const LOOKED_AT: i32 = 1000;
@@ -273,36 +272,18 @@ async fn queue(client: &Client, name: String) -> Result<Queue, Status> {
 }
 
 async fn side(client: &Client, name: &str, kind: TaskQueueType) -> Result<Side, Status> {
-    let request = DescribeTaskQueueRequest {
-        namespace: client.namespace(),
-        task_queue: Some(TaskQueue {
-            name: name.to_owned(),
-            ..Default::default()
-        }),
-        task_queue_type: kind.into(),
-        report_stats: true,
-        ..Default::default()
-    };
-    let mut service = client.connection().workflow_service();
-    let reply = service
-        .describe_task_queue(request.into_request())
-        .await?
-        .into_inner();
-    let stats = reply.stats.unwrap_or_default();
+    let (stats, pollers) = task_queue::describe(client, name, kind).await?;
     let oldest = stats.approximate_backlog_age;
     let oldest = oldest.and_then(|age| std::time::Duration::try_from(age).ok());
+    let pollers = pollers.into_iter().map(|poller| Poller {
+        identity: poller.identity,
+        last_access: poller.last_access_time.and_then(rfc3339),
+    });
     Ok(Side {
         backlog: stats.approximate_backlog_count,
         oldest_seconds: oldest.unwrap_or_default().as_secs_f64(),
         added_per_second: stats.tasks_add_rate,
         dispatched_per_second: stats.tasks_dispatch_rate,
-        pollers: reply
-            .pollers
-            .into_iter()
-            .map(|poller| Poller {
-                identity: poller.identity,
-                last_access: poller.last_access_time.and_then(rfc3339),
-            })
-            .collect(),
+        pollers: pollers.collect(),
     })
 }

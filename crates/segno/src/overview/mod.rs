@@ -17,10 +17,7 @@ use temporalio_client::{
 };
 use temporalio_common::protos::temporal::api::{
     enums::v1::TaskQueueType,
-    taskqueue::v1::TaskQueue,
-    workflowservice::v1::{
-        CountWorkflowExecutionsRequest, DescribeTaskQueueRequest, ListWorkflowExecutionsRequest,
-    },
+    workflowservice::v1::{CountWorkflowExecutionsRequest, ListWorkflowExecutionsRequest},
 };
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -29,6 +26,7 @@ use crate::{
     live::Live,
     pauses::{Pauses, What},
     run::{format, json_value, moment},
+    task_queue,
     worker::TASK_QUEUE,
 };
 use letters::Letters;
@@ -225,22 +223,8 @@ async fn count(
 }
 
 async fn backlog(client: &Client, kind: TaskQueueType) -> Result<i64, Status> {
-    let request = DescribeTaskQueueRequest {
-        namespace: client.namespace(),
-        task_queue: Some(TaskQueue {
-            name: TASK_QUEUE.to_owned(),
-            ..Default::default()
-        }),
-        task_queue_type: kind.into(),
-        report_stats: true,
-        ..Default::default()
-    };
-    let mut service = client.connection().workflow_service();
-    let reply = service
-        .describe_task_queue(request.into_request())
-        .await?
-        .into_inner();
-    Ok(reply.stats.map_or(0, |stats| stats.approximate_backlog_count))
+    let (stats, _) = task_queue::describe(client, TASK_QUEUE, kind).await?;
+    Ok(stats.approximate_backlog_count)
 }
 
 /// Executions older than that say nothing of how long they take now.
