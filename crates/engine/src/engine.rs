@@ -6,6 +6,7 @@ use temporalio_client::ConnectionOptions;
 
 use crate::{
     clock::{Clock, SystemClock},
+    figures::Figures,
     host::HostThread,
     limits::Limits,
     service::Service,
@@ -139,6 +140,11 @@ impl Handle {
     /// Options for the SDK's `Connection::connect`, to this engine in this process.
     pub fn connection_options(&self) -> ConnectionOptions {
         transport::connection_options(self.service.clone())
+    }
+
+    /// What the engine has done and holds.
+    pub fn figures(&self) -> Figures {
+        self.service.figures()
     }
 
     pub(crate) fn service(&self) -> &Service {

@@ -28,6 +28,7 @@ pub mod core;
 pub mod cron;
 mod deployment;
 mod engine;
+mod figures;
 mod host;
 mod limits;
 mod rpc;
@@ -43,6 +44,7 @@ pub mod visibility;
 
 pub use access::{ApiKeyError, ApiKeys, Grant, ServerLimits};
 pub use engine::{Engine, Error, Handle, Options};
+pub use figures::Figures;
 pub use limits::Limits;
 pub use store::{Copied, Error as StoreError, Problem as StoreProblem, backup, restore};
 pub use transport::{Exposure, Server, Tls, TlsError, serve};

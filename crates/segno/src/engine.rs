@@ -264,6 +264,12 @@ impl Engine {
         None
     }
 
+    /// The embedded engine.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn embedded(&self) -> Option<&segno_engine::Handle> {
+        self.embedded.as_ref().map(embedded::Embedded::handle)
+    }
+
     /// Closes the engine after its last answer. A cluster is only left alone.
     pub async fn shutdown(self) {
         #[cfg(feature = "embedded")]

@@ -250,6 +250,7 @@ impl Running {
         #[cfg(feature = "outbox")]
         let relays = outboxes.start(&intake, &live, &stopping);
         let timers = Timers::new(client.clone(), timers);
+        let letters = Arc::new(overview::Letters::default());
         let sampler = Sampler::new(SampledParts {
             client: client.clone(),
             live: live.clone(),
@@ -258,7 +259,10 @@ impl Running {
             health: health.clone(),
             #[cfg(feature = "outbox")]
             relays: relays.clone(),
+            letters: letters.clone(),
             file: engine.file().map(Path::to_owned),
+            #[cfg(feature = "embedded")]
+            engine: engine.embedded().cloned(),
         });
         let decider = Decider {
             client: client.clone(),
@@ -285,7 +289,13 @@ impl Running {
                 oidc.greet().await;
             }
         }));
-        let reader = overview::Reader::new(client.clone(), live.clone(), pauses.clone(), health_of_sinks);
+        let reader = overview::Reader::new(
+            client.clone(),
+            live.clone(),
+            pauses.clone(),
+            health_of_sinks,
+            letters,
+        );
         let program_routes = program
             .into_iter()
             .map(|make| make(client.clone()))

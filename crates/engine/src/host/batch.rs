@@ -1,7 +1,9 @@
 //! The end of a batch: every changed run is written once, all in one transaction; when that is on
 //! disk, everybody is answered.
 
-use super::{AfterCommit, Host, WakeKey, recover::Reason};
+use std::time::Duration;
+
+use super::{AfterCommit, Host, InFlight, WakeKey, recover::Reason};
 use crate::{
     clock::{Nanos, SECOND},
     core::RunKey,
@@ -65,9 +67,14 @@ impl Host {
     /// Delivers the batch's messages and writes it. Everybody in it is answered when it is on disk: at once, or
     /// by `settle_in_flight`. None may be in flight.
     pub(super) fn end_batch(&mut self) {
+        let since = self.now();
         match self.write_batch() {
-            Ok(Written::InFlight) => self.in_flight = Some(std::mem::take(&mut self.after_commit)),
+            Ok(Written::InFlight) => {
+                let waiting = std::mem::take(&mut self.after_commit);
+                self.in_flight = Some(InFlight { since, waiting });
+            }
             Ok(Written::OnDisk) => {
+                self.count_batch(since);
                 self.failed_batches = 0;
                 self.work_apart();
                 self.answer(Vec::new(), true);
@@ -82,15 +89,17 @@ impl Host {
 
     /// Answers the batch in flight if it is on disk by now. `wait`: for that. Answers whether none is in flight.
     pub(super) fn settle_in_flight(&mut self, wait: bool) -> bool {
-        let Some(waiting) = self.in_flight.take() else {
+        let Some(batch) = self.in_flight.take() else {
             return true;
         };
+        let InFlight { since, waiting } = batch;
         match self.store.journal_outcome(wait) {
             None => {
-                self.in_flight = Some(waiting);
+                self.in_flight = Some(InFlight { since, waiting });
                 return false;
             }
             Some(Ok(())) => {
+                self.count_batch(since);
                 self.failed_batches = 0;
                 for then in waiting {
                     then(self, true);
@@ -102,6 +111,13 @@ impl Host {
         true
     }
 
+    /// Counts a batch that has been on its way since then.
+    fn count_batch(&mut self, since: Nanos) {
+        let took = self.now().saturating_sub(since);
+        let took = Duration::from_nanos(took.max(0).unsigned_abs());
+        self.counters.wrote_batch(took);
+    }
+
     /// Drops the batch that is being made, and answers it and those that `waiting` are for.
     fn fail_batch(&mut self, error: Error, waiting: Vec<AfterCommit>) {
         let error = error.at(self.store.path());
@@ -109,6 +125,7 @@ impl Host {
             error = &error as &dyn std::error::Error,
             "a batch cannot be written: all in it are answered with UNAVAILABLE"
         );
+        self.counters.lost_batch();
         self.failure = error.to_string();
         let mut waiting = waiting;
         waiting.append(&mut self.after_commit);

@@ -122,6 +122,10 @@ impl Cache {
         self.slots.get(&key)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(crate) fn contains(&self, key: RunKey) -> bool {
         self.slots.contains_key(&key)
     }

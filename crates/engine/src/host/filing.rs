@@ -88,6 +88,11 @@ impl Unfiled {
         !self.keys.is_empty() || self.bytes > 0
     }
 
+    /// How large the changes are that wait to be filed.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -211,12 +216,6 @@ impl Host {
             self.cache.note_use(key);
         }
         Ok(())
-    }
-
-    /// How large the changes are that wait to be filed.
-    #[cfg(test)]
-    pub(super) fn unfiled_bytes(&self) -> usize {
-        self.unfiled.bytes
     }
 
     /// The runs in memory whose rows are older than they are or missing.

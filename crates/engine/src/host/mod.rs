@@ -83,12 +83,20 @@ pub(crate) use self::{
 use crate::{
     clock::{Clock, Nanos},
     core::{Message, NewRun, Run, RunKey, id_space},
+    figures::Counters,
     rpc::RpcError,
     store::{self, ScheduleKey, Store},
 };
 
 /// What is done once a batch is on disk, or could not be put there.
 type AfterCommit = Box<dyn FnOnce(&mut Host, bool) + Send>;
+
+/// A batch on its way to the disk.
+struct InFlight {
+    since: Nanos,
+    /// What is done once it is there.
+    waiting: Vec<AfterCommit>,
+}
 
 /// Everything the engine knows, on its one thread.
 pub(crate) struct Host {
@@ -116,8 +124,8 @@ pub(crate) struct Host {
     schedules: Schedules,
     pub(crate) deployments: Deployments,
     after_commit: Vec<AfterCommit>,
-    /// The batch that is on its way to the disk: what is done once it is there.
-    in_flight: Option<Vec<AfterCommit>>,
+    /// The batch that is on its way to the disk.
+    in_flight: Option<InFlight>,
     /// Memory is not what the file says: a batch has failed, and the file could not be read since.
     is_broken: bool,
     /// Why the last batch that failed has failed.
@@ -126,6 +134,7 @@ pub(crate) struct Host {
     retry_at: Nanos,
     /// Batches that could not be written, since the last one that could.
     failed_batches: u32,
+    counters: Arc<Counters>,
 }
 
 /// What can be woken.
@@ -144,6 +153,13 @@ impl Host {
     /// When the next run wants to be woken.
     pub(crate) fn next_wake(&self) -> Option<Nanos> {
         self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// Counts requests, and notes what is held.
+    fn count(&self, requests: u64) {
+        self.counters.took_requests(requests);
+        self.counters
+            .holds(self.cache.len(), self.wakes.len(), self.unfiled.bytes());
     }
 
     /// The time, which never goes back within one life of the engine.

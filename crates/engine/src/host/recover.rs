@@ -66,6 +66,7 @@ impl Host {
             failure: String::new(),
             retry_at: 0,
             failed_batches: 0,
+            counters: Arc::default(),
         };
         host.recover(Reason::Opened)?;
         host.end_batch();

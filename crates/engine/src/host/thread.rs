@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::Host;
 use crate::{
     clock::{Clock, Nanos},
+    figures::{Counters, Figures},
     limits::Limits,
     rpc::RpcError,
     store::{self, Store},
@@ -46,6 +47,7 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct Handle {
     sender: mpsc::Sender<Message>,
+    counters: Arc<Counters>,
     /// None: requests of this process, which are as many as it makes.
     bound: Option<Bound>,
 }
@@ -93,6 +95,14 @@ fn stopped() -> RpcError {
 }
 
 impl Handle {
+    fn new(sender: mpsc::Sender<Message>, host: &Host) -> Self {
+        Self {
+            sender,
+            counters: host.counters.clone(),
+            bound: None,
+        }
+    }
+
     /// Runs `request` on the host and answers with its result once all that it changed is on disk.
     ///
     /// # Errors
@@ -118,10 +128,16 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// What the host has done and holds.
+    pub(crate) fn figures(&self) -> Figures {
+        self.counters.read()
+    }
+
     /// The same handle for requests from outside, of which no more than `most` wait; more are refused.
     pub(crate) fn bounded(&self, most: usize) -> Self {
         Self {
             sender: self.sender.clone(),
+            counters: self.counters.clone(),
             bound: Some(Bound {
                 waiting: Arc::default(),
                 most,
@@ -174,7 +190,8 @@ impl HostThread {
     ) -> Result<Self, store::Error> {
         let mut host = Host::open(store, clock, limits)?;
         let (sender, receiver) = mpsc::channel();
-        let written = sender.clone();
+        let handle = Handle::new(sender.clone(), &host);
+        let written = sender;
         host.store.start_writer(move || {
             // Fails only when the engine's thread has ended, which needs no news then.
             let _ = written.send(Message::Written);
@@ -187,7 +204,7 @@ impl HostThread {
             source,
         })?;
         Ok(Self {
-            handle: Handle { sender, bound: None },
+            handle,
             thread: Some(thread),
         })
     }
@@ -263,11 +280,14 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
     host.settle_in_flight(false);
     let is_sound = host.is_sound();
     let mut next = first;
-    let mut taken = 0;
+    let (mut taken, mut requests) = (0, 0);
     let mut goes_on = true;
     while let Some(message) = next.take() {
         match message {
-            Message::Request(request) if is_sound => request(host),
+            Message::Request(request) if is_sound => {
+                requests += 1;
+                request(host);
+            }
             Message::Request(request) => drop(request),
             Message::Written => {}
             Message::Stop => goes_on = false,
@@ -292,6 +312,7 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
             host.settle_in_flight(true);
         }
     }
+    host.count(requests);
     goes_on
 }
 
@@ -316,8 +337,8 @@ impl SteppedHost {
         host.store.defer_journals();
         let (sender, receiver) = mpsc::channel();
         Ok(Self {
+            handle: Handle::new(sender, &host),
             host,
-            handle: Handle { sender, bound: None },
             receiver,
         })
     }

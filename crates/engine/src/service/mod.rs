@@ -39,7 +39,7 @@ mod workflow_task;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{host::Handle, limits::Limits, rpc::Call, store::Readers};
+use crate::{figures::Figures, host::Handle, limits::Limits, rpc::Call, store::Readers};
 
 /// The longest that a long poll waits.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
@@ -64,6 +64,11 @@ impl Service {
             cluster_id,
             limits,
         }
+    }
+
+    /// What the engine has done and holds.
+    pub(crate) fn figures(&self) -> Figures {
+        self.host.figures()
     }
 
     /// The same services for calls from outside: no more than `most` requests wait for the host.

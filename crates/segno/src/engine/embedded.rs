@@ -73,6 +73,10 @@ impl Embedded {
         &self.file
     }
 
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }

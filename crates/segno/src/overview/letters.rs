@@ -12,7 +12,7 @@ use temporalio_client::{
 };
 use tokio::{sync::Mutex, time::Instant};
 
-use super::LetterCount;
+use super::{LetterCount, by_status, revision};
 use crate::{
     dead_letters::{Filter, runs},
     run::Summary,
@@ -29,7 +29,7 @@ const STALE: Duration = Duration::from_secs(30);
 
 /// The latest count.
 #[derive(Debug, Default)]
-pub(super) struct Letters(Mutex<Option<Counted>>);
+pub(crate) struct Letters(Mutex<Option<Counted>>);
 
 #[derive(Debug)]
 struct Counted {
@@ -39,6 +39,12 @@ struct Counted {
 }
 
 impl Letters {
+    /// The count, for who has not asked for anything yet.
+    pub(crate) async fn now(&self, client: &Client) -> Result<LetterCount, Status> {
+        let executions = by_status(client, "").await?;
+        self.count(client, &revision(&executions)).await
+    }
+
     /// The count; taken anew where the executions are not those of the one before.
     pub(super) async fn count(&self, client: &Client, revision: &str) -> Result<LetterCount, Status> {
         let mut counted = self.0.lock().await;

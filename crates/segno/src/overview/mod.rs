@@ -29,7 +29,7 @@ use crate::{
     task_queue,
     worker::TASK_QUEUE,
 };
-use letters::Letters;
+pub(crate) use letters::Letters;
 pub(crate) use sinks::{Health, SinkHealth};
 
 /// Over how long a rate is taken.
@@ -79,7 +79,7 @@ struct EventFigures {
 /// How many dead letters there are.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct LetterCount {
-    count: u64,
+    pub(crate) count: u64,
     /// Whether there may be more: only so many are looked at.
     more: bool,
 }
@@ -115,13 +115,19 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(client: Client, live: Live, pauses: Pauses, health: Health) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        live: Live,
+        pauses: Pauses,
+        health: Health,
+        letters: Arc<Letters>,
+    ) -> Self {
         Self {
             client,
             live,
             pauses,
             health,
-            letters: Arc::default(),
+            letters,
         }
     }
 

@@ -133,6 +133,9 @@ metrics! {
     dead_letters: gauge "segno_failed_executions" ["route"]
         "Runs on record that failed for good, dealt with or not.";
 
+    open_letters: gauge "segno_dead_letters" []
+        "Dead letters that nobody has dealt with, among the 200 runs that failed last.";
+
     actions: counter "segno_action_attempts_total" ["route", "sink", "outcome"]
         "Attempts of actions, by what became of them.";
     deliveries: counter "segno_deliveries_total" ["sink", "outcome"]
@@ -205,6 +208,19 @@ metrics! {
 
     engine_file: gauge "segno_engine_file_bytes" ["file"]
         "Size of the embedded engine's file and of its log.";
+
+    engine_requests: counter "segno_engine_requests_total" []
+        "Requests that the embedded engine has applied.";
+    engine_batches: counter "segno_engine_batches_total" ["outcome"]
+        "Batches of changes that the embedded engine was to put on disk, by whether it could.";
+    engine_write_seconds: seconds "segno_engine_write_seconds_total" []
+        "Time that these batches took to get there, one after the other.";
+    engine_in_memory: gauge "segno_engine_executions_in_memory" []
+        "Executions that the embedded engine has in memory.";
+    engine_waiting: gauge "segno_engine_waiting_for_time" []
+        "Executions and schedules that wait for a time.";
+    engine_journal: gauge "segno_engine_journal_bytes" []
+        "Changes that are on disk in the engine's journal and not yet in its tables.";
 
     process_cpu: seconds "process_cpu_seconds_total" []
         "Processor time of the process.";

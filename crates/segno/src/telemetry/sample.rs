@@ -11,9 +11,7 @@ use temporalio_client::{
     tonic::{IntoRequest, Status},
 };
 use temporalio_common::protos::temporal::api::{
-    enums::v1::TaskQueueType,
-    taskqueue::v1::TaskQueue,
-    workflowservice::v1::{CountWorkflowExecutionsRequest, DescribeTaskQueueRequest},
+    enums::v1::TaskQueueType, workflowservice::v1::CountWorkflowExecutionsRequest,
 };
 use tokio::{
     sync::Mutex,
@@ -26,7 +24,9 @@ use crate::{
     flow::{self, Full},
     http::Health,
     live::Live,
+    overview::Letters,
     pauses::{Pauses, What},
+    task_queue,
     worker::TASK_QUEUE,
 };
 
@@ -56,10 +56,14 @@ pub(crate) struct Parts {
     pub(crate) pauses: Pauses,
     pub(crate) full: Full,
     pub(crate) health: Health,
+    pub(crate) letters: Arc<Letters>,
     #[cfg(feature = "outbox")]
     pub(crate) relays: crate::outbox::Relays,
     /// The embedded engine's file.
     pub(crate) file: Option<PathBuf>,
+    /// The embedded engine.
+    #[cfg(feature = "embedded")]
+    pub(crate) engine: Option<segno_engine::Handle>,
 }
 
 const NONE: [&str; 0] = [];
@@ -118,6 +122,10 @@ impl Parts {
         }
         let full = self.full.len() as f64;
         metrics.flows_full.with_label_values(&NONE).set(full);
+        #[cfg(feature = "embedded")]
+        if let Some(engine) = &self.engine {
+            engine_figures(&engine.figures(), metrics);
+        }
         if let Some(file) = &self.file {
             let mut log = file.clone().into_os_string();
             log.push("-wal");
@@ -137,6 +145,11 @@ impl Parts {
         #[cfg(feature = "outbox")]
         outboxes(&self.relays, metrics).await;
         self.tasks(metrics).await?;
+        let letters = self.letters.now(&self.client).await?;
+        metrics
+            .open_letters
+            .with_label_values(&NONE)
+            .set(letters.count as f64);
         self.executions(metrics).await
     }
 
@@ -146,21 +159,7 @@ impl Parts {
             (TaskQueueType::Workflow, "workflow"),
             (TaskQueueType::Activity, "activity"),
         ] {
-            let request = DescribeTaskQueueRequest {
-                namespace: self.client.namespace(),
-                task_queue: Some(TaskQueue {
-                    name: TASK_QUEUE.to_owned(),
-                    ..Default::default()
-                }),
-                task_queue_type: ty as i32,
-                report_stats: true,
-                ..Default::default()
-            };
-            let mut service = self.client.connection().workflow_service();
-            let described = service.describe_task_queue(request.into_request()).await?;
-            let Some(stats) = described.into_inner().stats else {
-                continue;
-            };
+            let (stats, _) = task_queue::describe(&self.client, TASK_QUEUE, ty).await?;
             let age = stats.approximate_backlog_age.unwrap_or_default();
             metrics
                 .backlog
@@ -236,6 +235,35 @@ impl Parts {
         let mut service = self.client.connection().workflow_service();
         let counted = service.count_workflow_executions(request.into_request()).await?;
         Ok(counted.into_inner().count)
+    }
+}
+
+#[cfg(feature = "embedded")]
+fn engine_figures(figures: &segno_engine::Figures, metrics: &Metrics) {
+    // Both sides count from the start of this process's engine.
+    let counters = [
+        (metrics.engine_requests.with_label_values(&NONE), figures.requests),
+        (
+            metrics.engine_batches.with_label_values(&["written"]),
+            figures.batches,
+        ),
+        (
+            metrics.engine_batches.with_label_values(&["failed"]),
+            figures.failed_batches,
+        ),
+    ];
+    for (counter, now) in counters {
+        counter.inc_by(now.saturating_sub(counter.get()));
+    }
+    let write_time = metrics.engine_write_seconds.with_label_values(&NONE);
+    write_time.inc_by((figures.write_time.as_secs_f64() - write_time.get()).max(0.0));
+    let gauges = [
+        (&metrics.engine_in_memory, figures.in_memory),
+        (&metrics.engine_waiting, figures.waiting_for_time),
+        (&metrics.engine_journal, figures.journal_bytes),
+    ];
+    for (gauge, now) in gauges {
+        gauge.with_label_values(&NONE).set(now as f64);
     }
 }
 

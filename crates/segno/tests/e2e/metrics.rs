@@ -168,6 +168,18 @@ async fn what_happens_is_counted(engine: TestEngine) {
     assert!((0.0..DEADLINE.as_secs_f64()).contains(&since), "{since}");
     assert!(scrape.get("process_resident_memory_bytes").unwrap() > 1e6);
     assert!(scrape.get("process_cpu_seconds_total").unwrap() > 0.0);
+    until(&url, "segno_dead_letters", 1.0).await;
+    // Those of the engine in this process, where it is.
+    for (sample, least) in [
+        ("segno_engine_requests_total", 10.0),
+        (r#"segno_engine_batches_total{outcome="written"}"#, 1.0),
+        ("segno_engine_write_seconds_total", 1e-6),
+        ("segno_engine_executions_in_memory", 1.0),
+    ] {
+        let seen = scrape.get(sample);
+        assert_eq!(seen.is_some(), engine.is_embedded(), "{sample}:\n{}", scrape.text);
+        assert!(seen.is_none_or(|seen| seen >= least), "{sample}: {seen:?}");
+    }
     // Nothing of an event, no id.
     assert!(!scrape.text.contains("customer-7"), "{}", scrape.text);
     app.stop().await;

@@ -47,6 +47,11 @@ impl TestEngine {
         Self::new(Kind::Embedded)
     }
 
+    /// Whether it runs in the process.
+    pub(crate) fn is_embedded(&self) -> bool {
+        !matches!(self.kind, Kind::Temporal { .. })
+    }
+
     fn new(kind: Kind) -> Self {
         Self {
             kind,
