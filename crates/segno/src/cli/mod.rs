@@ -28,6 +28,7 @@ mod reference;
 mod replay;
 #[cfg(feature = "embedded")]
 mod restore;
+mod schedules;
 mod story;
 mod timers;
 mod up;
@@ -87,6 +88,7 @@ enum Command {
     Routes(pauses::Pauses),
     /// List the sinks, pause them, and let them go on.
     Sinks(pauses::Pauses),
+    Schedules(schedules::Schedules),
     Timers(timers::Timers),
     Completions(reference::Completions),
     Man(reference::Man),
@@ -154,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::Health(health) => block_on(health.run()),
         Command::Routes(routes) => block_on(routes.run("routes")),
         Command::Sinks(sinks) => block_on(sinks.run("sinks")),
+        Command::Schedules(schedules) => block_on(schedules.run()),
         Command::Timers(timers) => block_on(timers.run()),
         Command::Completions(completions) => completions.run(command()).map(|()| ExitCode::SUCCESS),
         Command::Man(man) => man.run(command()).map(|()| ExitCode::SUCCESS),

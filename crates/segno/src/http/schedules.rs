@@ -34,8 +34,10 @@ use super::{
 };
 use crate::run::{Summary, parse, rfc3339, status_name, value};
 
-/// Schedules on a page.
-const PAGE: i32 = 100;
+/// Schedules on a page, unless it is asked for others.
+const PAGE: u16 = 100;
+/// The largest page.
+const MAX_PAGE: u16 = 500;
 /// What people read of a pause whose reason nobody gave.
 const NO_NOTE: &str = "over the HTTP API";
 
@@ -55,6 +57,8 @@ pub(super) fn router(client: Client) -> Router {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Params {
+    /// How many at most, 1 to 500. Left out: 100.
+    page_size: Option<u16>,
     /// `next_page_token` of the page before.
     page_token: Option<String>,
 }
@@ -177,7 +181,7 @@ pub(super) struct Told {
     get, path = "/schedules", tag = "schedules", params(Params),
     responses(
         (status = 200, description = "A page of them.", body = Page),
-        (status = 400, description = "The token is not valid.", body = Problem, content_type = MEDIA_TYPE),
+        (status = 400, description = "The page's size or the token is not valid.", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The engine does not answer.", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
@@ -185,15 +189,17 @@ pub(super) async fn list(
     State(client): State<Client>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page>, Problem> {
+    let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail);
+    let size = params.page_size.unwrap_or(PAGE);
+    if !(1..=MAX_PAGE).contains(&size) {
+        return Err(bad("page_size has to be between 1 and 500"));
+    }
     let token = URL_SAFE_NO_PAD
         .decode(params.page_token.as_deref().unwrap_or_default())
-        .map_err(|_| {
-            let detail = "page_token is none that a page named";
-            Problem::new(StatusCode::BAD_REQUEST, "invalid-parameter", detail)
-        })?;
+        .map_err(|_| bad("page_token is none that a page named"))?;
     let request = ListSchedulesRequest {
         namespace: client.namespace(),
-        maximum_page_size: PAGE,
+        maximum_page_size: size.into(),
         next_page_token: token,
         query: String::new(),
     };

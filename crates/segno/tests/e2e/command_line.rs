@@ -1,5 +1,5 @@
 //! The commands that ask a running Segno: `dead-letters`, `replay`, `keys`, `routes`, `sinks`, `explain`, `events`, `executions`,
-//! `timers`. Each as a table and as JSON.
+//! `schedules`, `timers`. Each as a table and as JSON.
 
 use std::{
     path::Path,
@@ -25,6 +25,7 @@ on_every_engine!(
     keys,
     routes_and_sinks,
     events_and_executions,
+    schedules,
     timers,
     profiles
 );
@@ -382,6 +383,78 @@ async fn events_and_executions(engine: TestEngine) {
     assert!(shown.contains("action   books done"), "{shown}");
     let wrong = error(&app, &engine, &["executions", "list", "--query", "Nonsense ="]).await;
     assert!(wrong.contains("query"), "{wrong}");
+    app.stop().await;
+}
+
+async fn schedules(engine: TestEngine) {
+    const YEARLY: &str = r#"
+        [sinks]
+        files = { file = { path = "out.jsonl" } }
+        [[routes]]
+        name = "yearly"
+        schedule = { cron = "0 0 1 1 *", time_zone = "Europe/Berlin", type = "year.begun" }
+        actions = [{ name = "note", to = "files" }]
+        "#;
+    let app = App::start(&engine, YEARLY).await;
+    let id = "segno-route/yearly";
+    // Beside those that Segno has for itself.
+    let mut listed = until(&app, &engine, &["schedules", "list"], |listed| {
+        let mut all = listed.as_array().into_iter().flatten();
+        all.any(|schedule| schedule["id"] == id)
+    })
+    .await;
+    let listed = listed.as_array_mut().expect("a list");
+    listed.retain(|schedule| schedule["id"] == id);
+    assert_eq!(listed[0]["paused"], false);
+    let list = table(&app, &engine, &["schedules", "list"]).await;
+    let line = list.lines().find(|line| line.contains(id)).expect("its line");
+    assert!(
+        line.starts_with("active  20") && line.ends_with("(Europe/Berlin)"),
+        "{list}"
+    );
+
+    let paused = table(
+        &app,
+        &engine,
+        &["schedules", "pause", id, "--note", "not this year"],
+    )
+    .await;
+    assert_eq!(paused, "segno-route/yearly is paused\n");
+    let triggered = table(&app, &engine, &["schedules", "trigger", id]).await;
+    assert_eq!(triggered, "segno-route/yearly is triggered\n");
+    let between = [
+        "--from",
+        "2024-12-01T00:00:00Z",
+        "--until",
+        "2026-01-02T00:00:00Z",
+    ];
+    let backfill = ["schedules", "backfill", id];
+    let told = json_of(&app, &engine, &[&backfill[..], &between].concat()).await;
+    assert_eq!(told, json!({ "id": id }));
+    // Now, and the first of January of two years.
+    until(&app, &engine, &["events", "list", "--type", "year.begun"], has(3)).await;
+    let shown = table(&app, &engine, &["schedules", "show", id]).await;
+    assert!(shown.starts_with("segno-route/yearly  paused  "), "{shown}");
+    assert!(shown.contains("  note     not this year\n"), "{shown}");
+    assert!(
+        shown.contains("  so far   3 started, 0 skipped, 0 missed\n"),
+        "{shown}"
+    );
+    let resumed = table(&app, &engine, &["schedules", "resume", id]).await;
+    assert_eq!(resumed, "segno-route/yearly goes on\n");
+    assert_eq!(
+        json_of(&app, &engine, &["schedules", "show", id]).await["paused"],
+        false
+    );
+    let wrong = error(
+        &app,
+        &engine,
+        &["schedules", "backfill", id, "--from", "yesterday", "--until", "x"],
+    )
+    .await;
+    assert!(wrong.contains("`from` has to be a time"), "{wrong}");
+    let none = error(&app, &engine, &["schedules", "pause", "none"]).await;
+    assert!(none.contains("there is no such schedule"), "{none}");
     app.stop().await;
 }
 
