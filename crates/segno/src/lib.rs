@@ -78,6 +78,8 @@ mod running;
 pub mod schedules;
 pub mod search_attributes;
 mod shutdown;
+#[cfg(feature = "embedded")]
+mod soak;
 pub mod sources;
 mod story;
 mod task_queue;

@@ -29,6 +29,8 @@ mod replay;
 #[cfg(feature = "embedded")]
 mod restore;
 mod schedules;
+#[cfg(feature = "embedded")]
+mod soak;
 mod story;
 mod timers;
 mod up;
@@ -63,6 +65,8 @@ enum Command {
     Up(up::Up),
     /// The same with a configuration of its own, sample events, a timer, and a receiver that shows what arrives.
     Demo(demo::Demo),
+    #[cfg(feature = "embedded")]
+    Soak(soak::Soak),
     /// Serve the engine alone: Temporal's gRPC API over one file.
     #[cfg(feature = "embedded")]
     Engine(engine::Engine),
@@ -134,6 +138,8 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Up(up) => block_on(up.run()),
         Command::Demo(demo) => block_on(demo.run()),
+        #[cfg(feature = "embedded")]
+        Command::Soak(soak) => outcome_of(soak.run()),
         #[cfg(feature = "embedded")]
         Command::Engine(engine) => block_on(engine.run()),
         #[cfg(feature = "embedded")]

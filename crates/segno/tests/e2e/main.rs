@@ -61,6 +61,8 @@ mod retries;
 mod security;
 #[cfg(feature = "integrations")]
 mod sinks;
+#[cfg(feature = "embedded")]
+mod soak;
 mod sources;
 mod timers;
 mod timing;
