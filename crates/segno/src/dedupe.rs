@@ -22,7 +22,10 @@ use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{WorkflowContext, WorkflowResult};
 use uuid::Uuid;
 
-use crate::run::{Start, json_payload, value};
+use crate::{
+    encryption::open,
+    run::{Start, json_payload, value},
+};
 
 /// Type of the workflow that remembers a key.
 const WORKFLOW_TYPE: &str = "SegnoDedupe";
@@ -112,7 +115,7 @@ async fn read(client: &Client, marker: &str) -> Result<Option<First>, Status> {
         .get_workflow_execution_history(request.into_request())
         .await
     {
-        Ok(reply) => reply.into_inner(),
+        Ok(reply) => open(client, reply.into_inner()).await,
         Err(status) if status.code() == Code::NotFound => return Ok(None),
         Err(status) => return Err(status),
     };

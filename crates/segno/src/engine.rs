@@ -23,7 +23,11 @@ use temporalio_client::{
 };
 use url::Host;
 
-use crate::{config::Grpc, search_attributes};
+use crate::{
+    config::Grpc,
+    encryption::{self, Keyring},
+    search_attributes,
+};
 
 /// Variables that name a cluster, or a file or profile that does.
 const CLUSTER_VARIABLES: [&str; 3] = ["TEMPORAL_ADDRESS", "TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"];
@@ -53,6 +57,9 @@ pub enum Error {
     /// The search attributes are missing and cannot be registered.
     #[error(transparent)]
     SearchAttributes(#[from] Box<search_attributes::Error>),
+    /// The keys are not those that its data is encrypted with.
+    #[error(transparent)]
+    Encryption(#[from] Box<encryption::Error>),
     /// The embedded engine cannot be opened.
     #[error("the engine cannot open {file}")]
     Open {
@@ -190,25 +197,39 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens or connects to the engine, and registers the search attributes.
-    pub async fn start(options: Options) -> Result<Self, Error> {
+    /// Opens or connects to the engine, registers the search attributes and checks the keys that payloads are encrypted
+    /// with.
+    pub async fn start(options: Options, keyring: &Keyring) -> Result<Self, Error> {
         let engine = match options {
-            Options::Cluster(options) => Self::connect(options.0, options.1).await?,
+            Options::Cluster(options) => Self::connect(options.0, options.1, keyring).await?,
             #[cfg(feature = "embedded")]
-            Options::Embedded { data, grpc, port } => Self::open(&data, grpc, *port).await?,
+            Options::Embedded { data, grpc, port } => Self::open(&data, grpc, *port, keyring).await?,
             #[cfg(not(feature = "embedded"))]
             Options::Embedded { .. } => return Err(Error::NotBuiltIn),
         };
-        match search_attributes::register(&engine.client, &engine.address).await {
+        match engine.prepare(keyring).await {
             Ok(()) => Ok(engine),
             Err(error) => {
                 engine.shutdown().await;
-                Err(Box::new(error).into())
+                Err(error)
             }
         }
     }
 
-    async fn connect(connection: ConnectionOptions, client: ClientOptions) -> Result<Self, Error> {
+    async fn prepare(&self, keyring: &Keyring) -> Result<(), Error> {
+        search_attributes::register(&self.client, &self.address)
+            .await
+            .map_err(Box::new)?;
+        encryption::check(&self.client, keyring).await.map_err(Box::new)?;
+        Ok(())
+    }
+
+    async fn connect(
+        connection: ConnectionOptions,
+        mut client: ClientOptions,
+        keyring: &Keyring,
+    ) -> Result<Self, Error> {
+        client.data_converter = encryption::data_converter(keyring);
         let address = match (
             connection.target.host(),
             connection.target.port_or_known_default(),
@@ -226,10 +247,17 @@ impl Engine {
     }
 
     #[cfg(feature = "embedded")]
-    async fn open(data: &Path, grpc: SocketAddr, port: segno_engine::Server) -> Result<Self, Error> {
+    async fn open(
+        data: &Path,
+        grpc: SocketAddr,
+        port: segno_engine::Server,
+        keyring: &Keyring,
+    ) -> Result<Self, Error> {
         let embedded = embedded::Embedded::open(data, grpc, port).await?;
         let address = embedded.address().to_string();
-        let options = ClientOptions::new(NAMESPACE).build();
+        let options = ClientOptions::new(NAMESPACE)
+            .data_converter(encryption::data_converter(keyring))
+            .build();
         let client = client_of(embedded.connection_options(), options, &address).await?;
         Ok(Self {
             client,

@@ -31,6 +31,7 @@
 //! |---|---|
 //! | [`config`] | reads `segno.toml` |
 //! | [`engine`] | what runs executions |
+//! | [`encryption`] | what keeps the data of events from being read where they are stored |
 //! | [`worker`] | runs workflows and activities for it |
 //! | `execution` | the workflow of an event on a route, and its activities |
 //! | [`flow`] | says when events of a route may run |
@@ -57,6 +58,7 @@ mod consumers;
 mod dead_letters;
 mod dedupe;
 mod demo;
+pub mod encryption;
 pub mod engine;
 mod error;
 mod execution;

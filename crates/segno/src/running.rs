@@ -195,7 +195,7 @@ impl Running {
             register(&mut options_of_worker).map_err(Error::Workflow)?;
         }
 
-        let engine = Engine::start(options).await?;
+        let engine = Engine::start(options, &config.encryption).await?;
         let client = engine.client().clone();
         client_of_sinks.set(client.clone());
         let intake = Intake::of(client.clone(), live.clone())
@@ -319,6 +319,8 @@ impl Running {
             timers: segno_timers::router(timers),
             program: program_routes,
             pages,
+            keyring: config.encryption,
+            codec_origins: config.codec_origins.into(),
             max_concurrent: config.http.max_concurrent.unwrap_or(MAX_CONCURRENT),
             // A page of a name that points here has no session here: where callers are asked, names do not matter.
             local_only: listener.address().ip().is_loopback()

@@ -101,6 +101,9 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/metrics", View),
     ("POST", "/config/reload", Administer),
     ("GET", "/audit", Administer),
+    // Shows whatever is encrypted, and nothing of it redacted.
+    ("POST", "/codec/decode", Administer),
+    ("POST", "/codec/encode", Administer),
     // Sources that are called check who calls. Their paths are their names.
     ("POST", "/webhooks/{name}", Signature),
     ("POST", "/eventbridge/{name}", Signature),

@@ -85,11 +85,13 @@ pub enum Code {
     Oidc,
     /// A configuration that a running process cannot take on.
     Reload,
+    /// A key that payloads cannot be encrypted with.
+    EncryptionKey,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -129,6 +131,7 @@ impl Code {
         Self::Role,
         Self::Reload,
         Self::Oidc,
+        Self::EncryptionKey,
     ];
 
     /// The number in the code.
@@ -173,6 +176,7 @@ impl Code {
             Self::Role => 100,
             Self::Reload => 110,
             Self::Oidc => 111,
+            Self::EncryptionKey => 120,
         }
     }
 }

@@ -8,6 +8,7 @@ mod access;
 mod code;
 mod dead_letters;
 mod duration;
+mod encryption;
 mod engine;
 mod flow;
 mod grpc;
@@ -74,6 +75,10 @@ pub struct Config {
     pub dead_letters: DeadLetters,
     /// `[archive]`.
     pub archive: Archive,
+    /// `[encryption]`: the keys that payloads are encrypted with.
+    pub encryption: crate::encryption::Keyring,
+    /// `encryption.codec_origins`: the web pages that may ask for decoding, such as Temporal's UI.
+    pub codec_origins: Vec<String>,
     /// `[sinks.NAME]`, by name.
     pub sinks: BTreeMap<String, segno_sinks::Options>,
     /// `[sources.NAME]`, by name.
@@ -166,6 +171,8 @@ impl Config {
         let telemetry = telemetry.and_then(|value| table::read(&mut reader, value));
         let section = root.table(&mut reader, "archive", "archive");
         let archive = dead_letters::archive(&mut reader, section);
+        let section = root.table(&mut reader, "encryption", "encryption");
+        let (encryption, codec_origins) = encryption::read(&mut reader, section, base);
         let section = root.table(&mut reader, "sources", "sources");
         let sources = sources::read(&mut reader, section, base);
         let section = root.table(&mut reader, "outbox", "outbox");
@@ -206,6 +213,8 @@ impl Config {
             telemetry: telemetry.unwrap_or_default(),
             dead_letters,
             archive,
+            encryption,
+            codec_origins,
             sinks: sinks.options,
             sources,
             outboxes,

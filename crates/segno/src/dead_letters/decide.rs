@@ -69,6 +69,9 @@ pub(crate) enum Error {
     /// The engine does not answer.
     #[error("the engine does not answer: {}", .0.message())]
     Engine(#[source] Status),
+    /// It cannot be decrypted.
+    #[error("the event is {0}: nothing can be decided about it before")]
+    Encrypted(String),
     /// A change cannot be made.
     #[error(transparent)]
     Edit(#[from] EditError),
@@ -101,6 +104,7 @@ impl From<run::ReadError> for Error {
         match error {
             run::ReadError::NoEvent(_) => Self::NotFound,
             run::ReadError::Engine(status) => Self::from(status),
+            run::ReadError::Encrypted { reason, .. } => Self::Encrypted(reason),
         }
     }
 }

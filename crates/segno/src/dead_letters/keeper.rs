@@ -91,6 +91,10 @@ pub(super) async fn keep(
                 Ok(decided) => round.kept += u64::from(decided.changed),
                 // It has been deleted since, by somebody.
                 Err(super::Error::NotFound) => {}
+                // The others are to be kept all the same.
+                Err(error @ super::Error::Encrypted(_)) => {
+                    tracing::error!(dead_letter = letter.id, %error, "a dead letter cannot be kept on");
+                }
                 Err(error) => return Err(error.into()),
             }
         }

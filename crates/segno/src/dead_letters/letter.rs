@@ -2,9 +2,13 @@
 
 use segno_routing::{After, FailedAction};
 use serde::{Deserialize, Serialize};
+use temporalio_common::search_attributes::SearchAttributeKey;
 use utoipa::ToSchema;
 
-use crate::run::{Recorded, format};
+use crate::{
+    run::{Recorded, Summary, format},
+    search_attributes::{EVENT_ID, EVENT_SOURCE, EVENT_SUBJECT, EVENT_TYPE, ROUTE},
+};
 
 /// A dead letter: the latest run of an event's execution has failed.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -86,6 +90,31 @@ impl Letter {
                 .unwrap_or_default(),
             started_at: run.summary.started.map(format),
             failed_at: run.failed_at().map(format),
+        }
+    }
+}
+
+impl Letter {
+    /// One that cannot be decrypted: what is known of it without.
+    pub(crate) fn encrypted(run: &Summary, reason: &str) -> Self {
+        let known = |key: &SearchAttributeKey<String>| run.attributes.get(key);
+        Self {
+            id: run.workflow_id.clone(),
+            run_id: run.run_id.clone(),
+            route: known(&ROUTE).unwrap_or_default(),
+            event: LetterEvent {
+                id: known(&EVENT_ID).unwrap_or_default(),
+                source: known(&EVENT_SOURCE).unwrap_or_default(),
+                ty: known(&EVENT_TYPE).unwrap_or_default(),
+                subject: known(&EVENT_SUBJECT),
+                time: None,
+            },
+            failed: Vec::new(),
+            done: Vec::new(),
+            failures: run.after.as_ref().map_or(1, |after| after.failures + 1),
+            error: reason.to_owned(),
+            started_at: run.started.map(format),
+            failed_at: run.closed.map(format),
         }
     }
 }

@@ -10,7 +10,10 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::ListWorkflowE
 use utoipa::ToSchema;
 
 use super::Letter;
-use crate::run::{self, Recorded, Summary};
+use crate::{
+    encryption::open,
+    run::{self, Recorded, Summary},
+};
 
 /// Runs that are looked at side by side.
 const CONCURRENT: usize = 16;
@@ -147,6 +150,7 @@ pub(crate) async fn runs(
         .list_workflow_executions(request.into_request())
         .await?
         .into_inner();
+    let reply = open(client, reply).await;
     let runs = reply.executions.into_iter().map(Summary::of).collect();
     Ok((runs, reply.next_page_token))
 }
@@ -173,6 +177,9 @@ async fn look_at(client: &Client, run: Summary) -> Result<Found, Status> {
     match Recorded::read(client, &run.workflow_id, &run.run_id).await {
         Ok(recorded) => Ok(Found::Letter(Box::new(Letter::of(&recorded)))),
         Err(run::ReadError::NoEvent(_)) => Ok(Found::Nothing),
+        Err(run::ReadError::Encrypted { summary, reason }) => {
+            Ok(Found::Letter(Box::new(Letter::encrypted(&summary, &reason))))
+        }
         Err(run::ReadError::Engine(status)) if status.code() == Code::NotFound => Ok(Found::Nothing),
         Err(run::ReadError::Engine(status)) => Err(status),
     }

@@ -17,6 +17,8 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::GetWorkflowExecutionHistoryRequest,
 };
 
+use crate::encryption::{open, unreadable};
+
 /// Largest event, in bytes of JSON, that is passed in an activity's input.
 const MAX_INLINE: usize = 64 * 1024;
 /// Large events kept at hand: a route's actions ask for the same one within moments.
@@ -110,6 +112,7 @@ async fn read(client: &Client, execution: &WorkflowExecution) -> Result<Plan, Er
         .get_workflow_execution_history(request.into_request())
         .await?
         .into_inner();
+    let reply = open(client, reply).await;
     let first = reply.history.unwrap_or_default().events.into_iter().next();
     let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) =
         first.and_then(|event| event.attributes)
@@ -120,5 +123,8 @@ async fn read(client: &Client, execution: &WorkflowExecution) -> Result<Plan, Er
     let plan = input
         .first()
         .ok_or_else(|| Error::NoPlan("no input".to_owned()))?;
+    if let Some(reason) = unreadable(plan) {
+        return Err(Error::NoPlan(format!("it is {reason}")));
+    }
     serde_json::from_slice(&plan.data).map_err(|error| Error::NoPlan(error.to_string()))
 }

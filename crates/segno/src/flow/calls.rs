@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use super::{FlowWorkflow, WORKFLOW_TYPE, Word, raw};
 use crate::{
+    encryption::{open, seal, unreadable},
     execution,
     search_attributes::{self, PARKED, ROUTE},
     worker::TASK_QUEUE,
@@ -122,6 +123,7 @@ pub(super) async fn say(client: &Client, workflow_id: &str, word: &Word) -> Resu
         }),
         ..Default::default()
     };
+    let request = seal(client, request).await?;
     let mut service = client.connection().workflow_service();
     match service
         .signal_with_start_workflow_execution(request.into_request())
@@ -191,7 +193,7 @@ pub(super) async fn plan_of(client: &Client, workflow_id: &str) -> Result<Option
         .get_workflow_execution_history(request.into_request())
         .await
     {
-        Ok(reply) => reply.into_inner(),
+        Ok(reply) => open(client, reply.into_inner()).await,
         Err(status) if status.code() == Code::NotFound => return Ok(None),
         Err(status) => return Err(Error::Engine(status)),
     };
@@ -202,7 +204,12 @@ pub(super) async fn plan_of(client: &Client, workflow_id: &str) -> Result<Option
         }
         _ => Default::default(),
     };
-    let input = input.payloads.first().map(|payload| payload.data.as_slice());
+    let input = input.payloads.first();
+    if let Some(reason) = input.and_then(unreadable) {
+        let reason = format!("the plan of {workflow_id:?} is {reason}");
+        return Err(Error::Engine(Status::internal(reason)));
+    }
+    let input = input.map(|payload| payload.data.as_slice());
     serde_json::from_slice(input.unwrap_or_default())
         .map(Some)
         .map_err(|error| Error::NoSuchExecution(format!("{workflow_id:?} has no plan: {error}")))

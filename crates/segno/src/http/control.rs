@@ -28,7 +28,7 @@ use super::{
     json::read_json,
     problem::{MEDIA_TYPE, Problem},
 };
-use crate::run::json_payload;
+use crate::{encryption::seal, run::json_payload};
 
 /// The routes of this file.
 pub(super) fn router(client: Client) -> Router {
@@ -139,6 +139,7 @@ pub(super) async fn signal(
         request_id: uuid::Uuid::new_v4().to_string(),
         ..Default::default()
     };
+    let request = seal(&client, request).await.map_err(problem)?;
     let mut service = client.connection().workflow_service();
     let told = service.signal_workflow_execution(request.into_request()).await;
     told.map_err(problem)?;

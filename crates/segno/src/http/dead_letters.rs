@@ -9,7 +9,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     catalogue::Misfit,
     dead_letters::{Action, Decided, Decider, Edit, Error, Filter, Letter, Request, page},
-    run::{ReadError, Recorded},
+    run::{ReadError, Recorded, Summary},
 };
 
 /// Dead letters on a page, unless asked otherwise.
@@ -194,12 +194,18 @@ pub(super) async fn show(
         Ok(run) => run,
         Err(ReadError::NoEvent(_)) => return Err(none("there is no execution of an event with this id")),
         Err(ReadError::Engine(status)) => return Err(problem_of_engine(status)),
+        Err(ReadError::Encrypted { summary, reason }) if summary.has_failed() => {
+            let shown = json!({ "encrypted": reason });
+            return Ok(Json(Detail {
+                letter: Letter::encrypted(&summary, &reason),
+                cloud_event: shown.clone(),
+                handler: shown,
+            }));
+        }
+        Err(ReadError::Encrypted { summary, .. }) => return Err(no_letter(&summary)),
     };
     if !run.summary.has_failed() {
-        return Err(none(format!(
-            "the execution is no dead letter: the status of its latest run is {}",
-            crate::run::status_name(run.summary.status)
-        )));
+        return Err(no_letter(&run.summary));
     }
     let shown = |value: Result<Value, serde_json::Error>| value.unwrap_or_default();
     Ok(Json(Detail {
@@ -324,6 +330,7 @@ pub(super) fn problem_of(error: Error) -> Problem {
     match error {
         Error::NotFound => none(error.to_string()),
         Error::Engine(status) => problem_of_engine(status),
+        Error::Encrypted(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "encrypted", error.to_string()),
         Error::Edit(_) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-change",
@@ -347,6 +354,13 @@ pub(super) fn problem_of(error: Error) -> Problem {
         Error::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
         Error::Encode(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()),
     }
+}
+
+fn no_letter(run: &Summary) -> Problem {
+    none(format!(
+        "the execution is no dead letter: the status of its latest run is {}",
+        crate::run::status_name(run.status)
+    ))
 }
 
 /// The filter's query.

@@ -21,6 +21,7 @@ use super::{
     story,
 };
 use crate::{
+    encryption::open,
     execution::story::ActionStory,
     run::{Action, Actions, Failure, Summary, history, rfc3339, value},
     story::waits,
@@ -95,6 +96,7 @@ async fn read(client: &Client, execution: WorkflowExecution) -> Result<Detail, S
         .describe_workflow_execution(request.into_request())
         .await?
         .into_inner();
+    let described = open(client, described).await;
     let info = described.workflow_execution_info.unwrap_or_default();
     // The run that was described, even if another has started since.
     let history = history(client, info.execution.clone().unwrap_or_default()).await?;

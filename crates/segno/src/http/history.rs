@@ -20,7 +20,10 @@ use super::{
     extract::{Path, Query},
     problem::{MEDIA_TYPE, Problem},
 };
-use crate::run::{event_details, rfc3339};
+use crate::{
+    encryption::open,
+    run::{event_details, rfc3339},
+};
 
 /// History events on a page, unless asked otherwise.
 const PAGE: u16 = 200;
@@ -167,7 +170,8 @@ async fn read(
             .into_inner();
         (reply.history, reply.next_page_token)
     };
-    Ok((history.unwrap_or_default().events, token))
+    let history = open(client, history.unwrap_or_default()).await;
+    Ok((history.events, token))
 }
 
 #[cfg(test)]

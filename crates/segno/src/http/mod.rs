@@ -4,6 +4,7 @@ mod access_log;
 mod audit;
 mod catalogue;
 mod common;
+mod codec;
 mod config;
 mod console;
 mod control;
@@ -60,6 +61,7 @@ use crate::{
     access::{self, Access, Guard, audit::Audit, request_id},
     console::ConsolePage,
     dead_letters::Decider,
+    encryption::Keyring,
     live::Live,
     overview::broadcast::Broadcast,
     reload::Reloader,
@@ -96,6 +98,10 @@ pub(crate) struct Parts {
     pub(crate) program: Option<Router>,
     /// Pages that the program adds to the console.
     pub(crate) pages: Vec<ConsolePage>,
+    /// What payloads are encrypted with.
+    pub(crate) keyring: Keyring,
+    /// The origins of pages that may call the codec.
+    pub(crate) codec_origins: Arc<[String]>,
     /// Who may call.
     pub(crate) access: Arc<Access>,
     /// Requests served at once; the probes do not count.
@@ -122,6 +128,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         timers,
         program,
         pages,
+        keyring,
+        codec_origins,
         access,
         max_concurrent,
         local_only,
@@ -177,6 +185,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(config::router(reloader))
         .merge(pauses)
         .merge(audit)
+        .merge(codec::router(keyring))
         .merge(timers)
         .merge(sources);
     let limited = match program {
@@ -198,6 +207,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .fallback(not_found)
         .layer(from_fn_with_state(guard, access::guard))
         .layer(from_fn_with_state(local_only, origin::guard))
+        .layer(from_fn_with_state(codec_origins, codec::cors))
         .layer(from_fn(headers::add))
         .layer(from_fn(access_log::log))
         .layer(from_fn(request_id::give))

@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use super::{
-    audit, catalogue, config, control, dead_letters, event, events, execution, executions, figures, health,
-    history, keys, metrics, oidc, operations, pauses, schedules, session, task_queues, topology,
+    audit, catalogue, codec, config, control, dead_letters, event, events, execution, executions, figures,
+    health, history, keys, metrics, oidc, operations, pauses, schedules, session, task_queues, topology,
 };
 
 #[derive(OpenApi)]
@@ -71,6 +71,8 @@ use super::{
         oidc::begin,
         oidc::end,
         audit::list,
+        codec::decode,
+        codec::encode,
     ),
     tags(
         (name = "events", description = "Events in: CloudEvents 1.0 over HTTP."),
@@ -84,6 +86,7 @@ use super::{
         (name = "keys", description = "What waits on routes with flow control, and why."),
         (name = "pauses", description = "Routes and sinks, and holding them up."),
         (name = "access", description = "Signing in, who one is, and who has changed what."),
+        (name = "encryption", description = "Temporal's remote codec: what is encrypted, for its command line and UI."),
         (name = "configuration", description = "Taking the configuration on again."),
         (name = "health", description = "Probes."),
     )

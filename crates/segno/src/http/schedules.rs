@@ -32,7 +32,10 @@ use super::{
     json::read_json,
     problem::{MEDIA_TYPE, Problem},
 };
-use crate::run::{Summary, parse, rfc3339, status_name, value};
+use crate::{
+    encryption::open,
+    run::{Summary, parse, rfc3339, status_name, value},
+};
 
 /// Schedules on a page, unless it is asked for others.
 const PAGE: u16 = 100;
@@ -247,7 +250,7 @@ pub(super) async fn show(
     };
     let mut service = client.connection().workflow_service();
     let reply = service.describe_schedule(request.into_request()).await;
-    let reply = reply.map_err(problem)?.into_inner();
+    let reply = open(&client, reply.map_err(problem)?.into_inner()).await;
     let (schedule, info) = (reply.schedule.unwrap_or_default(), reply.info.unwrap_or_default());
     let spec = schedule.spec.unwrap_or_default();
     let state = schedule.state.unwrap_or_default();

@@ -22,7 +22,10 @@ use temporalio_common::protos::temporal::api::{
 };
 use utoipa::ToSchema;
 
-use crate::run::{Start, Summary, format, history, json_payload, value};
+use crate::{
+    encryption::{open, seal},
+    run::{Start, Summary, format, history, json_payload, value},
+};
 
 /// The query that tells the progress.
 pub(crate) const PROGRESS: &str = "progress";
@@ -147,7 +150,7 @@ async fn ask(client: &Client, execution: WorkflowExecution) -> Value {
     };
     let mut service = client.connection().workflow_service();
     match service.query_workflow(request.into_request()).await {
-        Ok(reply) => value(reply.into_inner().query_result),
+        Ok(reply) => value(open(client, reply.into_inner()).await.query_result),
         Err(status) => {
             tracing::debug!(%status, "an operation's progress is not told");
             Value::Null
@@ -170,6 +173,7 @@ pub(crate) async fn signal(client: &Client, workflow_id: &str, name: &str) -> Re
         identity: client.identity(),
         ..Default::default()
     };
+    let request = seal(client, request).await?;
     let mut service = client.connection().workflow_service();
     ended_is_fine(service.signal_workflow_execution(request.into_request()).await)
 }

@@ -35,6 +35,7 @@ use temporalio_common::protos::temporal::api::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    encryption::{open, unreadable},
     flow::{Error, raw},
     worker::TASK_QUEUE,
 };
@@ -159,7 +160,10 @@ pub(crate) async fn paused(client: &Client) -> Result<Paused, Status> {
     };
     let mut service = client.connection().workflow_service();
     let info = match service.describe_workflow_execution(request.into_request()).await {
-        Ok(reply) => reply.into_inner().workflow_execution_info.unwrap_or_default(),
+        Ok(reply) => open(client, reply.into_inner())
+            .await
+            .workflow_execution_info
+            .unwrap_or_default(),
         Err(status) if status.code() == Code::NotFound => return Ok(Paused::new()),
         Err(status) => return Err(status),
     };
@@ -167,10 +171,11 @@ pub(crate) async fn paused(client: &Client) -> Result<Paused, Status> {
         return Ok(Paused::new());
     }
     let memo = info.memo.unwrap_or_default();
-    let list = memo
-        .fields
-        .get(MEMO)
-        .and_then(|payload| serde_json::from_slice(&payload.data).ok());
+    let list = memo.fields.get(MEMO);
+    if let Some(reason) = list.and_then(unreadable) {
+        return Err(Status::internal(format!("what is paused is {reason}")));
+    }
+    let list = list.and_then(|payload| serde_json::from_slice(&payload.data).ok());
     Ok(list.unwrap_or_default())
 }
 

@@ -104,6 +104,8 @@ impl ReplayActivities {
                 Err(ReadError::NoEvent(_)) => continue,
                 Err(ReadError::Engine(status)) if status.code() == Code::NotFound => continue,
                 Err(ReadError::Engine(status)) => return Err(status.into()),
+                // It is tried again until the key is there: nothing is left out of a replay in silence.
+                Err(error @ ReadError::Encrypted { .. }) => return Err(error.into()),
             };
             done.events += 1;
             let plans = request.plans(&setup.routes, &recorded.plan.event);

@@ -156,5 +156,6 @@ async fn read(client: &Client, workflow_id: &str, run_id: &str) -> Result<Option
         Err(ReadError::NoEvent(_)) => Ok(None),
         Err(ReadError::Engine(status)) if status.code() == Code::NotFound => Ok(None),
         Err(ReadError::Engine(status)) => Err(status),
+        Err(error @ ReadError::Encrypted { .. }) => Err(Status::failed_precondition(error.to_string())),
     }
 }

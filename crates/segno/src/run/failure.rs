@@ -1,8 +1,13 @@
 //! Why a run or an activity failed, as it is shown.
 
-use serde::Serialize;
-use temporalio_common::protos::temporal::api::failure::v1::{Failure as ProtoFailure, failure::FailureInfo};
+use serde::{Deserialize, Serialize};
+use temporalio_common::protos::temporal::api::{
+    common::v1::Payload,
+    failure::v1::{Failure as ProtoFailure, failure::FailureInfo},
+};
 use utoipa::ToSchema;
+
+use crate::encryption::unreadable;
 
 /// Why something failed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +47,7 @@ impl Failure {
         };
         let cause = failure.cause.map(|cause| Box::new(Self::of(*cause)));
         Self {
-            message: failure.message,
+            message: failure.encoded_attributes.map_or(failure.message, text),
             ty,
             cause,
         }
@@ -56,4 +61,21 @@ impl Failure {
             cause: None,
         }
     }
+}
+
+/// The message of a failure that keeps it in a payload, as those do that are encrypted.
+fn text(attributes: Payload) -> String {
+    #[derive(Deserialize)]
+    struct Attributes {
+        message: String,
+    }
+
+    if let Some(reason) = unreadable(&attributes) {
+        return reason;
+    }
+    let attributes = serde_json::from_slice::<Attributes>(&attributes.data);
+    attributes.map_or_else(
+        |_| "its message cannot be read".to_owned(),
+        |attributes| attributes.message,
+    )
 }

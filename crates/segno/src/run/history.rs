@@ -9,6 +9,8 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::GetWorkflowExecutionHistoryRequest,
 };
 
+use crate::encryption::open;
+
 /// History events that are looked through: the executions of events have tens.
 const MAX_EVENTS: usize = 5_000;
 
@@ -31,6 +33,7 @@ pub(crate) async fn history(
             .get_workflow_execution_history(request.into_request())
             .await?
             .into_inner();
+        let reply = open(client, reply).await;
         events.extend(reply.history.unwrap_or_default().events);
         token = reply.next_page_token;
         if token.is_empty() || events.len() >= MAX_EVENTS {

@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use temporalio_common::protos::temporal::api::common::v1::{Payload, Payloads};
 
+use crate::encryption::unreadable;
+
 /// Payloads as JSON: nothing as null, one as itself, more as an array.
 pub(crate) fn value(payloads: Option<Payloads>) -> Value {
     let mut values: Vec<_> = payloads
@@ -20,8 +22,11 @@ pub(crate) fn value(payloads: Option<Payloads>) -> Value {
     }
 }
 
-/// A payload as JSON; what is none as `{"encoding": …, "base64": …}`.
+/// A payload as JSON; what cannot be decrypted as `{"encrypted": …}` with the reason, what is no JSON as `{"encoding": …, "base64": …}`.
 pub(crate) fn json_value(payload: Payload) -> Value {
+    if let Some(reason) = unreadable(&payload) {
+        return json!({ "encrypted": reason });
+    }
     let encoding = payload
         .metadata
         .get("encoding")

@@ -21,6 +21,7 @@ use time::OffsetDateTime;
 
 use super::{Action, Actions, Failure, State, history, moment, value};
 use crate::{
+    encryption::{open, unreadable},
     execution::{DEAD_LETTER, WORKFLOW_TYPE},
     search_attributes::ROUTE,
 };
@@ -102,6 +103,14 @@ pub(crate) enum Error {
     /// It was started with neither a plan nor an event.
     #[error("{0} is not the execution of an event")]
     NoEvent(String),
+    /// What it was started with cannot be decrypted.
+    #[error("the event of {} is {reason}", .summary.workflow_id)]
+    Encrypted {
+        /// The run, by what is not encrypted.
+        summary: Box<Summary>,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Recorded {
@@ -142,6 +151,11 @@ impl Recorded {
                 }
                 None => {}
             }
+        }
+        let started = input.as_ref().and_then(|input| input.payloads.first());
+        if let Some(reason) = started.and_then(unreadable) {
+            let summary = Box::new(summary);
+            return Err(Error::Encrypted { summary, reason });
         }
         let plan = plan_of(&summary, input).ok_or_else(|| Error::NoEvent(summary.workflow_id.clone()))?;
         Ok(Self {
@@ -268,6 +282,7 @@ async fn describe(client: &Client, workflow_id: &str, run_id: &str) -> Result<(S
         .describe_workflow_execution(request.into_request())
         .await?
         .into_inner();
+    let described = open(client, described).await;
     let summary = Summary::of(described.workflow_execution_info.unwrap_or_default());
     Ok((summary, described.pending_activities))
 }

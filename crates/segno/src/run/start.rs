@@ -16,7 +16,7 @@ use temporalio_common::{
     search_attributes::SearchAttributes,
 };
 
-use crate::worker::TASK_QUEUE;
+use crate::{encryption::seal, worker::TASK_QUEUE};
 
 /// A run to be started.
 pub(crate) struct Start {
@@ -61,6 +61,7 @@ impl Start {
             workflow_start_delay: self.delay.map(duration).transpose()?,
             ..Default::default()
         };
+        let request = seal(client, request).await?;
         let mut service = client.connection().workflow_service();
         match service.start_workflow_execution(request.into_request()).await {
             Ok(reply) => Ok(Some(reply.into_inner().run_id)),

@@ -17,14 +17,16 @@ use temporalio_client::{
     Client,
     tonic::{Code, Status},
 };
-use temporalio_common::protos::temporal::api::enums::v1::WorkflowExecutionStatus;
+use temporalio_common::{
+    protos::temporal::api::enums::v1::WorkflowExecutionStatus, search_attributes::SearchAttributeKey,
+};
 use utoipa::ToSchema;
 
 use crate::{
     archive,
     dead_letters::{Decision, Letter, quoted, runs},
     run::{Action, ReadError, Recorded, State, Summary, format, status_name},
-    search_attributes::{REPLAY, keyword},
+    search_attributes::{EVENT_ID, EVENT_SOURCE, EVENT_SUBJECT, EVENT_TYPE, REPLAY, ROUTE, keyword},
 };
 
 /// Executions that are looked at side by side.
@@ -189,18 +191,12 @@ async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Tol
         Err(ReadError::NoEvent(_)) => return Ok(None),
         Err(ReadError::Engine(status)) if status.code() == Code::NotFound => return Ok(None),
         Err(ReadError::Engine(status)) => return Err(status),
+        Err(ReadError::Encrypted { summary, reason }) => return Ok(Some(encrypted(&runs, &summary, reason))),
     };
     // The list may be behind.
     runs.retain(|run| run.run_id != latest.summary.run_id);
     runs.push(latest.summary.clone());
     let kept = latest.summary.ty == archive::TYPE;
-    let told = runs.iter().map(|run| RunStory {
-        run_id: run.run_id.clone(),
-        status: status_name(run.status),
-        started_at: run.started.map(format),
-        closed_at: run.closed.map(format),
-        after: run.after.as_ref().map(Decision::from),
-    });
     let waits = waits(client, &latest.summary, latest.plan.flow.as_ref()).await;
     let story = ExecutionStory {
         workflow_id: first.workflow_id.clone(),
@@ -210,10 +206,42 @@ async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Tol
         state: state(&latest, kept, waits.as_deref()),
         waits,
         dead_letter: latest.summary.has_failed().then(|| Letter::of(&latest)),
-        runs: told.collect(),
+        runs: runs.iter().map(RunStory::of).collect(),
         actions: latest.actions,
     };
     Ok(Some((first.started, latest.plan.event, story)))
+}
+
+/// An execution whose event cannot be decrypted: what is known of it without.
+fn encrypted(runs: &[Summary], latest: &Summary, reason: String) -> Told {
+    let known = |key: &SearchAttributeKey<String>| latest.attributes.get(key);
+    let [source, id, ty] = [&EVENT_SOURCE, &EVENT_ID, &EVENT_TYPE].map(|key| known(key).unwrap_or_default());
+    let mut event = Event::new(source, id, ty);
+    event.subject = known(&EVENT_SUBJECT);
+    let story = ExecutionStory {
+        workflow_id: latest.workflow_id.clone(),
+        route: known(&ROUTE),
+        replay: known(&REPLAY),
+        status: status_name(latest.status),
+        waits: None,
+        dead_letter: latest.has_failed().then(|| Letter::encrypted(latest, &reason)),
+        state: reason,
+        runs: runs.iter().map(RunStory::of).collect(),
+        actions: Vec::new(),
+    };
+    (runs.first().and_then(|first| first.started), event, story)
+}
+
+impl RunStory {
+    fn of(run: &Summary) -> Self {
+        Self {
+            run_id: run.run_id.clone(),
+            status: status_name(run.status),
+            started_at: run.started.map(format),
+            closed_at: run.closed.map(format),
+            after: run.after.as_ref().map(Decision::from),
+        }
+    }
 }
 
 /// How an execution stands, in a sentence.

@@ -17,6 +17,8 @@ use temporalio_client::{
     tonic::{Code, IntoRequest, Status},
 };
 
+use crate::encryption::{open, seal};
+
 pub use options::WorkflowSink;
 
 /// The engine's client, which is there once the engine is. Sinks are made before it, so that what is wrong with them is told
@@ -90,11 +92,9 @@ impl Sink for Workflow {
 }
 
 async fn start(client: &Client, call: &Prepared, ty: &str) -> Result<(), Status> {
+    let request = seal(client, call.start(ty)).await?;
     let mut service = client.connection().workflow_service();
-    match service
-        .start_workflow_execution(call.start(ty).into_request())
-        .await
-    {
+    match service.start_workflow_execution(request.into_request()).await {
         Err(status) if status.code() == Code::AlreadyExists => Ok(()),
         other => other.map(drop),
     }
@@ -111,10 +111,9 @@ enum Signalled {
 /// Signals the latest run. The engine keeps the ids of requests for a run that goes on. A run may have ended by this very
 /// signal while the answer was lost: of one that has ended, the history says it.
 async fn signal_once(client: &Client, call: &Prepared, signal: &str) -> Result<Signalled, Status> {
+    let request = seal(client, call.signal(signal)).await?;
     let mut service = client.connection().workflow_service();
-    let answer = service
-        .signal_workflow_execution(call.signal(signal).into_request())
-        .await;
+    let answer = service.signal_workflow_execution(request.into_request()).await;
     match answer {
         Ok(_) => Ok(Signalled::Yes),
         Err(status) if status.code() == Code::NotFound => match has_signal(client, call).await? {
@@ -132,7 +131,7 @@ async fn has_signal(client: &Client, call: &Prepared) -> Result<bool, Status> {
     loop {
         let request = call.history(token).into_request();
         let page = match service.get_workflow_execution_history_reverse(request).await {
-            Ok(page) => page.into_inner(),
+            Ok(page) => open(client, page.into_inner()).await,
             Err(status) if status.code() == Code::NotFound => return Ok(false),
             Err(status) => return Err(status),
         };
@@ -149,9 +148,9 @@ async fn has_signal(client: &Client, call: &Prepared) -> Result<bool, Status> {
 
 async fn signal_with_start(client: &Client, call: &Prepared, ty: &str, signal: &str) -> Result<(), Status> {
     let mut service = client.connection().workflow_service();
-    let request = call.signal_with_start(ty, signal).into_request();
+    let request = seal(client, call.signal_with_start(ty, signal)).await?;
     service
-        .signal_with_start_workflow_execution(request)
+        .signal_with_start_workflow_execution(request.into_request())
         .await
         .map(drop)
 }

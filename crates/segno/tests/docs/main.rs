@@ -71,6 +71,7 @@ documents! {
     concepts: "docs/concepts.md",
     configuration: "docs/configuration.md",
     dead_letters: "docs/dead-letters.md",
+    encryption: "docs/encryption.md",
     flow_control: "docs/flow-control.md",
     from_a_hand_written_outbox: "docs/migrate/from-a-hand-written-outbox.md",
     from_cron_and_webhooks: "docs/migrate/from-cron-and-webhooks.md",

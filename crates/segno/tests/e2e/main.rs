@@ -34,6 +34,7 @@ mod crash_operations;
 mod dead_letters;
 mod drain;
 mod duplicates;
+mod encryption;
 mod example;
 mod executions;
 mod flow;

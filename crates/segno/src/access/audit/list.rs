@@ -11,6 +11,7 @@ use temporalio_common::protos::temporal::api::{
 use super::{Entry, MEMO, entry::tag, workflow::TYPE};
 use crate::{
     dead_letters::quoted,
+    encryption::open,
     run::{self, moment},
     search_attributes::{AUDIT, keyword},
 };
@@ -69,7 +70,7 @@ pub(crate) async fn page(client: &Client, query: &str, size: usize, token: Vec<u
     };
     let mut service = client.connection().workflow_service();
     let reply = service.list_workflow_executions(request.into_request()).await?;
-    let reply = reply.into_inner();
+    let reply = open(client, reply.into_inner()).await;
     let (mut infos, next) = (reply.executions, reply.next_page_token);
     // Lists have those that closed last first; entries close in about the order in which they are written.
     infos.sort_by_key(|info| std::cmp::Reverse(info.start_time.as_ref().and_then(moment)));

@@ -55,6 +55,11 @@ impl App {
         self.running.client()
     }
 
+    /// Address of the engine.
+    pub(crate) fn engine_address(&self) -> &str {
+        self.running.engine_address()
+    }
+
     pub(crate) async fn stop(self) {
         self.running.shutdown().await.expect("segno stops in order");
     }
