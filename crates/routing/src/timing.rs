@@ -5,7 +5,7 @@ use std::time::Duration;
 use segno_event::{Event, Key};
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// When a route's executions run. What is left out does not hold them up.
+/// When a route's executions run, and how long they are kept. What is left out does not hold them up.
 #[derive(Debug, Default)]
 pub struct Timing {
     /// How long after it came in an event is handled.
@@ -16,6 +16,8 @@ pub struct Timing {
     pub dedupe: Option<Dedupe>,
     /// When the route makes an event by itself.
     pub schedule: Option<Schedule>,
+    /// How long what is done of the route is kept. None: as long as the engine keeps it.
+    pub retention: Option<Duration>,
 }
 
 /// Events of the same key within the window are the same event.

@@ -290,6 +290,7 @@ fn the_start_of_an_execution_is_planned_and_explained() {
             window: Duration::from_secs(600),
         }),
         schedule: None,
+        retention: None,
     };
     let of = |key: &str| {
         let mut route = route("r", &["*"], None, workflow());

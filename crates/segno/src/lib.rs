@@ -39,6 +39,7 @@
 //! | `archive` | keeps the events that no route takes |
 //! | `run` | what the engine has on record of a run |
 //! | `dead_letters` | the executions that failed, and what can be done about them |
+//! | `retention` | deletes what has been done for as long as its route keeps it |
 //! | `operation`, `replay` | operations over many executions; events of before, handled again |
 //! | `story` | all that is known of one event |
 //! | [`access`] | who may call it |
@@ -75,6 +76,7 @@ mod overview;
 mod pauses;
 mod reload;
 mod replay;
+mod retention;
 mod run;
 mod running;
 pub mod schedules;

@@ -25,6 +25,7 @@ use crate::{
     config::{Code, Config, Mistakes, Prints, changed},
     flow::Full,
     live::{Live, Setup},
+    retention,
     running::MAX_EVENT_BYTES,
     schedules,
     telemetry::{self, ConfigReloaded},
@@ -204,6 +205,10 @@ impl Reloader {
             }
             return Err(refused(error.into()));
         }
+        if let Err(error) = retention::schedule(&parts.client, &routes).await {
+            tracing::error!(%error, "what is done is not kept as long as its routes say now: the sweep is not scheduled anew");
+        }
+        retention::warn_of_longer(&parts.client, &routes).await;
         let reloaded = Reloaded {
             routes: changed(&last.routes, &prints.routes).map(str::to_owned).collect(),
             sinks: changed(&last.sinks, &prints.sinks).map(str::to_owned).collect(),

@@ -34,6 +34,7 @@ use crate::{
     pauses::{PauseActivities, Pauses, PausesWorkflow},
     reload::{self, Reloader},
     replay::{ReplayActivities, ReplayWorkflow},
+    retention::{self, RetentionActivities, RetentionWorkflow},
     schedules::{self, ScheduleActivities, ScheduleWorkflow},
     shutdown::{Signals, Stop, Told},
     sources::{self, Sources},
@@ -164,6 +165,7 @@ impl Running {
             .and_then(|options| options.register_workflow::<FlowWorkflow>())
             .and_then(|options| options.register_workflow::<PausesWorkflow>())
             .and_then(|options| options.register_workflow::<AuditWorkflow>())
+            .and_then(|options| options.register_workflow::<RetentionWorkflow>())
             .map_err(Error::Workflow)?;
         let (pauses, full) = (Pauses::default(), Full::default());
         let health_of_sinks = overview::Health::default();
@@ -183,6 +185,7 @@ impl Running {
             renew_after: letters.renew_after,
         });
         options_of_worker.register_activities(FlowActivities);
+        options_of_worker.register_activities(RetentionActivities(live.clone()));
         let timers = segno_timers::Options {
             allow_private: config.timers.allow_private,
             secret: config.timers.secret,
@@ -233,6 +236,10 @@ impl Running {
         if let Err(error) = dead_letters::schedule(&client, letters.renew_after).await {
             tracing::error!(%error, "dead letters that nobody deals with will be deleted: the keeper is not scheduled");
         }
+        if let Err(error) = retention::schedule(&client, &live.get().routes).await {
+            tracing::error!(%error, "what is done is kept longer than its routes say: the sweep is not scheduled");
+        }
+        retention::warn_of_longer(&client, &live.get().routes).await;
         let source_kinds = config
             .sources
             .iter()

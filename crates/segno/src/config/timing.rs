@@ -1,4 +1,6 @@
-//! `delay`, `deadline`, `dedupe` and `schedule` of a route.
+//! `delay`, `deadline`, `dedupe`, `schedule` and `retention` of a route.
+
+use std::time::Duration;
 
 use segno_event::Key;
 use segno_routing::{Dedupe, Schedule, Timing};
@@ -11,11 +13,19 @@ use super::{Code, Mistake, duration, table};
 /// Type of the events that a schedule makes, unless told otherwise.
 const SCHEDULE_TYPE: &str = "segno.schedule";
 
+/// The shortest time that what is done is kept.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(1);
+
 /// What the route's keys say; none where a mistake is in them.
 pub(super) fn read(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Option<Timing> {
     let delay = duration::read(reader, section, "delay");
     let deadline = duration::read(reader, section, "deadline");
-    let unread = (section.has("delay") && delay.is_none()) || (section.has("deadline") && deadline.is_none());
+    let retention = duration::read(reader, section, "retention")
+        .filter(|retention| long_enough(reader, section, *retention));
+    let durations = [("delay", delay), ("deadline", deadline), ("retention", retention)];
+    let unread = durations
+        .iter()
+        .any(|(key, value)| section.has(key) && value.is_none());
     let dedupe = section.has("dedupe").then(|| dedupe(reader, section));
     let schedule = section.has("schedule").then(|| schedule(reader, section));
     // Known keys also where they are left out, for suggestions.
@@ -36,7 +46,20 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Option
             None => None,
             Some(schedule) => Some(schedule?),
         },
+        retention,
     })
+}
+
+/// Whether a sweep can keep to a retention.
+fn long_enough(reader: &mut Reader<'_>, section: &Section<'_>, retention: Duration) -> bool {
+    let is_long = retention >= SHORTEST_RETENTION;
+    if !is_long {
+        let message = "`retention` must be at least a second";
+        let help = "write how long what is done is kept, as in \"7d\"";
+        let span = section.key_span("retention").unwrap_or_default();
+        reader.report(Mistake::new(Code::Duration, message, help).at(span, "too short"));
+    }
+    is_long
 }
 
 fn dedupe(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Option<Dedupe> {

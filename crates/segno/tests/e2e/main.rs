@@ -57,6 +57,7 @@ mod proof;
 mod reload;
 mod replays;
 mod restart;
+mod retention;
 mod retries;
 #[cfg(feature = "embedded")]
 mod security;
