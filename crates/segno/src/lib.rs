@@ -40,6 +40,7 @@
 //! | `run` | what the engine has on record of a run |
 //! | `dead_letters` | the executions that failed, and what can be done about them |
 //! | `retention` | deletes what has been done for as long as its route keeps it |
+//! | [`redact`] | keeps values of events from being shown |
 //! | `operation`, `replay` | operations over many executions; events of before, handled again |
 //! | `story` | all that is known of one event |
 //! | [`access`] | who may call it |
@@ -74,6 +75,7 @@ mod operation;
 pub mod outbox;
 mod overview;
 mod pauses;
+pub mod redact;
 mod reload;
 mod replay;
 mod retention;

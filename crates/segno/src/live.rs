@@ -10,7 +10,10 @@ use parking_lot::RwLock;
 use segno_routing::Routes;
 use segno_sinks::Sinks;
 
-use crate::catalogue::{Catalogue, Schemas};
+use crate::{
+    catalogue::{Catalogue, Schemas},
+    redact::Rules,
+};
 
 /// The present setup. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) alert: Option<String>,
     /// Whether events that no route takes are kept.
     pub(crate) archive: bool,
+    /// What of events only administrators see.
+    pub(crate) redact: Arc<Rules>,
     /// The configured ones, and those of before that plans may name.
     pub(crate) sinks: Sinks,
     /// The names of those that are configured, sorted.
@@ -43,6 +48,7 @@ impl Setup {
             schemas,
             alert: None,
             archive: false,
+            redact: Arc::default(),
             sinks: Sinks::default(),
             sink_names: Arc::default(),
             max_event_bytes: crate::running::MAX_EVENT_BYTES,

@@ -244,6 +244,7 @@ impl Setup {
             schemas,
             alert: config.dead_letters.alert.take(),
             archive: config.archive.unmatched,
+            redact: Arc::new(std::mem::take(&mut config.redact)),
             sinks,
             sink_names,
             max_event_bytes: config.http.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),

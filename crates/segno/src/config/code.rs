@@ -87,11 +87,13 @@ pub enum Code {
     Reload,
     /// A key that payloads cannot be encrypted with.
     EncryptionKey,
+    /// A path that redacts nothing.
+    RedactPath,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -132,6 +134,7 @@ impl Code {
         Self::Reload,
         Self::Oidc,
         Self::EncryptionKey,
+        Self::RedactPath,
     ];
 
     /// The number in the code.
@@ -177,6 +180,7 @@ impl Code {
             Self::Reload => 110,
             Self::Oidc => 111,
             Self::EncryptionKey => 120,
+            Self::RedactPath => 123,
         }
     }
 }

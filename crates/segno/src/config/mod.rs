@@ -22,6 +22,7 @@ mod position;
 mod print;
 pub(crate) mod profiles;
 mod reader;
+mod redact;
 mod retry;
 mod routes;
 mod schemas;
@@ -77,6 +78,8 @@ pub struct Config {
     pub archive: Archive,
     /// `[encryption]`: the keys that payloads are encrypted with.
     pub encryption: crate::encryption::Keyring,
+    /// `[[redact]]`: what of events only administrators see.
+    pub redact: crate::redact::Rules,
     /// `encryption.codec_origins`: the web pages that may ask for decoding, such as Temporal's UI.
     pub codec_origins: Vec<String>,
     /// `[sinks.NAME]`, by name.
@@ -173,6 +176,8 @@ impl Config {
         let archive = dead_letters::archive(&mut reader, section);
         let section = root.table(&mut reader, "encryption", "encryption");
         let (encryption, codec_origins) = encryption::read(&mut reader, section, base);
+        let sections = root.tables(&mut reader, "redact", "a rule of redaction");
+        let redact = redact::read(&mut reader, sections);
         let section = root.table(&mut reader, "sources", "sources");
         let sources = sources::read(&mut reader, section, base);
         let section = root.table(&mut reader, "outbox", "outbox");
@@ -215,6 +220,7 @@ impl Config {
             archive,
             encryption,
             codec_origins,
+            redact,
             sinks: sinks.options,
             sources,
             outboxes,

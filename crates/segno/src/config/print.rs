@@ -22,7 +22,7 @@ pub(crate) struct Prints {
 }
 
 /// The tables that a reload takes on. `include` only names files.
-const RELOADED: [&str; 5] = ["sinks", "routes", "schemas", "include", "archive"];
+const RELOADED: [&str; 6] = ["sinks", "routes", "schemas", "include", "archive", "redact"];
 /// Of the table `http` what a reload takes on.
 const RELOADED_HTTP: &str = "max_event_bytes";
 /// Of the table `dead_letters` what it does not.

@@ -58,7 +58,7 @@ fn route(
     })
 }
 
-fn patterns(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Vec<TypePattern> {
+pub(super) fn patterns(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Vec<TypePattern> {
     let texts = section.strings(reader, "on", true);
     // What makes its own events need not wait for others.
     if !section.has("on") && !section.has("schedule") {

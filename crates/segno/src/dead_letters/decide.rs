@@ -199,6 +199,9 @@ impl Decider {
         let setup = self.live.get();
         let mut plan = edit.apply(&failed.plan, &setup.routes)?;
         if edit.event.is_some() || edit.data.is_some() {
+            if let Some(path) = setup.redact.mask_in(&plan.event) {
+                return Err(EditError::Masked(path).into());
+            }
             let misfits = setup.schemas.misfits(&plan.event);
             if !misfits.is_empty() {
                 return Err(Error::Misfits {

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::redact::MASK;
+
 /// What a retry changes. What is left out stays as it was in the run that failed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +49,12 @@ pub(crate) enum EditError {
     /// Two things say what the data is.
     #[error("give `event` or `data`, not both")]
     Both,
+    /// It has what is shown in place of a value that is redacted.
+    #[error(
+        "at {0} the change has {MASK:?}, which stands in place of a value that is not shown to everybody: ask an \
+         administrator to make the change, or leave `data` and `event` out"
+    )]
+    Masked(String),
     /// The configuration has no such route any more.
     #[error("there is no route {0:?} any more: leave out `current_route` to run it as it was")]
     NoRoute(String),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use segno_event::Event;
 use segno_routing::PlannedAction;
-use segno_sinks::Delivery;
+use segno_sinks::{Delivery, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
@@ -110,8 +110,15 @@ pub(super) async fn run(
             let given = Instant::now();
             let answer = sinks.deliver(&action.to, delivery).await;
             step.answered(n, given, &answer);
-            activities.health.saw(&action.to, given.elapsed(), &answer);
-            let delivered = answer.map_err(|failure| step.undelivered(&failure))?;
+            // A sink's reason has no payload in it, but it may quote what the target said.
+            let told = answer
+                .clone()
+                .map_err(|failure| redacted(activities, &event, failure));
+            activities.health.saw(&action.to, given.elapsed(), &told);
+            let delivered = answer.map_err(|failure| {
+                let told = told.err().unwrap_or_else(|| failure.clone());
+                step.undelivered(&failure, &told.to_string())
+            })?;
             sent[n].attempt = Some(step.attempt);
             sent[n].status = delivered.status;
             // The last one's progress is the activity's result.
@@ -127,6 +134,26 @@ pub(super) async fn run(
         })
     })
     .await
+}
+
+/// A failure as it is told where rules cannot be looked up any more: in the log, and among the figures of sinks.
+fn redacted(activities: &Activities, event: &Event, failure: Failure) -> Failure {
+    let rules = &activities.live.get().redact;
+    match failure {
+        Failure::Permanent { reason, status } => Failure::Permanent {
+            reason: rules.masked(&reason, event),
+            status,
+        },
+        Failure::Retryable {
+            reason,
+            status,
+            retry_after,
+        } => Failure::Retryable {
+            reason: rules.masked(&reason, event),
+            status,
+            retry_after,
+        },
+    }
 }
 
 /// The payloads as they are told: whole as long as they are short.

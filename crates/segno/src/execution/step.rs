@@ -130,13 +130,13 @@ impl Step {
         self.failed_as(what, format!("{what}: {why}"), Some(kind), true, None)
     }
 
-    /// A sink's failure as the engine understands it.
-    pub(super) fn undelivered(&self, failure: &Failure) -> ActivityError {
+    /// A sink's failure as the engine understands it. The log and the trace are told it in these words.
+    pub(super) fn undelivered(&self, failure: &Failure, told: &str) -> ActivityError {
         let (stays, retry_after) = match failure {
             Failure::Retryable { retry_after, .. } => (false, *retry_after),
             Failure::Permanent { .. } => (true, None),
         };
-        self.failed(failure.to_string(), Some("Delivery"), stays, retry_after)
+        self.failed_as(told, failure.to_string(), Some("Delivery"), stays, retry_after)
     }
 
     fn failed(

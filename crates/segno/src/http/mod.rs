@@ -3,8 +3,8 @@
 mod access_log;
 mod audit;
 mod catalogue;
-mod common;
 mod codec;
+mod common;
 mod config;
 mod console;
 mod control;
@@ -32,6 +32,7 @@ mod outbox;
 mod pauses;
 mod pending;
 pub mod problem;
+mod redact;
 mod schedules;
 mod serve;
 mod session;
@@ -148,6 +149,10 @@ pub(crate) fn router(parts: Parts) -> Router {
         access: Arc::clone(&access),
         audit: Audit::new(client.clone()),
     };
+    let redaction = redact::Shared {
+        client: client.clone(),
+        live: live.clone(),
+    };
     let slots = Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
     let executions = Router::new()
         .route("/executions", get(executions::list))
@@ -205,6 +210,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(console::router(&pages))
         .merge(SwaggerUi::new("/api-docs").url("/openapi.json", openapi::document()))
         .fallback(not_found)
+        .layer(from_fn_with_state(redaction, redact::mask))
         .layer(from_fn_with_state(guard, access::guard))
         .layer(from_fn_with_state(local_only, origin::guard))
         .layer(from_fn_with_state(codec_origins, codec::cors))

@@ -14,6 +14,6 @@ pub(crate) use details::{event_details, memo, search_attributes};
 pub(crate) use failure::Failure;
 pub(crate) use history::history;
 pub(crate) use payload::{json_payload, json_value, value};
-pub(crate) use recorded::{DECISION_MEMO, Error as ReadError, Recorded, Summary, status_name};
+pub(crate) use recorded::{DECISION_MEMO, Error as ReadError, Recorded, Summary, event_of, status_name};
 pub(crate) use start::Start;
 pub(crate) use timestamp::{format, moment, parse, rfc3339};

@@ -13,7 +13,7 @@ use temporalio_common::{
         failure::v1::failure::FailureInfo,
         history::v1::history_event::Attributes,
         workflow::v1::WorkflowExecutionInfo,
-        workflowservice::v1::DescribeWorkflowExecutionRequest,
+        workflowservice::v1::{DescribeWorkflowExecutionRequest, GetWorkflowExecutionHistoryRequest},
     },
     search_attributes::SearchAttributes,
 };
@@ -265,6 +265,31 @@ fn plan_of(summary: &Summary, input: Option<Payloads>) -> Option<Plan> {
         start: Default::default(),
         flow: None,
     })
+}
+
+/// The event that a run is about; none if it is about none, or cannot be decrypted.
+pub(crate) async fn event_of(client: &Client, execution: WorkflowExecution) -> Result<Option<Event>, Status> {
+    let request = GetWorkflowExecutionHistoryRequest {
+        namespace: client.namespace(),
+        execution: Some(execution),
+        maximum_page_size: 1,
+        ..Default::default()
+    };
+    let mut service = client.connection().workflow_service();
+    let reply = service
+        .get_workflow_execution_history(request.into_request())
+        .await?;
+    let reply = open(client, reply.into_inner()).await;
+    let first = reply.history.unwrap_or_default().events.into_iter().next();
+    let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) =
+        first.and_then(|event| event.attributes)
+    else {
+        return Ok(None);
+    };
+    let input = started.input.unwrap_or_default().payloads.into_iter().next();
+    let input = input.unwrap_or_default().data;
+    let plan = serde_json::from_slice::<Plan>(&input).map(|plan| plan.event);
+    Ok(plan.or_else(|_| serde_json::from_slice(&input)).ok())
 }
 
 type Pending = Vec<temporalio_common::protos::temporal::api::workflow::v1::PendingActivityInfo>;

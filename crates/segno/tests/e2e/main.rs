@@ -54,6 +54,7 @@ mod pauses;
 mod program;
 #[cfg(all(feature = "embedded", feature = "integrations"))]
 mod proof;
+mod redaction;
 mod reload;
 mod replays;
 mod restart;
