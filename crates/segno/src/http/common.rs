@@ -3,7 +3,7 @@
 
 use axum::http::Method;
 use utoipa::openapi::{
-    Content, OpenApi, Ref, Response, ResponseBuilder,
+    Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
     path::Operation,
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
@@ -31,6 +31,13 @@ pub(super) fn describe(document: &mut OpenApi) {
          text that `GET /session` tells, too.",
     );
     components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(session)));
+    let is_empty = |schema: &RefOr<Schema>| {
+        let RefOr::Ref(Ref { ref_location, .. }) = schema else {
+            return false;
+        };
+        let name = ref_location.rsplit('/').next().unwrap_or_default();
+        matches!(components.schemas.get(name), Some(RefOr::T(Schema::Object(object))) if object.required.is_empty())
+    };
     for (path, item) in &mut document.paths.paths {
         let operations = [
             (Method::GET, &mut item.get),
@@ -43,6 +50,15 @@ pub(super) fn describe(document: &mut OpenApi) {
             if let Some(operation) = operation {
                 tell(operation, need_of(&method, path));
                 limits(operation);
+                // A body that may be `{}` may be left out: see `read_json`.
+                if let Some(RefOr::T(body)) = &mut operation.request_body
+                    && body
+                        .content
+                        .values()
+                        .all(|content| matches!(content, RefOr::T(content) if content.schema.as_ref().is_some_and(is_empty)))
+                {
+                    body.required = Some(Required::False);
+                }
             }
         }
     }

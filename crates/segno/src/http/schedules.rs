@@ -122,7 +122,7 @@ pub(super) struct Detail {
     #[serde(flatten)]
     listed: Listed,
     /// What the workflow is started with.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     input: Value,
     /// What happens at a time whose predecessor still runs.
     #[schema(example = "Skip")]

@@ -40,6 +40,8 @@ mod executions;
 mod flow;
 #[cfg(feature = "embedded")]
 mod flow_crash;
+#[cfg(feature = "embedded")]
+mod fuzz;
 mod handlers;
 mod large_events;
 mod limits;
