@@ -138,7 +138,9 @@ impl Values {
                 self.add(text.clone());
                 // As it stands in JSON that is quoted in a text.
                 let quoted = value.to_string();
-                self.add(quoted.trim_matches('"').to_owned());
+                // Without the quotes around it, and not those at its own ends.
+                let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                self.add(inner.unwrap_or(&quoted).to_owned());
             }
             Value::Number(number) => self.add(number.to_string()),
             Value::Array(items) => items.iter().for_each(|item| self.collect(item)),
