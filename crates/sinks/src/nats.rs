@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod connection;
+mod credentials;
 
 use connection::{Connection, Login};
 

@@ -3,12 +3,13 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::disallowed_methods,
     reason = "a test has no better use for an error"
 )]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_nats::jetstream::{
@@ -17,7 +18,11 @@ use async_nats::jetstream::{
 };
 use futures::future::join_all;
 use segno_sinks::{Delivered, Delivery, Failure, Options, Sinks};
-use segno_test_support::{Authority, Cut, servers::Nats, write_file};
+use segno_test_support::{
+    Authority, Cut,
+    servers::{Nats, NatsOperator},
+    write_file,
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -36,14 +41,17 @@ async fn deliver(sinks: &Sinks, key: &str, payload: &Value) -> Result<Delivered,
 
 /// The stream `ORDERS` of `orders.>`, made unless it is there.
 async fn stream(server: &Nats, max_message_size: i32) -> Stream {
-    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    orders(async_nats::connect(server.url()).await.unwrap(), max_message_size).await
+}
+
+async fn orders(client: async_nats::Client, max_message_size: i32) -> Stream {
     let config = Config {
         name: "ORDERS".to_owned(),
         subjects: vec!["orders.>".to_owned()],
         max_message_size,
         ..Config::default()
     };
-    context.get_or_create_stream(config).await.unwrap()
+    jetstream::new(client).get_or_create_stream(config).await.unwrap()
 }
 
 /// Delivers until it is taken, as its caller does.
@@ -198,12 +206,7 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
         .connect(server.url())
         .await
         .unwrap();
-    let config = Config {
-        name: "ORDERS".to_owned(),
-        subjects: vec!["orders.>".to_owned()],
-        ..Config::default()
-    };
-    let mut stream = jetstream::new(client).create_stream(config).await.unwrap();
+    let mut stream = orders(client, -1).await;
     let make = |user: &str, more: &str| {
         let url = format!("tls://{user}localhost:{}", server.port());
         let text = format!("stream.nats = {{ url = \"{url}\", subject = \"orders.eu\"{more} }}");
@@ -240,6 +243,59 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
     let error = make("", ", ca = \"none.pem\"").unwrap_err().to_string();
     assert!(error.contains("none.pem cannot be read"), "{error}");
     assert_eq!(stream.info().await.unwrap().state.messages, 2);
+}
+
+#[tokio::test]
+async fn signs_in_with_a_file_of_credentials_which_may_be_replaced() {
+    let (ours, strange) = (NatsOperator::default(), NatsOperator::default());
+    let base = tempfile::tempdir().unwrap();
+    let server = Nats::operated(&ours).await;
+    let options = async_nats::ConnectOptions::with_credentials(&ours.credentials(None)).unwrap();
+    let mut stream = orders(options.connect(server.url()).await.unwrap(), -1).await;
+    let make = || {
+        let text = format!(
+            "stream.nats = {{ url = \"{}\", subject = \"orders.eu\", credentials_file = \"segno.creds\" }}",
+            server.url()
+        );
+        Sinks::new(toml::from_str(&text).unwrap(), base.path()).unwrap()
+    };
+    let refused = make();
+    let now = SystemTime::now();
+    for (credentials, said) in [
+        (None, "segno.creds: it cannot be read"),
+        (Some("hunter2".to_owned()), "segno.creds: it has no JWT"),
+        (Some(strange.credentials(None)), "authorization violation"),
+        (
+            Some(ours.credentials(Some(now - Duration::from_secs(60)))),
+            "authorization violation",
+        ),
+    ] {
+        if let Some(text) = credentials {
+            write_file(base.path(), "segno.creds", &text);
+        }
+        let failure = deliver(&refused, "0", &json!(0)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Retryable { .. }), "{failure:?}");
+        let failure = failure.to_string();
+        assert!(failure.starts_with("NATS cannot be reached: "), "{failure}");
+        assert!(
+            failure.contains(said) && !failure.contains("hunter2"),
+            "{said}: {failure}"
+        );
+    }
+    let short = ours.credentials(Some(SystemTime::now() + Duration::from_secs(5)));
+    write_file(base.path(), "segno.creds", &short);
+    assert_eq!(deliver(&refused, "1", &json!(1)).await, TAKEN, "mended meanwhile");
+    let sinks = make();
+    assert_eq!(deliver(&sinks, "2", &json!(2)).await, TAKEN);
+    // The server ends the connection when they expire, and takes the new ones when it is made again.
+    let deadline = Instant::now() + DEADLINE;
+    while deliver(&sinks, "2", &json!(2)).await.is_ok() {
+        assert!(Instant::now() < deadline, "they do not expire");
+        sleep(Duration::from_millis(50)).await;
+    }
+    write_file(base.path(), "segno.creds", &ours.credentials(None));
+    until_taken(&sinks, "3", &json!(3)).await;
+    assert_eq!(stream.info().await.unwrap().state.messages, 3);
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod batch;
+mod credentials;
 
 use batch::Batch;
 
@@ -186,7 +187,11 @@ impl Source for Nats {
 
 impl Nats {
     async fn connect(&self) -> Result<async_nats::Client, Error> {
-        let mut connect = ConnectOptions::new().name("segno").connection_timeout(CONNECT);
+        let connect = match &self.options.credentials_file {
+            Some(path) => credentials::signing_in(path.clone()),
+            None => ConnectOptions::new(),
+        };
+        let mut connect = connect.name("segno").connection_timeout(CONNECT);
         if let Some(path) = &self.options.ca {
             connect = connect.add_root_certificates(path.clone()).require_tls(true);
         }
@@ -203,10 +208,6 @@ impl Nats {
         }
         if let Some(seed) = &self.options.nkey {
             connect = connect.nkey(seed.expose().to_owned());
-        }
-        if let Some(path) = &self.options.credentials_file {
-            let read = connect.credentials_file(path).await;
-            connect = read.map_err(|error| Error::of(&format!("the file {}", path.display()), &error))?;
         }
         let connected = connect.connect(self.servers.as_slice()).await;
         connected.map_err(|error| Error::of("NATS cannot be reached", &error))

@@ -4,25 +4,34 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::disallowed_methods,
     reason = "a test that cannot go on fails"
 )]
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::{
     HeaderMap,
     jetstream::{self, Context, consumer::PullConsumer, stream},
 };
 use segno_sources::{Outcome, REJECTED};
-use segno_test_support::{Authority, Cut, servers::Nats, write_file};
+use segno_test_support::{
+    Authority, Cut,
+    servers::{Nats, NatsOperator},
+    write_file,
+};
 use serde_json::json;
 use support::{Run, Taker, build, until};
 
 /// A stream `events` of the subjects `events.>`.
 async fn stream(server: &Nats) -> Context {
-    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    events(async_nats::connect(server.url()).await.unwrap()).await
+}
+
+async fn events(client: async_nats::Client) -> Context {
+    let context = jetstream::new(client);
     let config = stream::Config {
         name: "events".to_owned(),
         subjects: vec!["events.>".to_owned()],
@@ -263,13 +272,7 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
     let server = Nats::secure(&ours.server(), "me", "h+nter&2/", NKEY).await;
     let signed = async_nats::ConnectOptions::with_user_and_password("me".into(), "h+nter&2/".into());
     let signed = signed.add_root_certificates(ca.clone()).require_tls(true);
-    let context = jetstream::new(signed.connect(server.url()).await.unwrap());
-    let config = stream::Config {
-        name: "events".to_owned(),
-        subjects: vec!["events.>".to_owned()],
-        ..stream::Config::default()
-    };
-    context.create_stream(config).await.unwrap();
+    let context = events(signed.connect(server.url()).await.unwrap()).await;
     let options = |user: &str, more: String| {
         let url = format!("tls://{user}localhost:{}", server.port());
         format!("url = {url:?}\nstream = \"events\"\n{more}")
@@ -300,6 +303,59 @@ async fn signs_in_with_tls_where_the_authority_is_trusted() {
         run.stop().await;
         assert_eq!(taker.ids(), [id]);
     }
+}
+
+#[tokio::test]
+async fn signs_in_with_a_file_of_credentials_which_may_be_replaced() {
+    let (ours, strange) = (NatsOperator::default(), NatsOperator::default());
+    let folder = tempfile::tempdir().unwrap();
+    let server = Nats::operated(&ours).await;
+    let signed = async_nats::ConnectOptions::with_credentials(&ours.credentials(None)).unwrap();
+    let context = events(signed.connect(server.url()).await.unwrap()).await;
+    let file = folder.path().join("segno.creds");
+    let options = options(&server.url(), &format!("credentials_file = {file:?}"));
+    for (credentials, said) in [
+        (None, "segno.creds: it cannot be read"),
+        (Some("hunter2".to_owned()), "segno.creds: it has no JWT"),
+        (Some(strange.credentials(None)), "authorization violation"),
+    ] {
+        if let Some(text) = credentials {
+            write_file(folder.path(), "segno.creds", &text);
+        }
+        let run = Run::start("nats", &options, &Taker::new());
+        let error = run.ended().await.unwrap_err().to_string();
+        assert!(error.starts_with("NATS cannot be reached: "), "{error}");
+        assert!(
+            error.contains(said) && !error.contains("hunter2"),
+            "{said}: {error}"
+        );
+    }
+    let expires = SystemTime::now() + Duration::from_secs(5);
+    write_file(folder.path(), "segno.creds", &ours.credentials(Some(expires)));
+    let taker = Taker::new();
+    publish(&context, order("1", "a")).await;
+    let mut run = Run::start("nats", &options, &taker);
+    taker.wait_for(1).await;
+    until("they expire", async || {
+        SystemTime::now() > expires + Duration::from_secs(1)
+    })
+    .await;
+    // It goes on with new ones, or ends and is run again.
+    write_file(folder.path(), "segno.creds", &ours.credentials(None));
+    publish(&context, order("2", "a")).await;
+    loop {
+        let taken = tokio::select! {
+            _ = taker.wait_for(2) => true,
+            ended = run.ended_mut() => { assert!(ended.is_err(), "{ended:?}"); false }
+        };
+        if taken {
+            break;
+        }
+        run = Run::start("nats", &options, &taker);
+    }
+    all_acknowledged(&context, "segno").await;
+    assert_eq!(taker.ids(), ["1", "2"]);
+    run.stop().await;
 }
 
 #[tokio::test]

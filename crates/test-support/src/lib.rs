@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "as said above")]
 
 mod certificates;
+mod clock;
 mod cut;
 pub mod node;
 mod ports;

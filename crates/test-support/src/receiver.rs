@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+use crate::clock::now;
+
 /// Longest body it takes, in bytes: more than any sink sends.
 const MAX_BODY: usize = 16 << 20;
 
@@ -235,11 +237,6 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.server.abort();
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "receivers have clocks of their own")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 async fn receive(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {

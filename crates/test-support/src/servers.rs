@@ -33,7 +33,7 @@ pub use browser::{Browser, ENTER, ESCAPE, Element, TAB};
 pub use maildev::Maildev;
 pub use mariadb::MariaDb;
 pub use ministack::Ministack;
-pub use nats::Nats;
+pub use nats::{Nats, NatsOperator};
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use soketi::{Listener, Soketi};

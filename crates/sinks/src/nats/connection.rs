@@ -13,6 +13,7 @@ use async_nats::{
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use super::credentials;
 use crate::{Confidential, Failure};
 
 /// How long a connection may take.
@@ -53,7 +54,11 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<Context, Failure> {
-        let mut options = ConnectOptions::new()
+        let options = match &self.login.credentials {
+            Some(path) => credentials::signing_in(path.clone()),
+            None => ConnectOptions::new(),
+        };
+        let mut options = options
             .name("segno")
             .connection_timeout(CONNECT)
             .reconnect_delay_callback(|_| RECONNECT);
@@ -68,10 +73,6 @@ impl Connection {
         }
         if let Some(seed) = &self.login.nkey {
             options = options.nkey(seed.expose().to_owned());
-        }
-        if let Some(path) = &self.login.credentials {
-            let told = |error| Failure::retryable(format!("the file of NATS credentials: {error}"));
-            options = options.credentials_file(path).await.map_err(told)?;
         }
         let client = options
             .connect(self.servers.as_slice())

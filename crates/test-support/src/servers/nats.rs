@@ -6,6 +6,10 @@ use std::{
 use super::{Launch, Server, program, texts};
 use crate::{Pair, write_file};
 
+mod operator;
+
+pub use operator::NatsOperator;
+
 /// A NATS server with JetStream.
 #[derive(Debug)]
 pub struct Nats(Server);
@@ -41,6 +45,19 @@ impl Nats {
                 authorization {{ users: [ {{ user: {user:?}, password: {password:?} }}, {{ nkey: {nkey:?} }} ] }}\n"
             );
             let config = write_file(folder, "server.conf", &config);
+            texts(["-c", &config.to_string_lossy()])
+        };
+        Self(Self::with(options, b"", b"INFO {").await)
+    }
+
+    /// Starts one in operator mode, where one signs in with [`NatsOperator::credentials`].
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn operated(operator: &NatsOperator) -> Self {
+        let options = |folder: &Path| {
+            let config = write_file(folder, "server.conf", &operator.config());
             texts(["-c", &config.to_string_lossy()])
         };
         Self(Self::with(options, b"", b"INFO {").await)
