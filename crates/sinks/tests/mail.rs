@@ -9,7 +9,11 @@
 use std::{fs, path::Path, time::Duration};
 
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
-use segno_test_support::{Authority, Cut, SmtpStandIn, servers::Maildev, write_file};
+use segno_test_support::{
+    Authority, Cut, SmtpStandIn,
+    servers::{Aiosmtpd, Maildev},
+    write_file,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -487,6 +491,68 @@ async fn signs_in_over_implicit_tls() {
     // This ends the server, which does not take it well that somebody hangs up.
     let strange = options.replace("ours.pem", "other.pem");
     retryable(deliver(&self::sinks(&strange, base.path()), &payload).await);
+}
+
+#[tokio::test]
+async fn signs_in_behind_starttls() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let base = tempfile::tempdir().unwrap();
+    write_file(base.path(), "ours.pem", &ours.pem());
+    write_file(base.path(), "other.pem", &other.pem());
+    let mut server = Aiosmtpd::start(&ours.server(), "me", "hunter2").await;
+    let payload = json!({ "email": "ann@example.com", "subject": "s", "text": "t" });
+    let login = ", username = \"me\", password = \"hunter2\"";
+    let options = format!(
+        "from = \"shop@example.com\"\nsmtp = {{ host = \"localhost\", port = {}, tls = \"starttls\", ca = \"ours.pem\"{login} }}",
+        server.port()
+    );
+    let make = |options: &str| sinks(options, base.path());
+    let good = make(&options);
+    deliver(&good, &payload).await.unwrap();
+    let mails = server.mails();
+    let [mail] = &mails[..] else {
+        panic!("one mail: {mails:?}")
+    };
+    assert_eq!((&mail["tls"], &mail["user"]), (&json!(true), &json!("me")));
+    assert_eq!(mail["to"], json!(["ann@example.com"]));
+    let content = mail["content"].as_str().unwrap();
+    assert!(
+        content.contains(&format!("Message-ID: <{ID}@example.com>\r\n")),
+        "{content}"
+    );
+
+    // A server that is not trusted may be mended: nothing is told to it.
+    let reason = retryable(deliver(&make(&options.replace("ours.pem", "other.pem")), &payload).await);
+    assert!(
+        reason.starts_with("the mail server cannot be talked to: ") && reason.contains("certificate"),
+        "{reason}"
+    );
+    // What the server says to a wrong login, to none, and to somebody who does without TLS, it will say again.
+    let clear = options
+        .replace("starttls", "none")
+        .replace(", ca = \"ours.pem\"", "");
+    for (options, said) in [
+        (options.replace("hunter2", "T0KEN"), "535: 5.7.8"),
+        (options.replace(login, ""), "530: 5.7.0"),
+        (
+            clear.replace(login, ""),
+            "530: Must issue a STARTTLS command first",
+        ),
+    ] {
+        let reason = permanent(deliver(&make(&options), &payload).await);
+        assert!(
+            reason.contains(said) && !reason.contains("T0KEN"),
+            "{said}: {reason}"
+        );
+    }
+    assert_eq!(server.mails().len(), 1);
+
+    // Signed in again, after it was away.
+    server.kill();
+    retryable(deliver(&good, &payload).await);
+    server.start_again().await;
+    deliver(&good, &payload).await.unwrap();
+    assert_eq!(server.mails().len(), 2);
 }
 
 #[tokio::test]

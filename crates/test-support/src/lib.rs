@@ -4,6 +4,7 @@
 //! - [`Receiver`]: a webhook receiver that records what it gets and answers as programmed.
 //! - [`Authority`]: certificates for TLS.
 //! - [`servers`]: Redis, NATS, PostgreSQL, MariaDB and an AWS emulator, each a test's own.
+//! - [`servers::Aiosmtpd`] runs on Python, with what `SEGNO_SMTP_PYTHON` names.
 //! - [`servers::Azurite`], [`servers::Maildev`] and [`servers::Soketi`] run on Node.js, with what [`node`] names.
 //! - [`servers::Browser`]: a headless Chromium, driven by WebDriver.
 //! - [`SmtpStandIn`]: a mail server that answers as programmed.

@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::{free_port, process::Process};
 
+mod aiosmtpd;
 mod azurite;
 mod browser;
 mod maildev;
@@ -28,6 +29,7 @@ mod postgres;
 mod redis;
 mod soketi;
 
+pub use aiosmtpd::Aiosmtpd;
 pub use azurite::Azurite;
 pub use browser::{Browser, ENTER, ESCAPE, Element, TAB};
 pub use maildev::Maildev;
