@@ -1,5 +1,5 @@
-//! The object store sink on a real folder, against emulators of S3 and of Azure Blob Storage, and against answers as Google Cloud
-//! Storage gives them: no emulator of that has the protocol by which its objects are written here.
+//! The object store sink on a real folder, against emulators of S3 and of Azure Blob Storage, and against a stand-in for Google Cloud
+//! Storage: no emulator of that has the protocol by which its objects are written here.
 #![cfg(feature = "object-store")]
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use segno_sinks::{Delivered, Delivery, Failure, Sinks};
 use segno_test_support::{
-    Answer, Cut, Receiver,
+    Answer, CloudStorage, Cut, Receiver,
     servers::{Azurite, Ministack},
 };
 use serde_json::{Value, json};
@@ -310,73 +310,93 @@ async fn azure_takes_objects_and_they_are_there_once_it_is_back() {
     assert_eq!(there.text().await.unwrap(), "{\"id\":3}");
 }
 
-/// As its documentation has it: <https://cloud.google.com/storage/docs/xml-api/put-object-upload>.
 #[tokio::test]
-async fn google_is_asked_as_its_documentation_says() {
-    let taken = |generation: &str| {
-        Answer::status(200)
-            .header("etag", "\"1\"")
-            .header("x-goog-generation", generation)
-    };
-    let receiver = Receiver::sequence([
-        taken("1"),
-        taken("1"),
-        Answer::status(412).body("<Error><Code>PreconditionFailed</Code></Error>"),
-        taken("1")
-            .header("last-modified", "Sun, 01 Mar 2026 12:00:00 GMT")
-            .body("{\"id\":1}"),
-        Answer::status(403).body("<Error><Code>AccessDenied</Code></Error>"),
-    ])
-    .await;
+async fn google_takes_objects_and_they_are_there_once_it_can_be_reached() {
+    let server = CloudStorage::start().await;
     let base = tempfile::tempdir().unwrap();
-    let account = json!({
-        "gcs_base_url": receiver.url("").trim_end_matches('/'), "disable_oauth": true,
-        "client_email": "", "private_key": "", "private_key_id": "",
-    });
-    let account = segno_test_support::write_file(base.path(), "account.json", &account.to_string());
-    let make = |more: &str| {
+    segno_test_support::write_file(base.path(), "account.json", &server.account().to_string());
+    let strange = CloudStorage::strange_account().to_string();
+    segno_test_support::write_file(base.path(), "strange.json", &strange);
+    let make = |url: &str, account: &str, more: &str| {
         let options = format!(
             r#"
             url = "gs://events/out"
             key = "{{{{ payload.id }}}}.json"
-            settings = {{ service_account = "{}", allow_http = "true" }}
+            settings = {{ service_account = "{}", base_url = "{url}", allow_http = "true" }}
             {more}
             "#,
-            account.display()
+            base.path().join(account).display()
         );
         sinks(&options, Path::new("/nowhere"))
     };
-    deliver(&make(""), &json!({ "id": 1 })).await.unwrap();
-    let create = make("create = true");
-    deliver(&create, &json!({ "id": 1 })).await.unwrap();
-    // It is there already, and is the same.
-    deliver(&create, &json!({ "id": 1 })).await.unwrap();
-    let reason = retryable(deliver(&create, &json!({ "id": 1 })).await);
+    let sinks = make(&server.url(), "account.json", "");
+    // No bucket: somebody has to make it.
+    let reason = retryable(deliver(&sinks, &json!({ "id": 1 })).await);
+    assert!(
+        reason.contains("there is no such bucket") && reason.contains("NoSuchBucket"),
+        "{reason}"
+    );
+    server.create_bucket("events");
+    for _ in 0..2 {
+        deliver(&sinks, &json!({ "id": 1, "x": "é" })).await.unwrap();
+    }
+    let there = server.object("events", "out/1.json").unwrap();
+    assert_eq!(there.content_type, "application/json");
+    assert_eq!(there.body, "{\"id\":1,\"x\":\"é\"}");
+
+    let create = make(
+        &server.url(),
+        "account.json",
+        "create = true\ncontent_type = \"text/json\"",
+    );
+    deliver(&create, &json!({ "id": 1, "x": "é" })).await.unwrap();
+    let reason = permanent(deliver(&create, &json!({ "id": 1, "x": "e" })).await);
+    assert_eq!(reason, "another object is there under this key");
+    let generation = |id: u8| {
+        let object = server.object("events", &format!("out/{id}.json"));
+        object.map(|object| object.generation)
+    };
+    assert_eq!(generation(1), Some(there.generation), "written by neither");
+
+    // An account that is not known, and one that may not write.
+    let strange = make(&server.url(), "strange.json", "");
+    let reason = retryable(deliver(&strange, &json!({ "id": 2 })).await);
+    assert_eq!(
+        reason,
+        "the object store does not know these credentials: 401 Unauthorized, AuthenticationRequired"
+    );
+    server.forbid(true);
+    let reason = retryable(deliver(&create, &json!({ "id": 2 })).await);
     assert_eq!(
         reason,
         "the object store does not allow it: 403 Forbidden, AccessDenied"
     );
-    let requests = receiver.requests();
-    let asked: Vec<_> = requests
-        .iter()
-        .map(|request| (request.method.as_str(), request.uri.path()))
-        .collect();
-    let path = "/events/out%2F1%2Ejson";
-    assert_eq!(
-        asked,
-        [
-            ("PUT", path),
-            ("PUT", path),
-            ("PUT", path),
-            ("GET", path),
-            ("PUT", path)
-        ]
+    server.forbid(false);
+    assert_eq!(generation(2), None);
+
+    let cut = Cut::to(server.port()).await;
+    let sinks = make(
+        &format!("http://127.0.0.1:{}", cut.port()),
+        "account.json",
+        "create = true",
     );
-    assert_eq!(requests[0].json(), json!({ "id": 1 }));
-    assert_eq!(requests[0].header("content-type"), Some("application/json"));
-    assert_eq!(requests[0].header("x-goog-if-generation-match"), None);
-    // Only if there is no such object.
-    assert_eq!(requests[1].header("x-goog-if-generation-match"), Some("0"));
+    for (id, answers) in [(2, true), (3, false)] {
+        // The object is there and nobody hears of it; or it is not.
+        if answers {
+            cut.cut_answers();
+        } else {
+            cut.cut();
+        }
+        retryable(deliver(&sinks, &json!({ "id": id })).await);
+        let first = generation(id);
+        assert_eq!(first.is_some(), answers);
+        cut.mend();
+        deliver(&sinks, &json!({ "id": id })).await.unwrap();
+        assert_eq!(generation(id), first.or(generation(id)), "once");
+        let there = server.object("events", &format!("out/{id}.json")).unwrap();
+        assert_eq!(there.content_type, "application/json");
+        assert_eq!(there.body, json!({ "id": id }).to_string());
+    }
 }
 
 #[tokio::test]

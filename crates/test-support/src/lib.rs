@@ -8,6 +8,7 @@
 //! - [`servers::Azurite`], [`servers::Maildev`] and [`servers::Soketi`] run on Node.js, with what [`node`] names.
 //! - [`servers::Browser`]: a headless Chromium, driven by WebDriver.
 //! - [`SmtpStandIn`]: a mail server that answers as programmed.
+//! - [`CloudStorage`]: a stand-in for Google Cloud Storage, which keeps what it is given.
 //! - [`Cut`]: a proxy that a test can cut, as a network is.
 //! - [`free_port`]: a loopback port that no other test process of this machine is given.
 //!
@@ -17,6 +18,7 @@
 
 mod certificates;
 mod clock;
+mod cloud_storage;
 mod cut;
 pub mod node;
 mod ports;
@@ -27,6 +29,7 @@ mod smtp;
 mod temporal;
 
 pub use certificates::{Authority, Pair, write_file};
+pub use cloud_storage::{CloudStorage, StoredObject};
 pub use cut::Cut;
 pub use ports::free_port;
 pub use receiver::{Answer, Received, Receiver};
