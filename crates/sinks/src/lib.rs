@@ -38,7 +38,8 @@
 //!
 //! [Standard Webhooks]: https://www.standardwebhooks.com
 
-#[cfg(feature = "aws")]
+// The feature `aws` is what they share, and has nothing to be used by alone.
+#[cfg(any(feature = "eventbridge", feature = "sns", feature = "sqs"))]
 pub mod aws;
 pub mod batch;
 #[cfg(any(feature = "nats", feature = "redis", feature = "sql"))]
