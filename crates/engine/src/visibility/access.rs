@@ -23,11 +23,36 @@ pub(super) enum Access {
     Parents(Vec<Value>),
     Roots(Vec<Value>),
     StartRange(Range),
+    /// Those that one of these finds.
+    Any(Vec<Access>),
+}
+
+/// The times between which executions are.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bounds {
+    /// The least and the greatest `order_time`.
+    pub(super) low: i64,
+    pub(super) high: i64,
+    pub(super) start: Range,
+}
+
+impl Bounds {
+    /// Narrows a condition to them, for an index that has both times.
+    fn push_to(&self, sql: &mut Sql) {
+        if self.low > i64::MIN {
+            sql.push(" AND order_time >= ").bind(self.low);
+        }
+        if self.high < i64::MAX {
+            sql.push(" AND order_time <= ").bind(self.high);
+        }
+        self.start.push_to(sql, "start_time");
+    }
 }
 
 impl Access {
-    /// A query of the keys. It may give a key more than once.
-    pub(super) fn keys(&self, scope: i64) -> Sql {
+    /// A query of the keys: of all within the bounds, and of others where the index does not have the time. It may give a
+    /// key more than once.
+    pub(super) fn keys(&self, scope: i64, bounds: &Bounds) -> Sql {
         let mut sql = Sql::default();
         let execution = |sql: &mut Sql, index: &str, column: &str| {
             sql.push("SELECT key FROM execution INDEXED BY ")
@@ -45,6 +70,7 @@ impl Access {
             Access::Types(values) => {
                 execution(&mut sql, "execution_by_type", "workflow_type IN ");
                 sql.bind_list(values);
+                bounds.push_to(&mut sql);
             }
             Access::Statuses(values) => {
                 execution(
@@ -53,15 +79,18 @@ impl Access {
                     "status BETWEEN 3 AND 7 AND status IN ",
                 );
                 sql.bind_list(values);
+                bounds.push_to(&mut sql);
             }
             Access::Stored(id, values) => {
                 stored(&mut sql, *id);
                 sql.push(" IN ").bind_list(values);
+                bounds.push_to(&mut sql);
             }
             Access::StoredRange(id, range) => {
                 stored(&mut sql, *id);
                 sql.push(" IS NOT NULL");
                 range.push_to(&mut sql, "value");
+                bounds.push_to(&mut sql);
             }
             Access::WorkflowIds(values) => {
                 execution(&mut sql, "execution_by_workflow_id", "workflow_id IN ");
@@ -85,6 +114,14 @@ impl Access {
             Access::StartRange(range) => {
                 execution(&mut sql, "execution_by_start", "start_time IS NOT NULL");
                 range.push_to(&mut sql, "start_time");
+            }
+            Access::Any(parts) => {
+                for (index, part) in parts.iter().enumerate() {
+                    if index > 0 {
+                        sql.push(" UNION ALL ");
+                    }
+                    sql.append(&part.keys(scope, bounds));
+                }
             }
         }
         sql
@@ -132,7 +169,11 @@ impl Range {
         }
     }
 
-    fn push_to(&self, sql: &mut Sql, column: &str) {
+    pub(super) fn is_all(&self) -> bool {
+        self.low.is_none() && self.high.is_none()
+    }
+
+    pub(super) fn push_to(&self, sql: &mut Sql, column: &str) {
         for (bound, open, closed) in [(&self.low, " > ", " >= "), (&self.high, " < ", " <= ")] {
             if let Some((value, included)) = bound {
                 sql.push(" AND ")

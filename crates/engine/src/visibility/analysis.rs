@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::Value;
 
-use super::access::{Access, Range};
+use super::access::{Access, Bounds, Range};
 use super::attribute::{AttributeId, AttributeType, Column, Field};
 use super::builtin::DIVISION;
 use super::filter::{Filter, Operator, Query};
@@ -23,9 +23,8 @@ const INDEXED_STATUSES: u32 = 0b1111_1000;
 pub(super) struct Analysis {
     /// The scopes to look in.
     pub(super) scopes: Vec<i64>,
-    /// The least and the greatest `order_time`.
-    pub(super) low: i64,
-    pub(super) high: i64,
+    /// Between which `order_time`s.
+    pub(super) bounds: Bounds,
     /// Sets of executions each of which holds all that are selected.
     pub(super) accesses: Vec<Access>,
     /// A set that is just what is selected, each execution in it once.
@@ -33,25 +32,15 @@ pub(super) struct Analysis {
     /// The statuses possible, by bit.
     statuses: u32,
     stored_ranges: BTreeMap<AttributeId, Range>,
-    start_range: Option<Range>,
 }
 
 /// Draws the conclusions.
 pub(super) fn analyse(query: &Query, namespace_key: i64) -> Analysis {
-    let mut analysis = Analysis {
-        scopes: if query.divisions {
-            vec![namespace_key, -namespace_key]
-        } else {
-            vec![namespace_key]
-        },
-        low: i64::MIN,
-        high: OPEN,
-        accesses: Vec::new(),
-        exact: None,
-        statuses: u32::MAX,
-        stored_ranges: BTreeMap::new(),
-        start_range: None,
-    };
+    let mut analysis = Analysis::of_all(if query.divisions {
+        vec![namespace_key, -namespace_key]
+    } else {
+        vec![namespace_key]
+    });
     if let Some(filter) = &query.filter {
         analysis.conjunct(filter);
         analysis.exact = exact(filter);
@@ -61,9 +50,26 @@ pub(super) fn analyse(query: &Query, namespace_key: i64) -> Analysis {
 }
 
 impl Analysis {
+    /// What is known without a condition.
+    fn of_all(scopes: Vec<i64>) -> Self {
+        Self {
+            scopes,
+            bounds: Bounds {
+                low: i64::MIN,
+                high: OPEN,
+                start: Range::default(),
+            },
+            accesses: Vec::new(),
+            exact: None,
+            statuses: u32::MAX,
+            stored_ranges: BTreeMap::new(),
+        }
+    }
+
     fn conjunct(&mut self, filter: &Filter) {
         match filter {
             Filter::All(parts) => parts.iter().for_each(|part| self.conjunct(part)),
+            Filter::Any(parts) => self.accesses.extend(any_of(parts)),
             Filter::Compare {
                 field,
                 operator,
@@ -112,9 +118,9 @@ impl Analysis {
                 negated,
             } => {
                 if *negated {
-                    self.high = self.high.min(OPEN - 1);
+                    self.bounds.high = self.bounds.high.min(OPEN - 1);
                 } else {
-                    self.low = OPEN;
+                    self.bounds.low = OPEN;
                 }
             }
             Filter::Null {
@@ -160,14 +166,14 @@ impl Analysis {
             (Field::Column(Column::StartTime, _), Value::Integer(time)) => {
                 // Nothing closes before it starts.
                 if lower {
-                    self.low = self.low.max(*time);
+                    self.bounds.low = self.bounds.low.max(*time);
                 }
-                self.start_range = Some(self.start_range.take().unwrap_or_default().and(range));
+                self.bounds.start = std::mem::take(&mut self.bounds.start).and(range);
             }
             (Field::Column(Column::CloseTime, _), Value::Integer(time)) => {
-                self.high = self.high.min(if lower { OPEN - 1 } else { *time });
+                self.bounds.high = self.bounds.high.min(if lower { OPEN - 1 } else { *time });
                 if lower {
-                    self.low = self.low.max(*time);
+                    self.bounds.low = self.bounds.low.max(*time);
                 }
             }
             (Field::Column(Column::WorkflowId, _), _) => self.accesses.push(Access::WorkflowIdRange(range)),
@@ -218,10 +224,10 @@ impl Analysis {
 
     fn finish(&mut self) {
         if self.statuses & !OPEN_STATUSES == 0 {
-            self.low = OPEN;
+            self.bounds.low = OPEN;
         }
         if self.statuses & OPEN_STATUSES == 0 {
-            self.high = self.high.min(OPEN - 1);
+            self.bounds.high = self.bounds.high.min(OPEN - 1);
         }
         if self.statuses & !INDEXED_STATUSES == 0 && self.statuses != 0 {
             let statuses = (3..=7).filter(|status| self.statuses & (1 << status) != 0);
@@ -234,9 +240,24 @@ impl Analysis {
                 .into_iter()
                 .map(|(id, range)| Access::StoredRange(id, range)),
         );
-        self.accesses
-            .extend(self.start_range.take().map(Access::StartRange));
+        if !self.bounds.start.is_all() {
+            self.accesses.push(Access::StartRange(self.bounds.start.clone()));
+        }
     }
+}
+
+/// The set of the executions that one of these conditions may select, where each of them has one of its own.
+fn any_of(parts: &[Filter]) -> Option<Access> {
+    if parts.len() > MAX_VALUES {
+        return None;
+    }
+    let set = |part: &Filter| {
+        let mut analysis = Analysis::of_all(Vec::new());
+        analysis.conjunct(part);
+        analysis.finish();
+        analysis.accesses.into_iter().next()
+    };
+    parts.iter().map(set).collect::<Option<Vec<_>>>().map(Access::Any)
 }
 
 fn exact(filter: &Filter) -> Option<Access> {
@@ -251,6 +272,12 @@ fn exact(filter: &Filter) -> Option<Access> {
             values,
             negated: false,
         } if values.len() == 1 => Some(Access::Stored(*id, values.clone())),
+        Filter::Null {
+            field: Field::Stored(id),
+            negated: true,
+        } if !matches!(id.ty(), AttributeType::Text | AttributeType::KeywordList) => {
+            Some(Access::StoredRange(*id, Range::default()))
+        }
         _ => None,
     }
 }

@@ -126,7 +126,7 @@ impl List<'_> {
     fn among(&self, access: &Access) -> Sql {
         let mut sql = self.select();
         sql.push(" FROM execution e WHERE e.key IN (")
-            .append(&access.keys(self.scope))
+            .append(&access.keys(self.scope, &self.analysis.bounds))
             .push(")");
         self.rest(sql, "e")
     }
@@ -171,18 +171,22 @@ impl List<'_> {
 
     /// Bounds, condition, order and limit; `table` has the columns of the default order.
     fn rest(&self, mut sql: Sql, table: &str) -> Sql {
-        if self.analysis.low > i64::MIN {
+        if self.analysis.bounds.low > i64::MIN {
             sql.push(" AND ")
                 .push(table)
                 .push(".order_time >= ")
-                .bind(self.analysis.low);
+                .bind(self.analysis.bounds.low);
         }
         let default_order = self.query.order.is_empty();
-        if self.analysis.high < OPEN && !(default_order && self.place.is_some()) {
+        if self.analysis.bounds.high < OPEN && !(default_order && self.place.is_some()) {
             sql.push(" AND ")
                 .push(table)
                 .push(".order_time <= ")
-                .bind(self.analysis.high);
+                .bind(self.analysis.bounds.high);
+        }
+        // Before the execution is fetched: a condition on it says the same.
+        if table == "a" {
+            self.analysis.bounds.start.push_to(&mut sql, "a.start_time");
         }
         if let Some(place) = self.place {
             sql.push(" AND ");

@@ -4,6 +4,7 @@ mod model;
 mod payloads;
 mod property;
 mod queries;
+mod ways;
 mod wording;
 mod writes;
 

@@ -1,0 +1,93 @@
+//! By which way a query's rows are reached: what is seldom is found without going through all the rest.
+
+use serde_json::json;
+
+use super::super::analysis::analyse;
+use super::super::plan::{Way, choose};
+use super::*;
+
+/// Forty executions: all of the keyword `busy`, one of them with another number than the rest; the first two run, the next five
+/// have failed, the others have completed.
+fn forty() -> (Connection, Registry) {
+    let (conn, registry) = database();
+    for key in 1..=40 {
+        let number = if key == 40 { 7 } else { 0 };
+        start(
+            &conn,
+            key,
+            &attributes(&registry, json!({ "KwField": "busy", "IntField": number })),
+        );
+        match key {
+            1 | 2 => {}
+            3..8 => close(&conn, key, 3, key * 1_000_000_000),
+            _ => close(&conn, key, 2, key * 1_000_000_000),
+        }
+    }
+    (conn, registry)
+}
+
+fn way(text: &str) -> String {
+    let (conn, registry) = forty();
+    let query = Query::parse(text, &registry).unwrap();
+    let analysis = analyse(&query, NAMESPACE);
+    let way = choose(&conn, &analysis, NAMESPACE, query.order.is_empty()).unwrap();
+    let kind = |debug: String| debug.split(['(', '[']).take(2).collect::<Vec<_>>().join(" ");
+    match way {
+        Way::All => "all".to_owned(),
+        Way::Ordered(access) => format!("ordered {}", kind(format!("{access:?}"))),
+        Way::Small(access) => format!("small {}", kind(format!("{access:?}"))),
+    }
+}
+
+#[test]
+fn what_begins_so_in_one_of_several_is_looked_up_in_each() {
+    let either = |text: &str| format!("(KwField STARTS_WITH '{text}' OR WorkflowId STARTS_WITH '{text}')");
+    for condition in [
+        either("none"),
+        format!("IntField IS NOT NULL AND {}", either("w4")),
+    ] {
+        assert!(way(&condition).starts_with("small Any"), "{}", way(&condition));
+    }
+    assert_eq!(way(&either("bu")), "all", "what most of them have is met at once");
+    assert_eq!(
+        way("KwField = 'none' OR TaskQueue = 'x'"),
+        "all",
+        "a part that no index knows may be anywhere"
+    );
+}
+
+#[test]
+fn of_two_large_sets_the_smaller_is_followed() {
+    assert!(way("KwField = 'busy' AND ExecutionStatus = 'Failed'").starts_with("ordered Statuses"));
+    assert!(way("KwField = 'busy' AND ExecutionStatus = 'Completed'").starts_with("ordered Stored"));
+}
+
+#[test]
+fn the_times_narrow_the_sets() {
+    let few = "KwField = 'busy' AND WorkflowType = 'Type' AND ";
+    for narrow in [
+        "ExecutionStatus = 'Running'",
+        "CloseTime > '1970-01-01T00:00:38Z'",
+        "StartTime BETWEEN '1970-01-01T00:00:20Z' AND '1970-01-01T00:00:21Z'",
+    ] {
+        let way = way(&format!("{few}{narrow}"));
+        assert!(way.starts_with("small "), "{narrow}: {way}");
+    }
+}
+
+#[test]
+fn large_sets_are_counted_by_status() {
+    let (conn, registry) = forty();
+    for condition in ["KwField = 'busy'", "KwField IS NOT NULL", "IntField < 7", ""] {
+        let query = Query::parse(&format!("{condition} GROUP BY ExecutionStatus"), &registry).unwrap();
+        let counted = count(&conn, NAMESPACE, &query).unwrap();
+        let completed = if condition == "IntField < 7" { 32 } else { 33 };
+        let groups = [("Running", 2), ("Completed", completed), ("Failed", 5)];
+        let groups = groups.map(|(status, count)| (status.to_owned(), count)).to_vec();
+        assert_eq!(
+            (counted.total, counted.groups),
+            (completed + 7, groups),
+            "{condition}"
+        );
+    }
+}
