@@ -20,15 +20,18 @@ async fn run(name: &str, bed: &Bed) {
 crate::scenarios! { "python/scenarios", "py":
     activities
     activity_cancellation
+    activity_control
     async_completion
     children
     closing
     continue_as_new
     cron
+    deployments
     histories
     local_activities
     messages
     metadata
+    operations
     oversize
     resets
     schedules
