@@ -226,13 +226,14 @@ macro_rules! statements {
                 $now,
                 " - ?) AS stranded, (SELECT ",
                 $now,
-                " - MIN(created_at_ms) FROM segno_outbox WHERE state = 'pending') AS lag"
+                " - MIN(created_at_ms) FROM segno_outbox WHERE state = 'pending') AS oldest_ms"
             );
             let row = sql(STATS).bind(millis(stranded_after)).fetch_one(pool).await?;
             let count = |column: &str| -> Result<u64, sqlx::Error> {
                 Ok(row.try_get::<i64, _>(column)?.max(0).unsigned_abs())
             };
-            let lag: Option<i64> = row.try_get("lag")?;
+            // Not `lag`, which is a word of MySQL's own.
+            let lag: Option<i64> = row.try_get("oldest_ms")?;
             Ok(Stats {
                 pending: count("pending")?,
                 retrying: count("retrying")?,
