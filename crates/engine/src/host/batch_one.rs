@@ -42,7 +42,8 @@ impl Host {
             }),
             Some(Operation::CancellationOperation(operation)) => {
                 let cancel = CancelRequest {
-                    cause: request.reason.clone(),
+                    // Temporal keeps the reason with the operation alone.
+                    cause: String::new(),
                     identity: operation.identity.clone(),
                     request_id: request_id(),
                     sender: None,

@@ -160,7 +160,8 @@ fn entry(scheduler: &Scheduler, registry: &Registry, now: Nanos) -> ScheduleList
     let attributes = record.search_attributes.as_ref();
     ScheduleListEntry {
         schedule_id: record.id.clone(),
-        memo: record.memo.clone(),
+        // There always is one in a list.
+        memo: Some(record.memo.clone().unwrap_or_default()),
         search_attributes: attributes
             .map(|given| IndexedAttributes::accepted(given, registry).message().clone()),
         info: Some(scheduler.list_info(now)),

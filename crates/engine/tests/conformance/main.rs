@@ -16,6 +16,7 @@ mod cli;
 mod cli_activities;
 mod cli_deployments;
 mod cli_json;
+mod cli_json_work;
 mod cli_operations;
 mod closing;
 mod command_details;

@@ -13,7 +13,7 @@ use temporalio_sdk::runtime::RuntimeOptions;
 
 use crate::bed::{Bed, both_engines, rpc};
 
-fn heartbeat(key: &str, queue: &str, status: WorkerStatus) -> WorkerHeartbeat {
+pub(crate) fn heartbeat(key: &str, queue: &str, status: WorkerStatus) -> WorkerHeartbeat {
     WorkerHeartbeat {
         worker_instance_key: key.to_owned(),
         worker_identity: format!("worker {key}"),
@@ -30,7 +30,7 @@ fn heartbeat(key: &str, queue: &str, status: WorkerStatus) -> WorkerHeartbeat {
     }
 }
 
-async fn record(bed: &Bed, heartbeats: Vec<WorkerHeartbeat>) {
+pub(crate) async fn record(bed: &Bed, heartbeats: Vec<WorkerHeartbeat>) {
     let request = RecordWorkerHeartbeatRequest {
         namespace: bed.namespace.clone(),
         identity: "worker".to_owned(),
