@@ -4,6 +4,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`clock`] | where the platform reads the time |
 //! | [`cluster`] | what runs jobs: local processes or Kubernetes; the observed state |
 //! | [`store`] | the platform's database: crawlers, schedules, runs, tasks; the desired state |
 //! | [`output`] | what the processes of runs leave behind |
@@ -21,6 +22,7 @@
 pub mod api;
 pub mod archive;
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod console;
 mod crash;

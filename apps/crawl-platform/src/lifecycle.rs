@@ -13,6 +13,7 @@ mod activities;
 mod beat;
 mod completion;
 mod observation;
+mod replacement;
 pub mod request;
 pub mod rules;
 mod service;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api,
     archive::{Archive, ArchiveError},
+    clock::Clock,
     cluster::{Cluster, ClusterError},
     console, events,
     export::Exporter,
@@ -83,6 +84,8 @@ pub struct Options {
     pub sweep: SweepSettings,
     /// The business events; without it their types are events like others.
     pub events: Option<events::Options>,
+    /// What the platform takes the time to be.
+    pub clock: Clock,
     /// Workflows and activities besides those of runs.
     pub extend: Extend,
 }
@@ -106,6 +109,7 @@ impl Options {
             timing: Timing::default(),
             sweep: SweepSettings::default(),
             events: None,
+            clock: Clock::system(),
             extend: Box::new(|builder| builder),
         }
     }
@@ -131,7 +135,7 @@ impl Platform {
         tokio::fs::create_dir_all(&options.output).await?;
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
-        let store = Store::open(&options.database).await?;
+        let store = Store::open(&options.database).await?.with_clock(options.clock);
         let outputs = Outputs::new(&options.output);
         let archive = Archive::at(&options.archives)?;
         let door = InProcess::default();

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
@@ -90,7 +89,7 @@ impl Scheduler {
             });
         }
         self.store
-            .begin_deployment(run, number, &name, OffsetDateTime::now_utc())
+            .begin_deployment(run, number, &name, self.store.now())
             .await?;
         if main.job_name != name {
             self.store.requeue(main.id, &main.job_name, &name).await?;
@@ -102,19 +101,13 @@ impl Scheduler {
             Err(error) => {
                 let text = error.to_string();
                 self.store
-                    .end_deployment(run, number, None, &text, OffsetDateTime::now_utc())
+                    .end_deployment(run, number, None, &text, self.store.now())
                     .await?;
                 return Err(error);
             }
         };
         self.store
-            .end_deployment(
-                run,
-                number,
-                job_id.as_deref(),
-                "deployed",
-                OffsetDateTime::now_utc(),
-            )
+            .end_deployment(run, number, job_id.as_deref(), "deployed", self.store.now())
             .await?;
         self.dispatch(run).await?;
         Ok(MainDeployment {
@@ -129,7 +122,7 @@ impl Scheduler {
         let deployments = self.store.deployments(run).await?;
         let this = deployments.iter().find(|it| it.number == number);
         if this.is_some_and(|it| it.outcome.is_none()) {
-            let now = OffsetDateTime::now_utc();
+            let now = self.store.now();
             self.store
                 .end_deployment(run, number, job_id, "deployed", now)
                 .await?;
@@ -181,7 +174,7 @@ impl Scheduler {
         };
         let deployed = self.cluster.deploy(&job).await.map_err(refused)?;
         crash::at(Moment::After, "deploy");
-        let now = OffsetDateTime::now_utc();
+        let now = self.store.now();
         let kept = self.store.set_deployed(task, name, &deployed.id, now).await?;
         let stopped = self.store.run(run.id).await?.stop_requested.is_some();
         if !kept && stopped {

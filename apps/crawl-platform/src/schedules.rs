@@ -42,7 +42,8 @@ pub enum SchedulesError {
     Engine(String),
 }
 
-fn engine_id(id: Uuid) -> String {
+/// The id of a schedule on the engine.
+pub(crate) fn engine_id(id: Uuid) -> String {
     format!("{PREFIX}{id}")
 }
 

@@ -19,6 +19,9 @@ mod sweep;
 mod tasks;
 
 use db::Db;
+use time::OffsetDateTime;
+
+use crate::clock::Clock;
 
 pub use error::StoreError;
 pub use export::RecordRow;
@@ -36,6 +39,7 @@ pub use tasks::{Applied, TaskReport};
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
+    clock: Clock,
     calls: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
@@ -50,8 +54,19 @@ impl Store {
         db.migrate().await?;
         Ok(Self {
             db,
+            clock: Clock::system(),
             calls: std::sync::Arc::default(),
         })
+    }
+
+    /// The same database with another clock than the machine's.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The time now, by the clock whose times are in the database: who compares it with them asks here.
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
     }
 
     /// Closes its connections.

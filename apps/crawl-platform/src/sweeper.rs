@@ -101,7 +101,7 @@ pub struct Swept {
     pub orphans: Vec<JobName>,
     /// Jobs that had ended long ago, and were removed.
     pub expired: u32,
-    /// Runs that nobody looked after, and were gone on with.
+    /// Runs that nobody looked after, and were gone on with; or are stopped, where their schedule has replaced them.
     pub resumed: Vec<Uuid>,
 }
 
@@ -130,7 +130,8 @@ pub async fn sweep(
     settings: SweepSettings,
 ) -> Result<Swept, SweepError> {
     let mut swept = Swept::default();
-    let (store, now) = (lifecycle.store(), OffsetDateTime::now_utc());
+    let store = lifecycle.store();
+    let now = store.now();
     let jobs = cluster.all().await?;
     let mut runs: Vec<Uuid> = jobs.iter().filter_map(|job| job.run).collect();
     runs.sort_unstable();
@@ -152,7 +153,7 @@ pub async fn sweep(
         }
     }
     for run in store.open_runs(now, settings.grace, RUNS).await? {
-        match lifecycle.resume(run.id).await {
+        match lifecycle.look_after(run.id).await {
             Ok(_) => {
                 tracing::warn!(run = %run.id, "nobody looked after a run");
                 swept.resumed.push(run.id);

@@ -183,10 +183,13 @@ impl LifecycleActivities {
             Some(run) => match store.maybe_run(run).await.map_err(store_failure)? {
                 Some(run) => run,
                 // Its workflow ended before this activity ever did.
-                None => self.create(&request, run).await?,
+                None => self.create(&request, run, &workflow_id).await?,
             },
             // A schedule gives each of its executions another id.
-            None => self.create(&request, run_id_of(&workflow_id)).await?,
+            None => {
+                let run = run_id_of(&workflow_id);
+                self.create(&request, run, &workflow_id).await?
+            }
         };
         if let Some(schedule) = request.replaces {
             let lifecycle = Lifecycle::new(ctx.client(), store.clone(), request.timing.clone());
@@ -229,7 +232,8 @@ impl LifecycleActivities {
         self.deploy(deploy).await
     }
 
-    /// Says in the history record which workflow looks after the run: by it the run is stopped, or gone on with.
+    /// Says in the history record which workflow looks after the run from now on: by it the run is stopped, or gone on with. It is
+    /// another one than has made the record where the run is gone on with.
     #[activity(name = "add_workflow_id")]
     pub(crate) async fn add_workflow_id(
         self: Arc<Self>,
@@ -251,7 +255,8 @@ impl LifecycleActivities {
     ) -> Result<MainJob, ActivityError> {
         let _beat = Beat::of(&ctx);
         let MainJobQuestion { run, deployment, .. } = question;
-        let (store, now) = (&self.parts.store, OffsetDateTime::now_utc());
+        let store = &self.parts.store;
+        let now = store.now();
         let job = JobName::of(run, 0, deployment);
         let state = self.parts.cluster.state(&job).await.map_err(cluster_failure)?;
         let status = main_job(state.as_ref(), now, question.pending_limit.get());
@@ -297,7 +302,7 @@ impl LifecycleActivities {
         run: Uuid,
     ) -> Result<(), ActivityError> {
         let _beat = Beat::of(&ctx);
-        let now = OffsetDateTime::now_utc();
+        let now = self.parts.store.now();
         let started = self.parts.store.set_started(run, now).await;
         started.map(drop).map_err(store_failure)
     }
@@ -339,7 +344,7 @@ impl LifecycleActivities {
         let _beat = Beat::of(&ctx);
         let observed = self.parts.cluster.states(question.run).await;
         let observed = observed.map_err(cluster_failure)?;
-        let now = OffsetDateTime::now_utc();
+        let now = self.parts.store.now();
         Ok(Look::of(
             &question.tasks,
             &observed,
@@ -375,7 +380,7 @@ impl LifecycleActivities {
             missing,
             found,
         } = reconciliation;
-        let now = OffsetDateTime::now_utc();
+        let now = self.parts.store.now();
         let store = &self.parts.store;
         store
             .report(run, number, &reports, &missing, &found, now)
@@ -395,7 +400,7 @@ impl LifecycleActivities {
         sync: SyncStatuses,
     ) -> Result<Applied, ActivityError> {
         let _beat = Beat::of(&ctx);
-        let now = OffsetDateTime::now_utc();
+        let now = self.parts.store.now();
         let store = &self.parts.store;
         let applied = store
             .correct(sync.run, sync.number, &sync.corrections, now)
@@ -464,10 +469,7 @@ impl LifecycleActivities {
             .request_stop(run, stop.mode(), &stop.by)
             .await
             .map_err(store_failure)?;
-        store
-            .cancel_queued(run, OffsetDateTime::now_utc())
-            .await
-            .map_err(store_failure)
+        store.cancel_queued(run, store.now()).await.map_err(store_failure)
     }
 
     /// Asks the cluster to stop one job.
@@ -561,16 +563,23 @@ impl LifecycleActivities {
 }
 
 impl LifecycleActivities {
-    async fn create(&self, request: &RunRequest, run: Uuid) -> Result<crate::store::Run, ActivityError> {
+    /// The record names its workflow from the first: one that is terminated before the next activity is found by it.
+    async fn create(
+        &self,
+        request: &RunRequest,
+        run: Uuid,
+        workflow_id: &str,
+    ) -> Result<crate::store::Run, ActivityError> {
         let store = &self.parts.store;
         let crawler = store.crawler(request.crawler).await.map_err(store_failure)?;
         let new = NewRun {
             id: run,
             crawler: request.crawler,
             trigger: request.trigger,
+            workflow_id: workflow_id.to_owned(),
             request_hash: request.request_hash.clone(),
             processes: crawler.definition.processes,
-            created_at: OffsetDateTime::now_utc(),
+            created_at: store.now(),
         };
         store.create_run(&new).await.map_err(store_failure)
     }
@@ -588,7 +597,7 @@ impl LifecycleActivities {
             task_id: None,
             level: level.to_owned(),
             message,
-            at: OffsetDateTime::now_utc(),
+            at: self.parts.store.now(),
         };
         self.parts
             .store

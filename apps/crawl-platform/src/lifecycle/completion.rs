@@ -124,7 +124,7 @@ impl Completion<'_> {
                 reason: Some(reason.to_owned()),
             };
         }
-        let now = OffsetDateTime::now_utc();
+        let now = self.store.now();
         self.store
             .conclude(run, end.status, end.reason.as_deref(), now)
             .await

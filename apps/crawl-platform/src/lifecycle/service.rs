@@ -63,6 +63,14 @@ pub(crate) fn scheduled_workflow(schedule: Uuid) -> String {
     format!("crawler-run/{schedule}")
 }
 
+/// The schedule that has started the workflow of this id, if one has.
+pub(super) fn schedule_of(workflow_id: &str) -> Option<Uuid> {
+    let prefix = scheduled_workflow(Uuid::nil()).len();
+    let (schedule, time) = workflow_id.split_at_checked(prefix)?;
+    let schedule = schedule.strip_prefix("crawler-run/")?.parse().ok()?;
+    time.starts_with('-').then_some(schedule)
+}
+
 /// The workflow of a run that was asked for by a request, or is gone on with.
 pub(crate) fn workflow_id(run: Uuid) -> String {
     format!("crawler-run/{run}")
@@ -149,6 +157,12 @@ impl Lifecycle {
     ///
     /// [`LifecycleError::LookedAfter`] if a workflow looks after it, [`LifecycleError::Ended`] if it has ended.
     pub async fn resume(&self, run: Uuid) -> Result<Asked, LifecycleError> {
+        let record = self.stranded(run).await?;
+        self.take_up(&record, None).await
+    }
+
+    /// The record of a run that has not ended and that no workflow looks after; an error if it is not so.
+    pub(super) async fn stranded(&self, run: Uuid) -> Result<Run, LifecycleError> {
         let record = self.store.run(run).await?;
         if record.status.is_final() {
             return Err(LifecycleError::Ended(run));
@@ -158,7 +172,17 @@ impl Lifecycle {
         {
             return Err(LifecycleError::LookedAfter(run));
         }
-        if self.go_on(&record, None).await? {
+        Ok(record)
+    }
+
+    /// Goes on with a run, or stops it, by a workflow of its own.
+    pub(super) async fn take_up(
+        &self,
+        record: &Run,
+        stop: Option<StopRequest>,
+    ) -> Result<Asked, LifecycleError> {
+        let run = record.id;
+        if self.go_on(record, stop).await? {
             Ok(Asked {
                 run,
                 workflow_id: workflow_id(run),
@@ -169,40 +193,12 @@ impl Lifecycle {
         }
     }
 
-    /// Closes what a schedule that terminates the run before has left open: another workflow takes each such run up and stops
-    /// it by force. `workflow_id` is that of the run that is due now. Doing it again changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`LifecycleError`].
-    pub async fn close_replaced(&self, schedule: Uuid, workflow_id: &str) -> Result<(), LifecycleError> {
-        for open in self.store.open_runs_of(&scheduled_workflow(schedule)).await? {
-            let Some(id) = open.workflow_id.filter(|id| id != workflow_id) else {
-                continue;
-            };
-            // One that somebody has begun by hand beside the schedule's own.
-            if self.is_running(&id).await? {
-                continue;
-            }
-            let record = self.store.run(open.id).await?;
-            let stop = StopRequest {
-                force: true,
-                by: "its schedule, as the next run was due".to_owned(),
-            };
-            if self.go_on(&record, Some(stop.clone())).await? {
-                continue;
-            }
-            // Somebody else was quicker to go on with it.
-            match self.stop(open.id, &stop).await {
-                Ok(()) | Err(LifecycleError::Ended(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
     /// Goes on with a run by a workflow of its own. False if there is one.
-    async fn go_on(&self, record: &Run, stop: Option<StopRequest>) -> Result<bool, LifecycleError> {
+    pub(super) async fn go_on(
+        &self,
+        record: &Run,
+        stop: Option<StopRequest>,
+    ) -> Result<bool, LifecycleError> {
         let request = RunRequest {
             crawler: record.crawler_id,
             trigger: record.trigger,

@@ -1,6 +1,5 @@
 //! Crawlers and schedules.
 
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +14,7 @@ impl Store {
     ///
     /// [`StoreError`].
     pub async fn put_crawler(&self, id: Uuid, definition: &CrawlerDefinition) -> Result<Crawler, StoreError> {
-        let now = OffsetDateTime::now_utc();
+        let now = self.now();
         let text = serde_json::to_string(definition)?;
         let insert = self.db.insert(
             "crawlers",
@@ -70,7 +69,7 @@ impl Store {
         definition: &ScheduleDefinition,
     ) -> Result<Schedule, StoreError> {
         self.crawler(definition.crawler_id).await?;
-        let now = OffsetDateTime::now_utc();
+        let now = self.now();
         let text = serde_json::to_string(definition)?;
         let enabled = i64::from(definition.enabled);
         let columns: [(&'static str, Value); 6] = [

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use segno_crawl_clients::Failure;
-use time::OffsetDateTime;
 
 use super::{Store, StoreError, db::Statement};
 use crate::events::activities::{Claim, SentMails};
@@ -12,10 +11,7 @@ impl SentMails for Store {
     async fn claim(&self, message_id: &str) -> Result<Claim, Failure> {
         let insert = self.db.insert(
             "sent_mails",
-            [
-                ("message_id", message_id.into()),
-                ("begun_at", OffsetDateTime::now_utc().into()),
-            ],
+            [("message_id", message_id.into()), ("begun_at", self.now().into())],
         );
         if self.execute(insert).await.map_err(failure)? > 0 {
             return Ok(Claim::Mine);
@@ -36,7 +32,7 @@ impl SentMails for Store {
 
     async fn sent(&self, message_id: &str) -> Result<(), Failure> {
         let update = Statement::new("UPDATE sent_mails SET sent_at = ? WHERE message_id = ?")
-            .bind(OffsetDateTime::now_utc())
+            .bind(self.now())
             .bind(message_id);
         self.execute(update).await.map(drop).map_err(failure)
     }

@@ -54,6 +54,8 @@ pub struct NewRun {
     pub crawler: Uuid,
     /// What asks for it.
     pub trigger: Trigger,
+    /// The workflow that makes it, and looks after it until another one says so.
+    pub workflow_id: String,
     /// A fingerprint of the request, to tell one that is sent again from another one under the same key.
     pub request_hash: String,
     /// How many processes it has.
@@ -95,6 +97,7 @@ impl Store {
                 ("id", new.id.into()),
                 ("crawler_id", new.crawler.into()),
                 ("requested_by", new.trigger.into()),
+                ("workflow_id", new.workflow_id.clone().into()),
                 ("request_hash", new.request_hash.clone().into()),
                 ("status", RunStatus::Initializing.into()),
                 ("processes", new.processes.into()),

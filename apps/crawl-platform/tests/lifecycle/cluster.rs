@@ -8,10 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
-use segno_crawl_platform::cluster::{
-    Change, Cluster, ClusterError, Deployed, Job, JobName, JobState, Pending, Phase, Pod,
+use segno_crawl_platform::{
+    clock::Clock,
+    cluster::{Change, Cluster, ClusterError, Deployed, Job, JobName, JobState, Pending, Phase, Pod},
 };
-use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -34,10 +34,16 @@ struct Inner {
     first: Mutex<Phase>,
     calls: AtomicU64,
     changes: broadcast::Sender<Change>,
+    clock: Clock,
 }
 
 impl Memory {
     pub(crate) fn new() -> Self {
+        Self::by(Clock::system())
+    }
+
+    /// One whose times are by this clock.
+    pub(crate) fn by(clock: Clock) -> Self {
         Self(Arc::new(Inner {
             jobs: Mutex::default(),
             made: Mutex::default(),
@@ -48,6 +54,7 @@ impl Memory {
             first: Mutex::new(Phase::Running),
             calls: AtomicU64::new(0),
             changes: broadcast::channel(1024).0,
+            clock,
         }))
     }
 
@@ -89,7 +96,7 @@ impl Memory {
 
     /// Changes a job as the cluster would by itself; tells nobody.
     pub(crate) fn set(&self, name: &JobName, phase: Phase) {
-        let now = OffsetDateTime::now_utc();
+        let now = self.0.clock.now();
         if let Some(job) = self.0.jobs.lock().unwrap().get_mut(name)
             && !job.phase.has_ended()
         {
@@ -119,7 +126,7 @@ impl Memory {
     pub(crate) fn saturate(&self, name: &JobName, message: &str, since: Duration) {
         if let Some(job) = self.0.jobs.lock().unwrap().get_mut(name) {
             job.phase = Phase::Pending;
-            job.created_at = OffsetDateTime::now_utc() - since;
+            job.created_at = self.0.clock.now() - since;
             job.pending = Some(Pending {
                 reason: "Unschedulable".to_owned(),
                 message: message.to_owned(),
@@ -202,7 +209,7 @@ impl Cluster for Memory {
         let created = !jobs.contains_key(&job.name);
         if created {
             let phase = *self.0.first.lock().unwrap();
-            let now = OffsetDateTime::now_utc();
+            let now = self.0.clock.now();
             let state = JobState {
                 name: job.name.clone(),
                 id: Uuid::new_v4().to_string(),

@@ -15,6 +15,7 @@ mod installation;
 mod long_runs;
 mod processes;
 mod program;
+mod replacement;
 mod resume;
 mod stages;
 mod stop;

@@ -26,6 +26,7 @@ fn new_run(crawler: Uuid, number: u8) -> NewRun {
         } else {
             Trigger::Scheduled
         },
+        workflow_id: format!("workflow-{number}"),
         request_hash: format!("hash-{number}"),
         processes: 3,
         created_at: NOW + time::Duration::minutes(number.into()),
@@ -85,7 +86,14 @@ async fn behaves(url: &str) {
     // A run is made once, whoever asks and however often.
     let new = new_run(crawler_id, 1);
     let (one, two) = tokio::join!(store.create_run(&new), store.create_run(&new));
-    assert_eq!(one.unwrap(), two.unwrap());
+    let one = one.unwrap();
+    assert_eq!(one, two.unwrap());
+    assert_eq!(one.workflow_id.as_deref(), Some("workflow-1"));
+    store.set_workflow(new.id, "another").await.unwrap();
+    assert_eq!(
+        store.run(new.id).await.unwrap().workflow_id.as_deref(),
+        Some("another")
+    );
     let run = new.id;
     let tasks = store.tasks(run).await.unwrap();
     assert_eq!(tasks.len(), 3);
