@@ -55,9 +55,29 @@ pub fn document() -> utoipa::openapi::OpenApi {
     Api::openapi()
 }
 
+/// What is left of the API at an address where nobody can sign in, where callers have to: all else is Segno's to serve, which
+/// knows who may do what.
+pub(crate) fn closed(lifecycle: Lifecycle) -> Router {
+    common()
+        .fallback(async || {
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "sign-in-elsewhere",
+                "who calls has to sign in, which is not possible at this address: the same paths are below /app of Segno's",
+            )
+        })
+        .with_state(lifecycle)
+}
+
+fn common() -> Router<Lifecycle> {
+    Router::new()
+        .route("/openapi.json", get(async || Json(document())))
+        .route("/healthz", get(healthz))
+}
+
 /// The API over these runs.
 pub fn router(lifecycle: Lifecycle) -> Router {
-    Router::new()
+    common()
         .route("/crawlers", get(crawlers::list).post(crawlers::create))
         .route("/crawlers/{id}", get(crawlers::show).put(crawlers::change))
         .route("/crawlers/{id}/runs", post(runs::begin))
@@ -74,8 +94,6 @@ pub fn router(lifecycle: Lifecycle) -> Router {
         .route("/runs/{id}/records", get(runs::records))
         .route("/runs/{id}/stop", post(runs::stop))
         .route("/runs/{id}/resume", post(runs::resume))
-        .route("/openapi.json", get(async || Json(document())))
-        .route("/healthz", get(healthz))
         .fallback(async || {
             Problem::new(
                 StatusCode::NOT_FOUND,

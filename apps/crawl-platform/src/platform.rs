@@ -56,7 +56,8 @@ pub type Extend = Box<dyn FnOnce(Builder) -> Builder + Send>;
 
 /// What the platform is made of.
 pub struct Options {
-    /// Where the API listens.
+    /// Where the API listens. Where Segno's configuration says who may call, it is below `/app` of Segno's own alone, and here are
+    /// only probes and mails that come in, which bring a secret of their own.
     pub listen: SocketAddr,
     /// Where Segno's own API listens: the front door of events, and what became of them.
     pub segno: SocketAddr,
@@ -150,6 +151,8 @@ impl Platform {
         });
         let late = Arc::new(OnceCell::new());
         let sweeping = SweeperActivities::new(Arc::clone(&options.cluster), Arc::clone(&late), options.sweep);
+        let http = &options.config.http;
+        let signs_in = !http.tokens.is_empty() || http.oidc.is_some();
         let builder = Segno::builder()
             .config(options.config)
             .http(options.segno)
@@ -183,7 +186,11 @@ impl Platform {
         }
         let watcher = tokio::spawn(watcher::watch(options.cluster, lifecycle.clone()));
         let stop = CancellationToken::new();
-        let mut router = api::router(lifecycle.clone());
+        let mut router = if signs_in {
+            api::closed(lifecycle.clone())
+        } else {
+            api::router(lifecycle.clone())
+        };
         if let Some(inbound) = inbound {
             router = router.merge(inbound(segno.intake().clone()).router());
         }
@@ -204,7 +211,7 @@ impl Platform {
         })
     }
 
-    /// Address of the API.
+    /// Address of the API, or of what [`Options::listen`] leaves of it.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

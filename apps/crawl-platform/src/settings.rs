@@ -54,7 +54,7 @@ use crate::{
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where the API listens.
+    /// Where the API listens; where callers sign in to Segno, it is below `/app` of that alone.
     pub listen: SocketAddr,
     /// Where Segno's own API listens.
     pub segno_listen: SocketAddr,

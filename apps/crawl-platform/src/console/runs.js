@@ -1,13 +1,16 @@
-// Runs of crawlers, the newest first.
+// Runs of crawlers, the newest first; and how one is begun by hand.
 
 import { h } from "../dom.js";
-import { get } from "../api.js";
+import { get, path, post } from "../api.js";
 import { every, onChange } from "../changes.js";
+import { ask } from "../dialog.js";
 import { filters } from "../filters.js";
+import { attempt, wrong } from "../notice.js";
 import { pager } from "../pager.js";
-import { heading, number, status, table } from "../parts.js";
+import { button, heading, number, status, table } from "../parts.js";
 import { moment } from "../query.js";
 import { url } from "../router.js";
+import { can } from "../session.js";
 import { between, time } from "../time.js";
 
 const options = (...names) => [["", "All"], ...names.map((name) => [name, name])];
@@ -44,7 +47,18 @@ export async function show(view, { query, title, signal }) {
     (runs) => table("Runs", columns, runs, { none: "No runs." }),
     signal,
   );
-  view.append(heading("Runs"), chosen.element, list.element);
+  async function begin() {
+    if (!names.size) return wrong({ message: "There is no crawler to run. POST /crawlers of the platform's API makes one." });
+    const given = await ask("Begin a run?", {
+      fields: [{ name: "crawler", label: "Crawler", kind: "select", options: [...names] }],
+      action: "Begin",
+    });
+    if (!given) return;
+    await attempt(() => post(`/app${path("crawlers", given.crawler, "runs")}`, { trigger: "manual" }), "It begins.");
+    await list.refresh();
+  }
+
+  view.append(heading("Runs", button("Begin a run", begin, { hidden: !can("operator") })), chosen.element, list.element);
   onChange(list.refresh, signal);
   every(3000, list.refresh, signal);
   // Their names come later than the runs; without them the list has ids.

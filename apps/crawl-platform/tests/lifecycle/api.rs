@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 use segno::config::Config;
 use segno_crawl_platform::{
     cluster::{Cluster, JobName, JobState, Phase},
+    lifecycle::Timing,
     platform::{Options, Platform},
     sweeper::{SweepSettings, sweep},
 };
@@ -28,6 +29,9 @@ pub(crate) struct Api {
     pub(crate) platform: Platform,
     pub(crate) cluster: Memory,
     pub(crate) http: reqwest::Client,
+    /// Where the API is asked, and who asks.
+    root: String,
+    token: Option<&'static str>,
     _folder: TempDir,
     _server: Option<TemporalServer>,
 }
@@ -47,15 +51,22 @@ impl Api {
     }
 
     pub(crate) async fn start(config: String, server: Option<TemporalServer>) -> Self {
+        Self::timed(&config, server, timing()).await
+    }
+
+    async fn timed(config: &str, server: Option<TemporalServer>, timing: Timing) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Memory::new();
         let options = Options {
-            config: Config::parse("test", &config, folder.path()).unwrap(),
-            timing: timing(),
+            config: Config::parse("test", config, folder.path()).unwrap(),
+            timing,
             ..Options::in_folder(folder.path(), Arc::new(cluster.clone()))
         };
+        let platform = Platform::start(options).await.unwrap();
         Self {
-            platform: Platform::start(options).await.unwrap(),
+            root: format!("http://{}", platform.address()),
+            token: None,
+            platform,
             cluster,
             http: reqwest::Client::new(),
             _folder: folder,
@@ -63,9 +74,20 @@ impl Api {
         }
     }
 
+    /// Asks where callers sign in.
+    pub(crate) fn signed_in(self, token: &'static str) -> Self {
+        Self {
+            root: format!("http://{}/app", self.platform.segno().http_address()),
+            token: Some(token),
+            ..self
+        }
+    }
+
     async fn send(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> (StatusCode, Value) {
-        let url = format!("http://{}{path}", self.platform.address());
-        let mut request = self.http.request(method, url);
+        let mut request = self.http.request(method, format!("{}{path}", self.root));
+        if let Some(token) = self.token {
+            request = request.bearer_auth(token);
+        }
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -479,21 +501,9 @@ async fn the_sweeper_ends_orphans_and_goes_on_with_stranded_runs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_cluster_tells_is_looked_at_before_the_interval_is_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let cluster = Memory::new();
     let mut timing = timing();
     timing.intervals = Default::default();
-    let options = Options {
-        timing,
-        ..Options::in_folder(folder.path(), Arc::new(cluster.clone()))
-    };
-    let api = Api {
-        platform: Platform::start(options).await.unwrap(),
-        cluster,
-        http: reqwest::Client::new(),
-        _folder: folder,
-        _server: None,
-    };
+    let api = Api::timed("", None, timing).await;
     let crawler = api.crawler().await;
     let (_, begun) = api
         .send(

@@ -1,8 +1,12 @@
 //! The pages of runs in Segno's console, in a real browser.
 
-use segno_crawl_platform::cluster::{JobName, Phase};
+use reqwest::Method;
+use segno_crawl_platform::{
+    cluster::{JobName, Phase},
+    store::Trigger,
+};
 use segno_test_support::{node, servers::Browser};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api::Api;
@@ -37,7 +41,7 @@ async fn runs_are_looked_at_and_stopped_in_the_console() {
     let lifecycle = api.platform.lifecycle();
     let begin = async || {
         let crawler = crawler.parse().unwrap();
-        let asked = lifecycle.begin(crawler, segno_crawl_platform::store::Trigger::Api, None);
+        let asked = lifecycle.begin(crawler, Trigger::Api, None);
         asked.await.unwrap().run
     };
     browser.goto(&console).await;
@@ -116,17 +120,18 @@ async fn runs_are_looked_at_and_stopped_in_the_console() {
 
 /// The API below `/app` has Segno's roles; what an operator does there is in the audit log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_only_look_stops_no_run() {
-    let (eye, hand) = (
+async fn who_may_only_look_changes_no_run() {
+    let (eye, hand, boss) = (
         "look-at-it-all-day-long-0123456789",
         "do-it-all-day-long-too-0123456789",
+        "boss-0123456789-0123456789-0123456789",
     );
     let folder = tempfile::tempdir().unwrap();
     let mut tokens = String::new();
     for (name, role, token) in [
         ("eye", "viewer", eye),
         ("hand", "operator", hand),
-        ("boss", "admin", "boss-0123456789-0123456789-0123456789"),
+        ("boss", "admin", boss),
     ] {
         let file = folder.path().join(name);
         std::fs::write(&file, token).unwrap();
@@ -135,56 +140,108 @@ async fn who_may_only_look_stops_no_run() {
             file.display()
         ));
     }
-    let api = Api::start(tokens, None).await;
+    let api = Api::start(tokens, None).await.signed_in(hand);
     let segno = format!("http://{}", api.platform.segno().http_address());
     let crawler = api.crawler().await;
-    let lifecycle = api.platform.lifecycle();
-    let asked = lifecycle.begin(
-        crawler.parse().unwrap(),
-        segno_crawl_platform::store::Trigger::Api,
-        None,
-    );
+    let asked = api
+        .platform
+        .lifecycle()
+        .begin(crawler.parse().unwrap(), Trigger::Api, None);
     let run = asked.await.unwrap().run;
-    let call = async |token: Option<&str>, verb: Option<&str>| {
-        let path = verb.map_or_else(
-            || format!("{segno}/app/runs/{run}"),
-            |verb| format!("{segno}/app/runs/{run}/{verb}"),
-        );
-        let mut request = match verb {
-            None => api.http.get(path),
-            Some(_) => api.http.post(path).json(&json!({ "by": "hand" })),
-        };
+    api.until(&run.to_string(), "it is processing", |run| {
+        run["status"] == "PROCESSING"
+    })
+    .await;
+    let call = async |token: Option<&str>, method: Method, path: &str, body: &Value| {
+        let mut request = api.http.request(method, format!("{segno}/app{path}"));
+        if !body.is_null() {
+            request = request.json(body);
+        }
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         request.send().await.unwrap().status().as_u16()
     };
-    let (eye, hand) = (
-        "look-at-it-all-day-long-0123456789",
-        "do-it-all-day-long-too-0123456789",
-    );
-    api.until(&run.to_string(), "it is processing", |run| {
-        run["status"] == "PROCESSING"
-    })
-    .await;
-    assert_eq!(call(None, None).await, 401);
-    assert_eq!(call(Some(eye), None).await, 200);
-    assert_eq!(call(Some(eye), Some("stop")).await, 403);
+    let schedule = json!({ "crawlerId": crawler, "everySeconds": 3600 });
+    let definition = json!({ "name": "books" });
+    for path in ["/runs", &format!("/runs/{run}"), "/crawlers", "/schedules"] {
+        assert_eq!(call(None, Method::GET, path, &Value::Null).await, 401, "{path}");
+        assert_eq!(
+            call(Some(eye), Method::GET, path, &Value::Null).await,
+            200,
+            "{path}"
+        );
+    }
+    for (method, path, body) in [
+        (Method::POST, format!("/runs/{run}/stop"), json!({ "by": "eye" })),
+        (
+            Method::POST,
+            format!("/runs/{run}/stop"),
+            json!({ "by": "eye", "force": true }),
+        ),
+        (Method::POST, format!("/runs/{run}/resume"), Value::Null),
+        (Method::POST, format!("/crawlers/{crawler}/runs"), json!({})),
+        (Method::POST, "/crawlers".to_owned(), definition.clone()),
+        (Method::PUT, format!("/crawlers/{crawler}"), definition),
+        (Method::POST, "/schedules".to_owned(), schedule.clone()),
+        (Method::PUT, format!("/schedules/{run}"), schedule),
+        (Method::DELETE, format!("/schedules/{run}"), Value::Null),
+    ] {
+        let what = format!("{method} {path}");
+        assert_eq!(call(None, method.clone(), &path, &body).await, 401, "{what}");
+        assert_eq!(call(Some(eye), method, &path, &body).await, 403, "{what}");
+    }
 
-    assert_eq!(call(Some(hand), Some("stop")).await, 202);
-    let log = api
-        .http
-        .get(format!("{segno}/audit"))
-        .bearer_auth("boss-0123456789-0123456789-0123456789");
-    let log: serde_json::Value = log.send().await.unwrap().json().await.unwrap();
-    let action = "POST /app/runs/{id}/stop";
-    let entries = log["entries"].as_array().unwrap();
-    assert!(
-        entries
-            .iter()
-            .any(|entry| entry["action"] == action && entry["who"] == "hand"),
-        "{log:#}"
+    // Where nobody can sign in, nothing is told or done.
+    let open = format!("http://{}", api.platform.address());
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+    assert_eq!(status(api.http.get(format!("{open}/healthz"))).await, 200);
+    assert_eq!(status(api.http.get(format!("{open}/runs"))).await, 403);
+    let stop = api.http.post(format!("{open}/runs/{run}/stop"));
+    assert_eq!(status(stop.json(&json!({ "by": "eye" }))).await, 403);
+
+    // Nor is a viewer shown what the role may not do.
+    let browser = Browser::start().await;
+    let sign_in = async |token: &str, path: &str| {
+        browser.goto(&format!("{segno}/console{path}")).await;
+        browser.fill("Token", token).await;
+        browser.click("button", "Sign in").await;
+    };
+    let detail = format!("/runs/{run}");
+    let buttons =
+        "return [...document.querySelectorAll('main .heading .actions button')].map((one) => one.innerText)";
+    sign_in(eye, &detail).await;
+    browser.find(".facts .status", "PROCESSING").await;
+    browser.find(".person", "eye (viewer)").await;
+    assert_eq!(browser.run(buttons, &[]).await, json!([]));
+    browser.goto(&format!("{segno}/console/runs")).await;
+    browser.find("td a", &run.to_string()).await;
+    assert_eq!(browser.run(buttons, &[]).await, json!([]));
+    browser.click("button", "Sign out").await;
+    browser.find("h1", "Sign in").await;
+    sign_in(hand, &detail).await;
+    browser.find(".facts .status", "PROCESSING").await;
+    let shown = json!(["Stop", "Stop by force", "Resume"]);
+    assert_eq!(browser.run(buttons, &[]).await, shown);
+    browser.goto(&format!("{segno}/console/runs")).await;
+    browser.click("button", "Begin a run").await;
+    browser.click("dialog footer button", "Begin").await;
+    browser.see("It begins.").await;
+    browser.find("td", "manual").await;
+    drop(browser);
+
+    let path = format!("/runs/{run}/stop");
+    assert_eq!(
+        call(Some(hand), Method::POST, &path, &json!({ "by": "hand" })).await,
+        202
     );
+    let log = api.http.get(format!("{segno}/audit")).bearer_auth(boss);
+    let log: Value = log.send().await.unwrap().json().await.unwrap();
+    let entries = log["entries"].as_array().unwrap();
+    for action in ["POST /app/runs/{id}/stop", "POST /app/crawlers/{id}/runs"] {
+        let is = |entry: &&Value| entry["action"] == action && entry["who"] == "hand";
+        assert_eq!(entries.iter().filter(is).count(), 1, "{action}: {log:#}");
+    }
     api.until(&run.to_string(), "it has ended", |run| run["status"] == "FAILED")
         .await;
     api.stop().await;
