@@ -11,7 +11,6 @@ use axum::{
 use futures::StreamExt;
 use segno_event::Event;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use crate::{
@@ -143,16 +142,6 @@ pub(crate) async fn take(intake: &dyn Intake, events: &[Event]) -> Result<(), Pr
     refused.map_or(Ok(()), |reason| {
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", reason))
     })
-}
-
-/// The digest of parts, none of which can run into the next, in hexadecimal.
-pub(crate) fn digest(parts: &[&[u8]]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hex::encode(hash.finalize())
 }
 
 /// The events in a request, read beside the runtime's threads: a mapping may take its time. `what` names the request in the

@@ -94,6 +94,7 @@ impl InHand {
     }
 
     /// The same, in a lane that the broker names.
+    #[cfg(feature = "sqs")]
     pub(crate) fn in_lane(mut self, lane: Option<&str>) -> Self {
         self.lanes.extend(lane.map(|lane| format!("group {lane}")));
         self

@@ -11,9 +11,10 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
+use super::digest;
 use crate::{
     Clock, Codec, Intake, Outcome,
-    answer::{Problem, digest, text},
+    answer::{Problem, text},
     message::Message,
 };
 
