@@ -11,6 +11,9 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use segno_event::Event;
+use time::OffsetDateTime;
+
+use crate::Origin;
 
 #[cfg(feature = "http")]
 mod http;
@@ -43,6 +46,31 @@ pub struct Outgoing {
     pub key: Option<String>,
     /// How often it has been tried before.
     pub attempts: u32,
+    /// Position of its row.
+    pub position: i64,
+    /// When its row was written, by the database's clock.
+    pub written_at: OffsetDateTime,
+}
+
+impl Outgoing {
+    /// Its row in the outbox of this name, as handed on now.
+    pub fn origin(&self, outbox: impl Into<String>) -> Origin {
+        Origin {
+            outbox: outbox.into(),
+            position: self.position,
+            written_at: self.written_at,
+            relayed_at: OffsetDateTime::now_utc(),
+        }
+    }
+
+    /// The event as it goes out to a bus: where the outbox has a name, it says which row it was.
+    #[cfg(any(feature = "http", feature = "sinks"))]
+    pub(crate) fn told(&self, outbox: Option<&str>) -> Event {
+        match outbox {
+            Some(outbox) => self.origin(outbox).told_by(self.event.clone()),
+            None => self.event.clone(),
+        }
+    }
 }
 
 /// An event was not published.
@@ -166,6 +194,8 @@ mod tests {
             event: Event::new("/s", index.to_string(), "t"),
             key: key.map(str::to_owned),
             attempts: 0,
+            position: 1,
+            written_at: OffsetDateTime::UNIX_EPOCH,
         };
         Batch::new(keys.iter().enumerate().map(outgoing).collect())
     }

@@ -32,6 +32,8 @@ pub struct Row {
 pub struct PendingRow {
     pub(crate) position: i64,
     pub(crate) attempts: i32,
+    /// When it was written, in milliseconds since 1970.
+    pub(crate) created_at_ms: i64,
     pub(crate) row: Row,
 }
 

@@ -16,6 +16,7 @@ use temporalio_client::{
     tonic::{Code, Status},
 };
 use temporalio_common::{
+    MemoValues,
     data_converters::RawValue,
     protos::temporal::api::{common::v1::Payload, enums::v1::WorkflowIdReusePolicy as ReusePolicy},
     search_attributes::SearchAttributes,
@@ -32,6 +33,7 @@ use crate::{
     execution::{WORKFLOW_TYPE, bare_workflow},
     flow::{self, Enrolment, Full},
     live::{Live, Setup},
+    origin::{self, Origin, OutboxRow},
     pauses::Pauses,
     run, search_attributes,
     telemetry::{self, Entry, EventReceived, EventsTaken, ExecutionStarted, IntakeTook, TakenIn},
@@ -201,6 +203,8 @@ struct Start {
     dedupe: Option<dedupe::Key>,
     /// The flow that says when it may run.
     enrolment: Option<Enrolment>,
+    /// How the event came in.
+    origin: Origin,
 }
 
 /// A start that was sent.
@@ -252,13 +256,28 @@ impl Intake {
         }
     }
 
+    /// The name of the source or outbox whose events are handed to it; empty where there is none.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn entry_name(&self) -> &str {
+        &self.entry.source
+    }
+
     /// Starts an execution for each event and route that matches. When it returns, all of them are durable;
     /// the order is that of `events`.
     ///
     /// Nothing is started if an event is too large, does not fit its type's schema, or comes to a flow that is full. On any other error some may have been started.
     pub async fn accept(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
+        self.accept_out_of(events, None).await
+    }
+
+    /// The same for events that were in this row of an outbox.
+    pub(crate) async fn accept_out_of(
+        &self,
+        events: &[Event],
+        row: Option<OutboxRow>,
+    ) -> Result<Vec<Accepted>, Error> {
         let (begun, began) = (Instant::now(), SystemTime::from(OffsetDateTime::now_utc()));
-        let accepted = self.accept_all(events).await;
+        let accepted = self.accept_all(events, row.as_ref()).await;
         let outcome = |n: usize| match &accepted {
             Ok(accepted) => accepted.get(n).map_or(TakenIn::Accepted, Accepted::taken_in),
             Err(error) => error.taken_in(),
@@ -309,18 +328,19 @@ impl Intake {
         });
     }
 
-    async fn accept_all(&self, events: &[Event]) -> Result<Vec<Accepted>, Error> {
+    async fn accept_all(&self, events: &[Event], row: Option<&OutboxRow>) -> Result<Vec<Accepted>, Error> {
         let setup = self.live.get();
         check(&setup, events)?;
         let mut starts = Vec::new();
         for (index, event) in events.iter().enumerate() {
             let plans = plan(&setup.routes, event);
+            let origin = self.origin(event, row);
             if plans.is_empty() && setup.archive {
-                starts.push(Start::archive(index, event)?);
+                starts.push(Start::archive(index, event, origin.clone())?);
             }
             for mut plan in plans {
                 plan.alert.clone_from(&setup.alert);
-                starts.push(Start::of(index, plan, &self.pauses)?);
+                starts.push(Start::of(index, plan, origin.clone(), &self.pauses)?);
             }
         }
         self.check_room(&starts)?;
@@ -362,6 +382,16 @@ impl Intake {
             }
         }
         Ok(accepted)
+    }
+
+    /// How an event comes in that is handed to this intake.
+    fn origin(&self, event: &Event, row: Option<&OutboxRow>) -> Origin {
+        let Entry { kind, source } = &self.entry;
+        Origin {
+            by: (*kind).to_owned(),
+            name: (!source.is_empty()).then(|| source.to_string()),
+            row: row.cloned().or_else(|| OutboxRow::of(event)),
+        }
     }
 
     /// Whether the flows of these have room for more.
@@ -411,7 +441,7 @@ impl Intake {
             return Ok(OnRoute::Filtered);
         };
         plan.alert.clone_from(&setup.alert);
-        let start = Start::of(0, plan, &self.pauses)?;
+        let start = Start::of(0, plan, self.origin(event, None), &self.pauses)?;
         self.check_room(std::slice::from_ref(&start))?;
         let enrolment = start.enrolment.clone();
         let outcome = self.start(start).await?;
@@ -485,10 +515,13 @@ impl Intake {
     /// The run id, and whether the execution was there already. An event is handled once on a route, whether its execution
     /// still runs or has closed.
     async fn start_now(&self, start: Start) -> Result<(String, bool), Error> {
+        let mut memo = MemoValues::new();
+        memo.insert(origin::MEMO, start.origin);
         let options = WorkflowStartOptions::new(TASK_QUEUE, &start.workflow_id)
             .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
             .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
             .search_attributes(start.attributes)
+            .memo(memo)
             .build();
         let input = RawValue::new(vec![payload(start.input)]);
         let workflow = UntypedWorkflow::new(start.workflow);
@@ -506,6 +539,7 @@ impl Intake {
     /// The same for one that waits first.
     async fn start_later(&self, start: Start) -> Result<(String, bool), Error> {
         let workflow_id = start.workflow_id.clone();
+        let origin = run::json_payload(&start.origin).map_err(Error::Encode)?;
         let later = run::Start {
             workflow_id: start.workflow_id,
             ty: start.workflow,
@@ -513,7 +547,7 @@ impl Intake {
             request_id: Uuid::new_v4().to_string(),
             reuse: ReusePolicy::RejectDuplicate,
             attributes: Some(start.attributes),
-            memo: HashMap::new(),
+            memo: HashMap::from([(origin::MEMO.to_owned(), origin)]),
             delay: start.delay,
         };
         let started = match later.send(&self.client).await {
@@ -583,7 +617,7 @@ fn refusal(source: Status, workflow_id: &str) -> Error {
 }
 
 impl Start {
-    fn of(index: usize, plan: Plan, pauses: &Pauses) -> Result<Self, Error> {
+    fn of(index: usize, plan: Plan, origin: Origin, pauses: &Pauses) -> Result<Self, Error> {
         let workflow_id = workflow_id(&plan.route, &plan.event);
         let attributes = search_attributes::of(&plan.route, &plan.event);
         let (workflow, input) = match bare_workflow(&plan, pauses) {
@@ -608,6 +642,7 @@ impl Start {
         });
         Ok(Self {
             enrolment,
+            origin,
             index,
             dedupe: plan.start.dedupe.map(|(key, window)| dedupe::Key {
                 route: plan.route.clone(),
@@ -624,11 +659,12 @@ impl Start {
     }
 
     /// The execution that keeps an event which no route takes.
-    fn archive(index: usize, event: &Event) -> Result<Self, Error> {
+    fn archive(index: usize, event: &Event, origin: Origin) -> Result<Self, Error> {
         let workflow_id = archive::workflow_id(event);
         let attributes = search_attributes::of_event(event);
         Ok(Self {
             enrolment: None,
+            origin,
             index,
             route: None,
             workflow_id,

@@ -71,6 +71,7 @@ pub mod listen;
 mod live;
 mod logging;
 mod operation;
+mod origin;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 mod overview;

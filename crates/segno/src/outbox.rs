@@ -112,7 +112,9 @@ impl Publisher for ToIntake {
     async fn publish(&self, batch: &Batch) {
         batch
             .each(32, async |outgoing| {
-                match self.0.accept(std::slice::from_ref(&outgoing.event)).await {
+                let row = outgoing.origin(self.0.entry_name()).into();
+                let events = std::slice::from_ref(&outgoing.event);
+                match self.0.accept_out_of(events, Some(row)).await {
                     Ok(_) => Ok(()),
                     Err(error) => Err(failure(&error)),
                 }
@@ -196,10 +198,13 @@ impl Outboxes {
         for (name, options) in self.outboxes {
             let publisher: Arc<dyn Publisher> = match &options.to {
                 None => Arc::new(ToIntake::new(intake.at("outbox", &name))),
-                Some(sink) => Arc::new(ToSink::new(Arc::new(Named {
-                    live: live.clone(),
-                    name: sink.clone(),
-                }))),
+                Some(sink) => {
+                    let sink = Arc::new(Named {
+                        live: live.clone(),
+                        name: sink.clone(),
+                    });
+                    Arc::new(ToSink::new(sink).from_outbox(&name))
+                }
             };
             let url = options.database.expose().to_owned();
             let most = options

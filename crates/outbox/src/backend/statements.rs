@@ -76,6 +76,7 @@ macro_rules! statements {
             Ok(PendingRow {
                 position: row.try_get("position")?,
                 attempts: row.try_get("attempts")?,
+                created_at_ms: row.try_get("created_at_ms")?,
                 row: Row {
                     id: row.try_get("id")?,
                     source: row.try_get("source")?,
@@ -111,7 +112,7 @@ macro_rules! statements {
             limit: i64,
         ) -> Result<Vec<PendingRow>, sqlx::Error> {
             const NEXT: &str = concat!(
-                "SELECT position, attempts, ",
+                "SELECT position, attempts, created_at_ms, ",
                 columns!(),
                 " FROM segno_outbox WHERE part = ? AND state = 'pending' \
                  AND (retry_at_ms IS NULL OR retry_at_ms <= ",
@@ -138,7 +139,7 @@ macro_rules! statements {
             pool: &sqlx::Pool<$database>,
         ) -> Result<Option<PendingRow>, sqlx::Error> {
             const OLDEST: &str = concat!(
-                "SELECT position, attempts, ",
+                "SELECT position, attempts, created_at_ms, ",
                 columns!(),
                 " FROM segno_outbox WHERE state = 'pending' ORDER BY position LIMIT 1"
             );

@@ -16,6 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Http {
     client: Client,
     url: Url,
+    outbox: Option<String>,
 }
 
 /// The URL may have a password in it.
@@ -37,7 +38,17 @@ impl Http {
         Ok(Self {
             client: Client::builder().timeout(TIMEOUT).build()?,
             url: url.parse()?,
+            outbox: None,
         })
+    }
+
+    /// The same from the outbox of this name: its events say which row they were in ([`Origin`](crate::Origin)).
+    #[must_use]
+    pub fn from_outbox(self, name: impl Into<String>) -> Self {
+        Self {
+            outbox: Some(name.into()),
+            ..self
+        }
     }
 
     async fn post(&self, mode: &'static str, body: Vec<u8>) -> Result<(), PublishError> {
@@ -82,7 +93,11 @@ fn refuses_the_event(status: StatusCode) -> bool {
 #[async_trait]
 impl Publisher for Http {
     async fn publish(&self, batch: &Batch) {
-        let events: Vec<_> = batch.events().iter().map(|outgoing| &outgoing.event).collect();
+        let events: Vec<_> = batch
+            .events()
+            .iter()
+            .map(|outgoing| outgoing.told(self.outbox.as_deref()))
+            .collect();
         let whole = match serde_json::to_vec(&events) {
             Ok(body) => self.post("application/cloudevents-batch+json", body).await,
             Err(error) => Err(PublishError::permanent(format!("an event is no JSON: {error}"))),
@@ -92,9 +107,10 @@ impl Publisher for Http {
             Err(PublishError::Permanent { .. }) => {
                 batch
                     .each(1, async |outgoing| {
-                        let body = serde_json::to_vec(&outgoing.event).map_err(|error| {
-                            PublishError::permanent(format!("the event is no JSON: {error}"))
-                        })?;
+                        let body =
+                            serde_json::to_vec(&outgoing.told(self.outbox.as_deref())).map_err(|error| {
+                                PublishError::permanent(format!("the event is no JSON: {error}"))
+                            })?;
                         self.post("application/cloudevents+json", body).await
                     })
                     .await;

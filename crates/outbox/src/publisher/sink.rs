@@ -13,6 +13,7 @@ use super::{Batch, PublishError, Publisher};
 pub struct ToSink {
     sink: Arc<dyn Sink>,
     concurrency: usize,
+    outbox: Option<String>,
 }
 
 impl ToSink {
@@ -22,6 +23,16 @@ impl ToSink {
         Self {
             sink,
             concurrency: 64,
+            outbox: None,
+        }
+    }
+
+    /// The same from the outbox of this name: its events say which row they were in ([`Origin`](crate::Origin)).
+    #[must_use]
+    pub fn from_outbox(self, name: impl Into<String>) -> Self {
+        Self {
+            outbox: Some(name.into()),
+            ..self
         }
     }
 }
@@ -31,7 +42,7 @@ impl Publisher for ToSink {
     async fn publish(&self, batch: &Batch) {
         batch
             .each(self.concurrency, async |outgoing| {
-                let event = &outgoing.event;
+                let event = &outgoing.told(self.outbox.as_deref());
                 let payload = serde_json::to_value(event)
                     .map_err(|error| PublishError::permanent(format!("the event is no JSON: {error}")))?;
                 let key = format!("outbox/{}/{}", event.source, event.id);

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use time::OffsetDateTime;
+
 use crate::{
     Batch, Cipher, Outgoing, PublishError, RelayOptions,
     backend::{Failed, Settlement},
@@ -29,6 +31,7 @@ impl Prepared {
         for PendingRow {
             position,
             attempts,
+            created_at_ms,
             row,
         } in rows
         {
@@ -42,6 +45,8 @@ impl Prepared {
                         event,
                         key: row.key,
                         attempts: attempts.max(0).unsigned_abs(),
+                        position,
+                        written_at: moment(created_at_ms),
                     });
                 }
                 Err(error) => {
@@ -98,6 +103,12 @@ impl Prepared {
     }
 }
 
+/// A time of the table's. One that no calendar has is the beginning of theirs.
+fn moment(ms: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
 fn failed(position: i64, error: PublishError, attempts: u32, options: &RelayOptions) -> Failed {
     let enough = options.max_attempts.is_some_and(|most| attempts >= most);
     match error {
@@ -135,6 +146,7 @@ mod tests {
         let pending = |(index, (key, readable)): (usize, &(&str, bool))| PendingRow {
             position: index as i64 + 1,
             attempts: 2,
+            created_at_ms: 1_800_000_000_000,
             row: Row {
                 id: index.to_string(),
                 source: "/s".to_owned(),

@@ -140,6 +140,7 @@ mod tests {
                 EVENT_ID.value_set(id.to_owned()),
             ]),
             after: None,
+            origin: None,
         }
     }
 

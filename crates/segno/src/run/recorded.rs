@@ -2,6 +2,7 @@
 
 use segno_event::Event;
 use segno_routing::{After, Decision, FailedAction, Plan, PlannedHandler};
+use serde::de::DeserializeOwned;
 use temporalio_client::{
     Client, NamespacedClient,
     tonic::{IntoRequest, Status},
@@ -23,6 +24,7 @@ use super::{Action, Actions, Failure, State, history, moment, value};
 use crate::{
     encryption::{open, unreadable},
     execution::{DEAD_LETTER, WORKFLOW_TYPE},
+    origin::{self, Origin},
     search_attributes::ROUTE,
 };
 
@@ -44,6 +46,8 @@ pub(crate) struct Summary {
     pub(crate) attributes: SearchAttributes,
     /// The dead letter that it follows, if it does.
     pub(crate) after: Option<After>,
+    /// How its event came in; only the runs that the intake started know.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Summary {
@@ -62,7 +66,8 @@ impl Summary {
                 .as_ref()
                 .map(SearchAttributes::from_proto)
                 .unwrap_or_default(),
-            after: info.memo.as_ref().and_then(decision_of),
+            after: remembered(info.memo.as_ref(), DECISION_MEMO),
+            origin: remembered(info.memo.as_ref(), origin::MEMO),
         }
     }
 
@@ -77,9 +82,9 @@ impl Summary {
     }
 }
 
-/// What a memo says of the dead letter that its run follows.
-fn decision_of(memo: &Memo) -> Option<After> {
-    serde_json::from_slice(&memo.fields.get(DECISION_MEMO)?.data).ok()
+/// What a memo has under a key.
+fn remembered<T: DeserializeOwned>(memo: Option<&Memo>, key: &str) -> Option<T> {
+    serde_json::from_slice(&memo?.fields.get(key)?.data).ok()
 }
 
 /// A run of an event's execution.

@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 use crate::{
     archive,
     dead_letters::{Decision, Letter, quoted, runs},
+    origin::Origin,
     run::{Action, ReadError, Recorded, State, Summary, format, status_name},
     search_attributes::{EVENT_ID, EVENT_SOURCE, EVENT_SUBJECT, EVENT_TYPE, REPLAY, ROUTE, keyword},
 };
@@ -43,6 +44,9 @@ pub(crate) struct EventStory {
     /// When it was taken in (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     accepted_at: Option<String>,
+    /// How it came in, where that is known: no replay and no decision is an event's beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
     /// What each route, as it is configured now, says to it.
     routes: Vec<RouteStory>,
     /// Its executions, the first first.
@@ -122,19 +126,21 @@ pub(crate) async fn tell(
         .try_collect()
         .await?;
     let mut told: Vec<_> = told.into_iter().flatten().collect();
-    told.sort_by_key(|(first, _, _)| *first);
+    told.sort_by_key(|told| told.started);
     // Keywords are cut: another event's executions may have been listed with this one's.
-    told.retain(|(_, event, _)| event.source == source && event.id == id);
-    let Some((accepted, event, _)) = told.first() else {
+    told.retain(|told| told.event.source == source && told.event.id == id);
+    let Some(first) = told.first() else {
         return Ok(None);
     };
-    let routes = explain(routes, event).routes;
-    let accepted_at = accepted.map(format);
-    let event = serde_json::to_value(event).unwrap_or_default();
-    let executions: Vec<_> = told.into_iter().map(|(_, _, execution)| execution).collect();
+    let routes = explain(routes, &first.event).routes;
+    let accepted_at = first.started.map(format);
+    let event = serde_json::to_value(&first.event).unwrap_or_default();
+    let origin = told.iter().find_map(|told| told.origin.clone());
+    let executions: Vec<_> = told.into_iter().map(|told| told.story).collect();
     Ok(Some(EventStory {
         event,
         accepted_at,
+        origin,
         routes: routes
             .into_iter()
             .map(|route| {
@@ -178,7 +184,13 @@ async fn latest(client: &Client, workflow_id: String) -> Result<Option<Summary>,
     }
 }
 
-type Told = (Option<time::OffsetDateTime>, Event, ExecutionStory);
+/// An execution of the event.
+struct Told {
+    started: Option<time::OffsetDateTime>,
+    event: Event,
+    origin: Option<Origin>,
+    story: ExecutionStory,
+}
 
 /// One execution: its runs, and what its latest run says. None if it has been deleted, or is no event's.
 async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Told>, Status> {
@@ -209,7 +221,12 @@ async fn execution(client: &Client, mut runs: Vec<Summary>) -> Result<Option<Tol
         runs: runs.iter().map(RunStory::of).collect(),
         actions: latest.actions,
     };
-    Ok(Some((first.started, latest.plan.event, story)))
+    Ok(Some(Told {
+        started: first.started,
+        event: latest.plan.event,
+        origin: runs.into_iter().find_map(|run| run.origin),
+        story,
+    }))
 }
 
 /// An execution whose event cannot be decrypted: what is known of it without.
@@ -229,7 +246,12 @@ fn encrypted(runs: &[Summary], latest: &Summary, reason: String) -> Told {
         runs: runs.iter().map(RunStory::of).collect(),
         actions: Vec::new(),
     };
-    (runs.first().and_then(|first| first.started), event, story)
+    Told {
+        started: runs.first().and_then(|first| first.started),
+        event,
+        origin: runs.iter().find_map(|run| run.origin.clone()),
+        story,
+    }
 }
 
 impl RunStory {

@@ -1,5 +1,8 @@
 //! From an outbox to consumers, by configuration alone; and waiting for what they do.
 
+#[cfg(feature = "integrations")]
+mod bus;
+
 use std::{
     path::Path,
     sync::{Arc, Mutex},
@@ -12,6 +15,7 @@ use segno_outbox::{Error, Outbox};
 use segno_test_support::servers::Postgres;
 use serde_json::{Value, json};
 use sqlx::{Pool, Sqlite};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{App, DEADLINE, TestEngine, json_of};
@@ -51,7 +55,7 @@ fn event(id: &str) -> Event {
     event
 }
 
-async fn emit<DB: segno_outbox::Backend>(pool: &Pool<DB>, event: Event) {
+pub(crate) async fn emit<DB: segno_outbox::Backend>(pool: &Pool<DB>, event: Event) {
     let outbox = Outbox::new();
     let emitted = outbox.action_with_events(pool, [event], async |_| Ok::<_, Error>(()));
     emitted.await.unwrap();
@@ -69,6 +73,14 @@ async fn outbox(app: &App, holds: impl Fn(&Value) -> bool) -> Value {
         assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {outbox:#}");
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// These times (RFC 3339) are there, and none is before the one before, but for what two clocks may be apart.
+fn in_order(times: &[&Value]) {
+    let parse = |time: &Value| OffsetDateTime::parse(time.as_str().unwrap_or_default(), &Rfc3339);
+    let times: Vec<_> = times.iter().map(|time| parse(time).unwrap()).collect();
+    let apart = Duration::from_millis(5);
+    assert!(times.windows(2).all(|two| two[0] <= two[1] + apart), "{times:?}");
 }
 
 fn ready(outbox: &Value) -> bool {
@@ -122,6 +134,25 @@ async fn from_postgres_to_consumers(engine: TestEngine) {
     waiter.wait_for(&event("2"), "notify", DEADLINE).await.unwrap();
     assert_eq!(bad.ids(), ["2"]);
 
+    // Each tells where it came from.
+    for (id, position) in [("1", 1), ("2", 2)] {
+        let path = format!("/events/%2Ffamilies/{id}");
+        let story = json_of(app.get(&path).send().await.unwrap(), StatusCode::OK).await;
+        let (origin, row) = (&story["origin"], &story["origin"]["row"]);
+        let names = json!([origin["by"], origin["name"], row["outbox"], row["position"]]);
+        assert_eq!(
+            names,
+            json!(["outbox", "families", "families", position]),
+            "{story:#}"
+        );
+        in_order(&[&row["written_at"], &row["relayed_at"], &story["accepted_at"]]);
+        assert_eq!(
+            story["event"],
+            serde_json::to_value(event(id)).unwrap(),
+            "as it was"
+        );
+    }
+
     let short = Duration::from_millis(300);
     let wait = async |event: Event, consumer: &str| {
         waiter
@@ -148,7 +179,7 @@ async fn from_postgres_to_consumers(engine: TestEngine) {
 }
 
 /// A database file of the test's.
-async fn sqlite(folder: &Path) -> (String, Pool<Sqlite>) {
+pub(crate) async fn sqlite(folder: &Path) -> (String, Pool<Sqlite>) {
     let url = format!("sqlite://{}", folder.join("service.db").display());
     let options = sqlx::sqlite::SqlitePoolOptions::new().max_connections(2);
     let pool = options.connect(&format!("{url}?mode=rwc")).await.unwrap();
