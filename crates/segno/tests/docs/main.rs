@@ -41,6 +41,7 @@ mod document;
 mod errors;
 mod hook;
 mod places;
+mod reference;
 mod session;
 mod sql;
 mod step;

@@ -235,6 +235,23 @@ async fn replays(engine: TestEngine) {
         let replayed = app.closed(&format!("booked//shop/{n}/replay/monday")).await;
         assert_eq!(replayed["status"], "Completed");
     }
+    // On a terminal one sees how far it is.
+    let waits = format!(
+        "{} replay --route booked --id tuesday --wait --api {}",
+        env!("CARGO_BIN_EXE_segno"),
+        app.url("")
+    );
+    let terminal = Command::new("script")
+        .args(["-qec", &waits, "/dev/null"])
+        .output()
+        .await
+        .unwrap();
+    let seen = String::from_utf8_lossy(&terminal.stdout);
+    assert!(
+        seen.contains('\u{1b}') && seen.contains(" executions, "),
+        "{seen:?}"
+    );
+    assert!(seen.contains("replay tuesday: done, 2 events"), "{seen:?}");
     for verb in ["pause", "resume", "cancel"] {
         let steered = table(&app, &engine, &["replay", verb, "monday"]).await;
         assert!(steered.starts_with("replay monday: done"), "{steered}");
