@@ -12,8 +12,10 @@ use super::sql::after_prefix;
 
 /// `order_time` of an open execution.
 pub(super) const OPEN: i64 = i64::MAX;
-/// How many values an access may list: each costs a statement.
+/// How many values an access may list whose values are each in order: each costs a statement.
 const MAX_VALUES: usize = 16;
+/// How many ids an access may list: they share one statement, in which each is a look into an index.
+const MAX_IDS: usize = 1_000;
 /// The bits of the open statuses (1 running, 8 paused) and of those in the partial index (3 to 7).
 const OPEN_STATUSES: u32 = 1 << 1 | 1 << 8;
 const INDEXED_STATUSES: u32 = 0b1111_1000;
@@ -197,8 +199,10 @@ impl Analysis {
                 }
                 self.stored(id, values);
             }
-            _ if values.len() > MAX_VALUES => {}
-            Field::Column(Column::WorkflowType, _) => self.accesses.push(Access::Types(values.to_vec())),
+            Field::Column(Column::WorkflowType, _) if values.len() <= MAX_VALUES => {
+                self.accesses.push(Access::Types(values.to_vec()))
+            }
+            _ if values.len() > MAX_IDS => {}
             Field::Column(Column::WorkflowId, _) => self.accesses.push(Access::WorkflowIds(values.to_vec())),
             Field::Column(Column::ParentWorkflowId, _) => {
                 self.accesses.push(Access::Parents(values.to_vec()))

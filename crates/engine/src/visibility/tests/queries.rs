@@ -250,3 +250,15 @@ fn values_are_never_sql() {
     }
     assert_eq!(keys(&conn, &registry, "", 10).len(), 4);
 }
+
+#[test]
+fn hundreds_of_ids_are_looked_up_each() {
+    let (conn, registry) = asked();
+    let ids: Vec<_> = (2..302).map(|n| format!("'w{n}'")).collect();
+    let text = format!("WorkflowId IN ({})", ids.join(", "));
+    let query = Query::parse(&text, &registry).unwrap();
+    let analysis = super::analysis::analyse(&query, NAMESPACE);
+    let way = super::plan::choose(&conn, &analysis, NAMESPACE, true).unwrap();
+    assert!(matches!(way, super::plan::Way::Small(_)), "{way:?}");
+    assert_eq!(keys(&conn, &registry, &text, 10), [2, 4, 3]);
+}
