@@ -1,6 +1,10 @@
 //! One sweep: a workflow with one activity.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -22,6 +26,7 @@ use time::OffsetDateTime;
 use super::TYPE;
 use crate::{
     dead_letters::{quoted, runs},
+    execution::{HEARTBEAT_TIMEOUT, Progress, keep_alive},
     flow,
     live::Live,
     run::{self, Summary},
@@ -29,14 +34,13 @@ use crate::{
 
 /// How long a sweep may take; what it has not come to is the next one's.
 const SWEEP: Duration = Duration::from_secs(30 * 60);
-/// How long it may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
-/// Runs that are looked at in one go.
+/// Runs that are looked at in one go, of one route.
 const PAGE: usize = 200;
-/// Runs of one route that are looked at in one sweep.
-const MOST: usize = 20_000;
-/// Executions that are dealt with side by side.
-const AT_ONCE: usize = 8;
+/// Runs that one list of their executions may have: as many as a cluster gives at once.
+const LISTED: usize = 1_000;
+/// Calls to delete that are under way at a time. The engine writes those that come together to the disk at once, and is
+/// free for everybody else between them.
+const AT_ONCE: usize = 32;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -55,7 +59,7 @@ impl RetentionWorkflow {
     #[run(name = TYPE)]
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Swept> {
         let options = ActivityOptions::with_start_to_close_timeout(SWEEP)
-            .heartbeat_timeout(SILENCE)
+            .heartbeat_timeout(HEARTBEAT_TIMEOUT)
             .build();
         Ok(ctx
             .execute_activity(RetentionActivities::sweep, (), options)
@@ -72,89 +76,124 @@ impl RetentionActivities {
     #[activity(name = "sweep")]
     pub(crate) async fn sweep(self: Arc<Self>, ctx: ActivityContext, _: ()) -> Result<Swept, ActivityError> {
         let (client, routes) = (ctx.client(), self.0.get().routes.clone());
-        let mut swept = Swept::default();
-        for route in routes.iter() {
-            if let Some(retention) = route.timing.retention {
-                swept.deleted += of_route(&ctx, &client, &route.name, retention).await?;
+        let now = OffsetDateTime::now_utc();
+        let mut turns: VecDeque<Turn> = routes
+            .iter()
+            .filter_map(|route| Some(Turn::of(&route.name, now - route.timing.retention?)))
+            .collect();
+        keep_alive(&ctx, &Progress::default(), async {
+            let mut swept = Swept::default();
+            while let Some(mut turn) = turns.pop_front() {
+                swept.deleted += turn.take(&client).await?;
+                // The routes take turns: one with a million of them does not keep the others waiting.
+                if !turn.next.is_empty() {
+                    turns.push_back(turn);
+                }
             }
-        }
-        Ok(swept)
+            Ok(swept)
+        })
+        .await
     }
 }
 
-async fn of_route(
-    ctx: &ActivityContext,
-    client: &Client,
-    route: &str,
-    retention: Duration,
-) -> Result<u64, ActivityError> {
-    let before = run::format(OffsetDateTime::now_utc() - retention);
-    let query = format!(
-        "SegnoRoute = {} AND WorkflowType != '{}' AND ExecutionStatus IN ('Completed', 'Canceled', 'Terminated') \
-         AND CloseTime < '{before}'",
-        quoted(route),
-        flow::WORKFLOW_TYPE,
-    );
-    let (mut token, mut looked_at, mut deleted) = (Vec::new(), 0, 0);
+/// Where a sweep is with a route.
+struct Turn {
+    /// What is done of the route and old enough.
+    query: String,
+    /// Where its next page begins.
+    next: Vec<u8>,
+}
+
+impl Turn {
+    fn of(route: &str, before: OffsetDateTime) -> Self {
+        let query = format!(
+            "SegnoRoute = {} AND WorkflowType != '{}' AND ExecutionStatus IN ('Completed', 'Canceled', 'Terminated') \
+             AND CloseTime < '{}'",
+            quoted(route),
+            flow::WORKFLOW_TYPE,
+            run::format(before),
+        );
+        Self {
+            query,
+            next: Vec::new(),
+        }
+    }
+
+    /// Deletes the executions of one page, and answers how many runs that were.
+    async fn take(&mut self, client: &Client) -> Result<u64, Status> {
+        let (found, next) = runs(client, &self.query, PAGE, std::mem::take(&mut self.next)).await?;
+        self.next = next;
+        let due: HashSet<String> = found.iter().map(|run| run.run_id.clone()).collect();
+        let deletions = whole(client, found)
+            .await?
+            .into_iter()
+            .map(|(workflow_id, runs)| delete(client, workflow_id, runs, &due));
+        stream::iter(deletions)
+            .buffer_unordered(AT_ONCE)
+            .try_fold(0, async |sum, deleted| Ok(sum + deleted))
+            .await
+    }
+}
+
+/// The executions of these runs by their workflow ids, each with the ids of all its runs.
+async fn whole(client: &Client, found: Vec<Summary>) -> Result<HashMap<String, Vec<String>>, Status> {
+    let ids: HashSet<_> = found.iter().map(|run| quoted(&run.workflow_id)).collect();
+    let mut executions: HashMap<String, Vec<String>> = HashMap::new();
+    if ids.is_empty() {
+        return Ok(executions);
+    }
+    let ids: Vec<_> = ids.into_iter().collect();
+    let query = format!("WorkflowId IN ({})", ids.join(", "));
+    let mut token = Vec::new();
     loop {
-        let (found, next) = runs(client, &query, PAGE, token).await?;
-        looked_at += found.len();
-        let gone: Vec<u64> = stream::iter(found.into_iter().map(|run| delete(client, run)))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        deleted += gone.iter().sum::<u64>();
-        if next.is_empty() || looked_at >= MOST {
-            return Ok(deleted);
+        let (found, next) = runs(client, &query, LISTED, token).await?;
+        for run in found {
+            executions.entry(run.workflow_id).or_default().push(run.run_id);
+        }
+        if next.is_empty() {
+            return Ok(executions);
         }
         token = next;
-        ctx.record_heartbeat(()).await?;
     }
 }
 
-/// Deletes all runs of an execution that is done. One whose latest run goes on, or is a dead letter, stays whole.
-async fn delete(client: &Client, run: Summary) -> Result<u64, Status> {
-    let latest = match Summary::latest(client, &run.workflow_id).await {
-        Ok(latest) => latest,
-        Err(status) if status.code() == Code::NotFound => return Ok(0),
-        Err(status) => return Err(status),
-    };
-    let is_done = matches!(
-        latest.status,
-        WorkflowExecutionStatus::Completed
-            | WorkflowExecutionStatus::Canceled
-            | WorkflowExecutionStatus::Terminated
-    );
-    // A run of before is taken along by the latest, once its own time has come.
-    if !is_done || latest.run_id != run.run_id {
+/// Deletes what it may of an execution with these runs, of which some are due. One whose latest run goes on, or is a dead
+/// letter, stays whole.
+async fn delete(
+    client: &Client,
+    workflow_id: String,
+    mut runs: Vec<String>,
+    due: &HashSet<String>,
+) -> Result<u64, Status> {
+    // Nearly every one has a single run, which is the latest then: nothing needs to be asked about it.
+    if runs.len() > 1 {
+        let latest = match Summary::latest(client, &workflow_id).await {
+            Ok(latest) => latest,
+            Err(status) if status.code() == Code::NotFound => return Ok(0),
+            Err(status) => return Err(status),
+        };
+        let is_done = matches!(
+            latest.status,
+            WorkflowExecutionStatus::Completed
+                | WorkflowExecutionStatus::Canceled
+                | WorkflowExecutionStatus::Terminated
+        );
+        // A run of before is taken along by the latest, once its own time has come.
+        if !is_done || !due.contains(&latest.run_id) {
+            return Ok(0);
+        }
+        // The latest alone, in the next sweep, once the others are gone: without it one of them that failed would be the
+        // latest, and so a dead letter.
+        runs.retain(|run_id| *run_id != latest.run_id);
+    } else if !runs.iter().all(|run_id| due.contains(run_id)) {
         return Ok(0);
     }
-    let query = format!("WorkflowId = {}", quoted(&run.workflow_id));
-    let (mut all, mut token) = (Vec::new(), Vec::new());
-    loop {
-        let (found, next) = runs(client, &query, PAGE, token).await?;
-        all.extend(
-            found
-                .into_iter()
-                .map(|run| run.run_id)
-                .filter(|id| *id != run.run_id),
-        );
-        if next.is_empty() {
-            break;
-        }
-        token = next;
-    }
-    // The latest alone, in the next sweep, once the others are gone: without it one of them that failed would be the latest,
-    // and so a dead letter.
-    if all.is_empty() {
-        all.push(run.run_id);
-    }
     let mut deleted = 0;
-    for run_id in all {
+    for run_id in runs {
         let request = DeleteWorkflowExecutionRequest {
             namespace: client.namespace(),
             workflow_execution: Some(WorkflowExecution {
-                workflow_id: run.workflow_id.clone(),
+                workflow_id: workflow_id.clone(),
                 run_id,
             }),
         };
