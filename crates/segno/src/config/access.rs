@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::grpc::{KeySource, given, key_source};
+use super::key_source::{Elsewhere, KeySource};
 use super::reader::{Reader, Text};
 use super::section::Section;
 use super::{Code, Mistake, suggest};
@@ -37,30 +37,18 @@ pub(super) fn tokens(reader: &mut Reader<'_>, sections: Vec<Section<'_>>, base: 
     tokens
 }
 
+const TOKEN: Elsewhere = Elsewhere {
+    what: "a token",
+    word: "token",
+    keys: &["token", "key"],
+    examples: ("OPERATOR_TOKEN", "operator.token"),
+};
+
 fn token(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Option<Token> {
-    for key in ["token", "key"] {
-        if section.take(key).is_some() {
-            let span = section.key_span(key).unwrap_or_default();
-            let message = "a token does not stand in this file";
-            let help = "put it into an environment variable or a file and name that: env = \"OPERATOR_TOKEN\", or file = \
-                        \"operator.token\"";
-            reader.report(Mistake::new(Code::UnknownKey, message, help).at(span, "no token here"));
-        }
-    }
-    let name = section
-        .required(reader, "name")
-        .and_then(|text| given(reader, "name", &text));
-    let env = section
-        .string(reader, "env")
-        .and_then(|text| given(reader, "env", &text));
-    let file = section.string(reader, "file").and_then(|text| reader.path(&text));
+    let (name, source) = TOKEN.read(reader, &mut section, base);
     let role = section
         .required(reader, "role")
         .and_then(|text| role(reader, &text));
-    let is_elsewhere = !section.has("token") || section.has("env") || section.has("file");
-    let source = is_elsewhere
-        .then(|| key_source(reader, &mut section, "a token", (env, file), base))
-        .flatten();
     section.finish(reader);
     Some(Token {
         name: name?,

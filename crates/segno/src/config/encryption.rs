@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::grpc::{KeySource, given, key_source};
+use super::key_source::{Elsewhere, KeySource};
 use super::reader::{Reader, Text};
 use super::section::Section;
 use super::{Code, Mistake};
@@ -16,16 +16,16 @@ pub(super) fn read(
     let Some(mut section) = section else {
         return Default::default();
     };
-    let is_missing = !section.has("keys");
-    if is_missing {
+    if !section.has("keys") {
         section.missing(reader, "keys");
     }
     let span = section.key_span("keys").unwrap_or_default();
+    let is_empty = section.is_empty_list("keys");
     let sections = section.tables(reader, "keys", "a key");
     let origins = section.strings(reader, "codec_origins", true);
     section.finish(reader);
     let origins = origins.iter().filter_map(|text| origin(reader, text)).collect();
-    if sections.is_empty() && !is_missing {
+    if is_empty {
         let message = "there is no key to encrypt with";
         let help = "name one: keys = [{ name = \"2026\", env = \"SEGNO_KEY\" }], or leave the table [encryption] out";
         reader.report(Mistake::new(Code::EncryptionKey, message, help).at(span, "none"));
@@ -54,24 +54,17 @@ fn origin(reader: &mut Reader<'_>, text: &Text<'_>) -> Option<String> {
     None
 }
 
+const KEY: Elsewhere = Elsewhere {
+    what: "an encryption key",
+    word: "key",
+    keys: &["key"],
+    examples: ("SEGNO_KEY", "segno.key"),
+};
+
 /// The keyring with one key more, unless there is a mistake in it.
 fn key(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path, keyring: Keyring) -> Keyring {
     let whole = section.span.clone();
-    if section.take("key").is_some() {
-        let span = section.key_span("key").unwrap_or_default();
-        let message = "an encryption key does not stand in this file";
-        let help = "put it into an environment variable or a file and name that: env = \"SEGNO_KEY\", or file = \
-                    \"segno.key\"";
-        reader.report(Mistake::new(Code::UnknownKey, message, help).at(span, "no key here"));
-    }
-    let name = section
-        .required(reader, "name")
-        .and_then(|text| given(reader, "name", &text));
-    let env = section
-        .string(reader, "env")
-        .and_then(|text| given(reader, "env", &text));
-    let file = section.string(reader, "file").and_then(|text| reader.path(&text));
-    let source = key_source(reader, &mut section, "an encryption key", (env, file), base);
+    let (name, source) = KEY.read(reader, &mut section, base);
     section.finish(reader);
     let (Some(name), Some(source)) = (name, source) else {
         return keyring;

@@ -1,13 +1,13 @@
 //! `[engine.grpc]`: the embedded engine's port.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::http::{address, positive};
-use super::reader::{Reader, Text};
+use super::key_source::{Elsewhere, KeySource};
+use super::reader::{Reader, Text, given};
 use super::section::Section;
 use super::{Code, Mistake};
 
@@ -49,24 +49,6 @@ pub struct ApiKey {
     pub namespaces: Option<BTreeSet<String>>,
     /// Whether it may also register, change and delete them, and use the operator's service.
     pub admin: bool,
-}
-
-/// Where an API key is: never in a configuration or on a command line, which others can read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// In this environment variable.
-    Env(String),
-    /// In this file.
-    File(PathBuf),
-}
-
-impl fmt::Display for KeySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(variable) => write!(f, "env:{variable}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
-    }
 }
 
 /// How much clients may hold of the port. What is `None` has the engine's default.
@@ -181,28 +163,21 @@ pub(super) fn tls(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path
     })
 }
 
+const API_KEY: Elsewhere = Elsewhere {
+    what: "an API key",
+    word: "key",
+    keys: &["key"],
+    examples: ("ORDERS_API_KEY", "orders.key"),
+};
+
 fn api_key(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Option<ApiKey> {
-    if section.take("key").is_some() {
-        let span = section.key_span("key").unwrap_or_default();
-        let message = "an API key does not stand in this file";
-        let help = "put it into an environment variable or a file and name that: env = \"ORDERS_API_KEY\", or file = \
-                    \"orders.key\"";
-        reader.report(Mistake::new(Code::UnknownKey, message, help).at(span, "no key here"));
-    }
-    let name = section
-        .required(reader, "name")
-        .and_then(|text| given(reader, "name", &text));
-    let env = section
-        .string(reader, "env")
-        .and_then(|text| given(reader, "env", &text));
-    let file = section.string(reader, "file").and_then(|text| reader.path(&text));
+    let (name, source) = API_KEY.read(reader, &mut section, base);
     let admin = section.bool(reader, "admin").unwrap_or_default();
-    let is_missing = !section.has("namespaces");
-    if is_missing {
+    if !section.has("namespaces") {
         section.missing(reader, "namespaces");
     }
     let names = section.strings(reader, "namespaces", true);
-    if names.is_empty() && !is_missing {
+    if section.is_empty_list("namespaces") {
         let span = section.key_span("namespaces").unwrap_or_default();
         let message = "an API key for no namespace is good for nothing";
         let help = "name the namespaces that it is for, or all: namespaces = \"*\"";
@@ -213,7 +188,6 @@ fn api_key(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Op
         .iter()
         .filter_map(|name| given(reader, "namespaces", name))
         .collect();
-    let source = key_source(reader, &mut section, "an API key", (env, file), base);
     section.finish(reader);
     if names.is_empty() {
         return None;
@@ -224,44 +198,6 @@ fn api_key(reader: &mut Reader<'_>, mut section: Section<'_>, base: &Path) -> Op
         namespaces: Some(namespaces).filter(|_| !is_all),
         admin,
     })
-}
-
-/// Where a key or token is, of the values of `env` and `file`; `what` is it in messages.
-pub(super) fn key_source(
-    reader: &mut Reader<'_>,
-    section: &mut Section<'_>,
-    what: &str,
-    given: (Option<String>, Option<PathBuf>),
-    base: &Path,
-) -> Option<KeySource> {
-    match given {
-        (Some(variable), None) => Some(KeySource::Env(variable)),
-        (None, Some(path)) => Some(KeySource::File(base.join(path))),
-        _ if section.has("env") && section.has("file") => {
-            let span = section.key_span("file").unwrap_or_default();
-            let message = format!("{what} stands in one place");
-            let help = "leave out `env` or `file`";
-            reader.report(Mistake::new(Code::Value, message, help).at(span, "the other one"));
-            None
-        }
-        _ => {
-            if !section.has("env") && !section.has("file") && !section.has("key") {
-                section.missing(reader, "env");
-            }
-            None
-        }
-    }
-}
-
-/// A text that is not empty.
-pub(super) fn given(reader: &mut Reader<'_>, key: &str, text: &Text<'_>) -> Option<String> {
-    if text.text.is_empty() {
-        let message = format!("`{key}` is empty");
-        let help = "write a name";
-        reader.report(Mistake::new(Code::Value, message, help).at(text.span.clone(), "empty"));
-        return None;
-    }
-    Some(text.text.to_owned())
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use segno_sinks::Confidential;
 use url::Url;
 
 use super::access::role;
-use super::grpc::given;
-use super::reader::{Reader, Text};
+use super::reader::{Reader, Text, given};
 use super::section::Section;
 use super::{Code, Mistake, table};
 use crate::access::Role;

@@ -128,6 +128,17 @@ pub(super) fn text_of<'t>(reader: &mut Reader<'_>, key: &str, value: &'t Value<'
     })
 }
 
+/// A text that is not empty.
+pub(super) fn given(reader: &mut Reader<'_>, key: &str, text: &Text<'_>) -> Option<String> {
+    if text.text.is_empty() {
+        let message = format!("`{key}` is empty");
+        let help = "write a name";
+        reader.report(Mistake::new(Code::Value, message, help).at(text.span.clone(), "empty"));
+        return None;
+    }
+    Some(text.text.to_owned())
+}
+
 /// What a value is called.
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
@@ -147,6 +158,7 @@ pub(super) fn example(key: &str) -> &'static str {
         "on" => ", such as on = \"order.*\"",
         "to" => ", the name of a sink, such as to = \"notify\"",
         "url" => ", such as url = \"https://example.com/hook\"",
+        "paths" => ", such as paths = [\"/data/card\"]",
         "path" => ", such as path = \"deliveries.jsonl\"",
         "name" => ", such as name = \"big-orders\"",
         "when" => ", such as when = \"event.data.total > 100\"",

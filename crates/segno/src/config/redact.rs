@@ -16,18 +16,23 @@ pub(super) fn read(reader: &mut Reader<'_>, sections: Vec<Section<'_>>) -> Rules
 
 fn rule(reader: &mut Reader<'_>, mut section: Section<'_>) -> Option<Rule> {
     let on = patterns(reader, &mut section);
+    if section.is_empty_list("on") {
+        let message = "a rule for no events redacts nothing";
+        let help = "say of which events it hides something, such as on = \"order.*\", or \"*\" for all";
+        let span = section.key_span("on").unwrap_or_default();
+        reader.report(Mistake::new(Code::Pattern, message, help).at(span, "none"));
+    }
     if !section.has("paths") {
         section.missing(reader, "paths");
     }
     let texts = section.strings(reader, "paths", true);
-    let none = section.has("paths") && texts.is_empty();
-    let span = section.key_span("paths").unwrap_or_default();
-    section.finish(reader);
-    if none {
+    if section.is_empty_list("paths") {
         let message = "a rule without paths redacts nothing";
         let help = "say where in the event the values are: paths = [\"/data/card\"]";
+        let span = section.key_span("paths").unwrap_or_default();
         reader.report(Mistake::new(Code::RedactPath, message, help).at(span, "none"));
     }
+    section.finish(reader);
     let mut paths = Vec::new();
     for text in texts {
         match text.text.parse() {

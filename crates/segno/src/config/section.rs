@@ -153,6 +153,12 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// Whether the value of a key is a list without items.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        let value = self.table.get(key).map(Spanned::get_ref);
+        matches!(value, Some(DeValue::Array(items)) if items.is_empty())
+    }
+
     pub(super) fn table(&mut self, reader: &mut Reader<'_>, key: &'static str, what: &str) -> Option<Self> {
         let value = self.take(key)?;
         Self::of(reader, key, value, what)
