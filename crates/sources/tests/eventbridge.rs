@@ -171,6 +171,12 @@ async fn awss_limits_are_checked() {
             json!({"Entries": [{"Source": 7}]}).to_string(),
             "SerializationException",
         ),
+        // Lists in place of objects.
+        ("[[]]".to_owned(), "SerializationException"),
+        (
+            json!({"Entries": [["shop", "t", "{}"]]}).to_string(),
+            "SerializationException",
+        ),
     ] {
         let (status, answer) = bridge.put(&[], &body).await;
         assert_eq!((status, &answer["__type"]), (400, &json!(kind)), "{answer}");

@@ -1,5 +1,6 @@
 //! Tables that are read by their types: the first mistake is reported in its place.
 
+use segno_event::Objects;
 use serde::Deserialize;
 use toml::de::{Error, ValueDeserializer};
 
@@ -15,9 +16,9 @@ pub(super) fn read<'t, T: Deserialize<'t>>(reader: &mut Reader<'_>, value: &'t V
 pub(super) fn read_with<'t, T>(
     reader: &mut Reader<'_>,
     value: &'t Value<'t>,
-    read: impl FnOnce(ValueDeserializer<'t>) -> Result<T, Error>,
+    read: impl FnOnce(Objects<ValueDeserializer<'t>>) -> Result<T, Error>,
 ) -> Option<T> {
-    match read(ValueDeserializer::from(value.clone())) {
+    match read(Objects(ValueDeserializer::from(value.clone()))) {
         Ok(found) => Some(found),
         Err(error) => {
             let span = error.span().unwrap_or_else(|| value.span());

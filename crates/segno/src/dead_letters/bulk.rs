@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
     ActivityOptions, ContinueAsNewOptions, SyncWorkflowContext, WorkflowContext, WorkflowContextView,
@@ -41,7 +41,7 @@ pub(crate) struct BulkRequest {
     /// What to do.
     pub(crate) action: BulkAction,
     /// Which dead letters. Those count that failed before the operation began.
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default)]
     pub(crate) filter: Filter,
     /// Who decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,12 +70,6 @@ pub(crate) enum BulkAction {
     Skip,
     /// It was dealt with elsewhere.
     Resolve,
-}
-
-/// An object alone: a list would do for the fields of a struct, and an empty one would be all dead letters that there are.
-fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Filter, D::Error> {
-    let fields = Map::deserialize(from)?;
-    Filter::deserialize(Value::Object(fields)).map_err(D::Error::custom)
 }
 
 impl BulkRequest {
@@ -274,12 +268,13 @@ pub(super) async fn carry_out(decider: &Decider, input: PageInput) -> Result<Pag
 
 #[cfg(test)]
 mod tests {
+    use segno_event::Objects;
     use serde_json::json;
 
     use super::*;
 
     fn request(text: Value) -> Result<BulkRequest, String> {
-        serde_json::from_value::<BulkRequest>(text)
+        BulkRequest::deserialize(Objects(text))
             .map_err(|error| error.to_string())?
             .complete(OffsetDateTime::UNIX_EPOCH)
     }
@@ -308,7 +303,7 @@ mod tests {
             (json!({ "action": "skip", "per_second": 0 }), "per_second"),
             (json!({ "action": "skip", "id": "a/b" }), "`id`"),
             (json!({ "action": "skip", "filter": { "rout": "a" } }), "rout"),
-            (json!({ "action": "skip", "filter": [] }), "expected a map"),
+            (json!({ "action": "skip", "filter": [] }), "a list"),
         ] {
             let error = request(text).unwrap_err();
             assert!(error.contains(says), "{error}");

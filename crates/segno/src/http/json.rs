@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, StatusCode},
 };
+use segno_event::Objects;
 use serde::de::DeserializeOwned;
 
 use super::{limits::read_body, problem::Problem};
@@ -19,15 +20,17 @@ pub(super) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Bo
     } else {
         &body
     };
-    // A list would do for the fields of a struct, one after the other.
+    read_object(text).map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, "invalid-body", detail))
+}
+
+fn read_object<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
     if text.trim_ascii_start().first() != Some(&b'{') {
-        let detail = "the body has to be a JSON object";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-body", detail));
+        return Err("the body has to be a JSON object".to_owned());
     }
-    serde_json::from_slice(text).map_err(|error| {
-        let detail = format!("the body is not what is asked for: {error}");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid-body", detail)
-    })
+    let mut from = serde_json::Deserializer::from_slice(text);
+    T::deserialize(Objects(&mut from))
+        .and_then(|read| from.end().map(|()| read))
+        .map_err(|error| format!("the body is not what is asked for: {error}"))
 }
 
 #[cfg(test)]
@@ -40,6 +43,7 @@ mod tests {
     #[serde(default, deny_unknown_fields)]
     struct Note {
         note: Option<String>,
+        about: Option<Box<Note>>,
     }
 
     async fn read(text: &'static str) -> Result<Note, StatusCode> {
@@ -51,9 +55,28 @@ mod tests {
     async fn a_body_is_an_object_or_nothing() {
         assert_eq!(read("").await, Ok(Note::default()));
         assert_eq!(read(" {} ").await, Ok(Note::default()));
-        let note = Some("why".to_owned());
-        assert_eq!(read("\n{\"note\": \"why\"}").await, Ok(Note { note }));
-        for wrong in ["[]", "[\"why\"]", "null", "7", "{\"nots\": 1}", "{"] {
+        let note = |note: &str, about| Note {
+            note: Some(note.to_owned()),
+            about,
+        };
+        let why = note("why", None);
+        assert_eq!(read("\n{\"note\": \"why\"}").await, Ok(why));
+        let about = note("that", Some(Box::new(note("why", None))));
+        assert_eq!(
+            read("{\"note\": \"that\", \"about\": {\"note\": \"why\"}}").await,
+            Ok(about)
+        );
+        for wrong in [
+            "[]",
+            "[\"why\"]",
+            "null",
+            "7",
+            "{\"nots\": 1}",
+            "{",
+            "{} {}",
+            "{\"about\": []}",
+            "{\"about\": [\"why\"]}",
+        ] {
             assert_eq!(read(wrong).await, Err(StatusCode::BAD_REQUEST), "{wrong}");
         }
     }

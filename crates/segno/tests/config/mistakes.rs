@@ -434,3 +434,16 @@ fn secrets_never_show() {
     assert!(!shown.contains("T0KEN"), "{shown}");
     assert!(shown.contains("timeout = 1"), "{shown}");
 }
+
+/// Serde would take a list for a struct, one item a field.
+#[test]
+fn a_list_is_no_table() {
+    for (text, line, marked) in [
+        ("[sinks.s]\nsqs = [\"queue\"]", 2, "[\"queue\"]"),
+        ("[sinks.s]\nfile = { path = \"x\" }\nlimits = []", 3, "[]"),
+        ("[sinks.s]\nworkflow = []", 2, "[]"),
+        ("telemetry = []", 1, "[]"),
+    ] {
+        assert_eq!(found(text), [(Code::Value, line, marked.to_owned())], "{text}");
+    }
+}

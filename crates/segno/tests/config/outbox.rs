@@ -45,6 +45,10 @@ fn outboxes_are_read_and_judged() {
         [(Code::OutboxDatabase, 2, "\"oracle://h\"".to_owned())]
     );
     assert_eq!(found("[outbox.orders]\nbatch = 7\n")[0].0, Code::Missing);
+    assert_eq!(
+        found("[outbox]\norders = [\"sqlite:a.db\"]\n"),
+        [(Code::Type, 2, "[\"sqlite:a.db\"]".to_owned())]
+    );
     let broken = "[outbox.orders]\ndatabase = \"oracle://u:hunter2@h\"\n";
     let mut shown = Vec::new();
     for mistake in &parse(broken).map(drop).expect_err("mistakes") {

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use segno_event::Event;
+use segno_event::{Event, Objects};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -169,7 +169,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Entry>, Failure> {
             "PutEvents is the operation that there is.",
         ));
     }
-    let call: Call = serde_json::from_slice(body)
+    let call = Call::deserialize(Objects(&mut serde_json::Deserializer::from_slice(body)))
         .map_err(|error| Failure::new("SerializationException", error.to_string()))?;
     let validation = |message: &str| Failure::new("ValidationException", message);
     if call.entries.is_empty() {
