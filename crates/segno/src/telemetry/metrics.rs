@@ -16,6 +16,9 @@ const BUCKETS: [f64; 18] = [
     86_400.0,
 ];
 
+/// The labels of a metric that has none.
+pub(super) const NONE: [&str; 0] = [];
+
 /// A metric as people are told of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Definition {

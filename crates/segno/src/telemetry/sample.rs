@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Metrics, exposition, process};
+use super::{Metrics, exposition, metrics::NONE, process};
 use crate::{
     dead_letters::quoted,
     flow::{self, Full},
@@ -65,8 +65,6 @@ pub(crate) struct Parts {
     #[cfg(feature = "embedded")]
     pub(crate) engine: Option<segno_engine::Handle>,
 }
-
-const NONE: [&str; 0] = [];
 
 impl Sampler {
     pub(crate) fn new(parts: Parts) -> Self {

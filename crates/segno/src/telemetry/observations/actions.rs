@@ -60,6 +60,22 @@ pub(crate) struct ActionRef {
     pub(crate) attempt: u32,
 }
 
+/// A line of the log about an attempt, with the names of all that it is an attempt of.
+macro_rules! say {
+    ($level:ident, $at:ident, $($more:tt)*) => {
+        tracing::$level!(
+            execution = $at.execution,
+            route = $at.route,
+            event = $at.event,
+            trace_id = $at.trace,
+            action = $at.action,
+            sink = $at.sink,
+            attempt = $at.attempt,
+            $($more)*
+        )
+    };
+}
+
 /// An attempt of an action begins.
 pub(crate) struct ActionBegun<'a> {
     pub(crate) action: &'a ActionRef,
@@ -72,14 +88,9 @@ impl Observation for ActionBegun<'_> {
 
     fn log(&self) {
         let at = self.action;
-        tracing::info!(
-            execution = at.execution,
-            route = at.route,
-            event = at.event,
-            trace_id = at.trace,
-            action = at.action,
-            sink = at.sink,
-            attempt = at.attempt,
+        say!(
+            info,
+            at,
             category = self.category,
             entity = self.entity,
             "action begins"
@@ -98,14 +109,7 @@ impl Observation for ActionTransformed<'_> {
 
     fn log(&self) {
         let at = self.action;
-        tracing::info!(
-            execution = at.execution,
-            event = at.event,
-            trace_id = at.trace,
-            action = at.action,
-            payloads = self.payloads,
-            "action transformed the event"
-        );
+        say!(info, at, payloads = self.payloads, "action transformed the event");
     }
 }
 
@@ -144,14 +148,9 @@ impl Observation for PayloadDelivered<'_> {
         let at = self.action;
         // That it failed is told by the attempt, with the reason.
         if self.outcome == Attempted::Ok {
-            tracing::info!(
-                execution = at.execution,
-                route = at.route,
-                event = at.event,
-                trace_id = at.trace,
-                action = at.action,
-                sink = at.sink,
-                attempt = at.attempt,
+            say!(
+                info,
+                at,
                 payload = self.payload,
                 status = self.status,
                 "action delivered a payload"
@@ -189,25 +188,8 @@ impl Observation for ActionDone<'_> {
     fn log(&self) {
         let at = self.action;
         match self.how {
-            Ok(payloads) => tracing::info!(
-                execution = at.execution,
-                route = at.route,
-                event = at.event,
-                trace_id = at.trace,
-                action = at.action,
-                attempt = at.attempt,
-                payloads,
-                "action done"
-            ),
-            Err(reason) => tracing::info!(
-                execution = at.execution,
-                route = at.route,
-                event = at.event,
-                trace_id = at.trace,
-                action = at.action,
-                reason,
-                "action skipped"
-            ),
+            Ok(payloads) => say!(info, at, payloads, "action done"),
+            Err(reason) => say!(info, at, reason, "action skipped"),
         }
     }
 }
@@ -231,14 +213,9 @@ impl Observation for ActionFailed<'_> {
 
     fn log(&self) {
         let at = self.action;
-        tracing::warn!(
-            execution = at.execution,
-            route = at.route,
-            event = at.event,
-            trace_id = at.trace,
-            action = at.action,
-            sink = at.sink,
-            attempt = at.attempt,
+        say!(
+            warn,
+            at,
             reason = self.reason,
             stays = self.stays,
             "action's attempt failed"

@@ -16,5 +16,4 @@ pub(crate) use requests::*;
 pub(crate) use sources::*;
 pub(crate) use timers::*;
 
-/// The labels of a metric that has none.
-const NONE: [&str; 0] = [];
+use super::metrics::NONE;
