@@ -11,7 +11,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{api::Api, output::Output, pages, progress};
+use super::{api::Api, event_filter::EventFilter, output::Output, pages, progress};
 
 /// List dead letters, and retry, skip or resolve them.
 #[derive(Debug, Args)]
@@ -105,15 +105,8 @@ pub(super) struct Filter {
     /// Of this route.
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
-    /// Of events of this type.
-    #[arg(long = "type", value_name = "TYPE")]
-    ty: Option<String>,
-    /// Of events of this source.
-    #[arg(long, value_name = "SOURCE")]
-    source: Option<String>,
-    /// Of events about this subject.
-    #[arg(long, value_name = "SUBJECT")]
-    subject: Option<String>,
+    #[command(flatten)]
+    events: EventFilter,
     /// Failed at this time or later, such as 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -128,17 +121,14 @@ pub(super) struct Filter {
 impl Filter {
     /// What is given of it, by its name in the API.
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        let all = [
-            ("route", &self.route),
-            ("type", &self.ty),
-            ("source", &self.source),
-            ("subject", &self.subject),
-            ("since", &self.since),
-            ("until", &self.until),
-            ("query", &self.query),
+        let others = [
+            ("route", self.route.as_deref()),
+            ("since", self.since.as_deref()),
+            ("until", self.until.as_deref()),
+            ("query", self.query.as_deref()),
         ];
-        all.into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone()?)))
+        let all = self.events.attributes().into_iter().chain(others);
+        all.filter_map(|(name, value)| Some((name, value?.to_owned())))
             .collect()
     }
 }

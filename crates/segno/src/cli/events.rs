@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{api::Api, executions, output::Output, pages, story};
+use super::{api::Api, event_filter::EventFilter, executions, output::Output, pages, story};
 
 /// List the executions of events, and tell the story of one event.
 #[derive(Debug, Args)]
@@ -26,15 +26,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct List {
-    /// Of this type.
-    #[arg(long = "type", value_name = "TYPE")]
-    ty: Option<String>,
-    /// Of this source.
-    #[arg(long, value_name = "SOURCE")]
-    source: Option<String>,
-    /// About this subject.
-    #[arg(long, value_name = "SUBJECT")]
-    subject: Option<String>,
+    #[command(flatten)]
+    events: EventFilter,
     /// With this id.
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -91,22 +84,23 @@ impl List {
     /// The visibility query. Executions of events are those that have an event's type.
     fn query(&self) -> String {
         let mut terms = Vec::new();
+        let [ty, source, subject] = self.events.attributes().map(|(_, value)| value);
         let all = [
-            ("SegnoEventType =", &self.ty),
-            ("SegnoEventSource =", &self.source),
-            ("SegnoEventSubject =", &self.subject),
-            ("SegnoEventId =", &self.id),
-            ("SegnoRoute =", &self.route),
-            ("ExecutionStatus =", &self.status),
-            ("StartTime >=", &self.since),
-            ("StartTime <", &self.until),
+            ("SegnoEventType =", ty),
+            ("SegnoEventSource =", source),
+            ("SegnoEventSubject =", subject),
+            ("SegnoEventId =", self.id.as_deref()),
+            ("SegnoRoute =", self.route.as_deref()),
+            ("ExecutionStatus =", self.status.as_deref()),
+            ("StartTime >=", self.since.as_deref()),
+            ("StartTime <", self.until.as_deref()),
         ];
         for (term, value) in all {
             if let Some(value) = value {
                 terms.push(format!("{term} '{}'", value.replace('\'', "''")));
             }
         }
-        if self.ty.is_none() {
+        if ty.is_none() {
             terms.push("SegnoEventType IS NOT NULL".to_owned());
         }
         terms.join(" AND ")
@@ -120,9 +114,7 @@ mod tests {
     #[test]
     fn filters_are_a_query() {
         let list = List {
-            ty: Some("o'clock".to_owned()),
-            source: None,
-            subject: None,
+            events: EventFilter::of_type("o'clock"),
             id: None,
             route: Some("r".to_owned()),
             status: None,

@@ -12,6 +12,7 @@ mod demo;
 mod emit;
 #[cfg(feature = "embedded")]
 mod engine;
+mod event_filter;
 mod events;
 mod executions;
 pub mod explain;

@@ -7,7 +7,7 @@ use miette::miette;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{api::Api, dead_letters::Why, output::Output, progress};
+use super::{api::Api, dead_letters::Why, event_filter::EventFilter, output::Output, progress};
 
 /// Have events that were taken in before handled again on chosen routes, in the order in which they came.
 #[derive(Debug, Args)]
@@ -56,15 +56,8 @@ struct Begin {
     /// Taken in before this time.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// Events of this type.
-    #[arg(long = "type", value_name = "TYPE")]
-    ty: Option<String>,
-    /// Events of this source.
-    #[arg(long, value_name = "SOURCE")]
-    source: Option<String>,
-    /// Events about this subject.
-    #[arg(long, value_name = "SUBJECT")]
-    subject: Option<String>,
+    #[command(flatten)]
+    events: EventFilter,
     /// A visibility query besides.
     #[arg(long, value_name = "QUERY")]
     query: Option<String>,
@@ -113,18 +106,15 @@ impl Begin {
             return Err(miette!("say which routes handle the events: --route NAME"));
         }
         let mut body = self.why.body();
-        let texts = [
-            ("id", &self.id),
-            ("from", &self.from),
-            ("to", &self.to),
-            ("type", &self.ty),
-            ("source", &self.source),
-            ("subject", &self.subject),
-            ("query", &self.query),
+        let others = [
+            ("id", self.id.as_deref()),
+            ("from", self.from.as_deref()),
+            ("to", self.to.as_deref()),
+            ("query", self.query.as_deref()),
         ];
-        for (name, text) in texts {
+        for (name, text) in self.events.attributes().into_iter().chain(others) {
             if let Some(text) = text {
-                body[name] = text.as_str().into();
+                body[name] = text.into();
             }
         }
         body["routes"] = json!(self.routes);
