@@ -1,6 +1,6 @@
 //! What the program and people say to flows, and ask them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use segno_routing::{
@@ -23,8 +23,8 @@ use temporalio_common::{
         history::v1::history_event::Attributes,
         taskqueue::v1::TaskQueue,
         workflowservice::v1::{
-            GetWorkflowExecutionHistoryRequest, ListWorkflowExecutionsRequest,
-            SignalWithStartWorkflowExecutionRequest,
+            DeleteWorkflowExecutionRequest, GetWorkflowExecutionHistoryRequest,
+            ListWorkflowExecutionsRequest, SignalWithStartWorkflowExecutionRequest,
         },
     },
 };
@@ -33,7 +33,6 @@ use uuid::Uuid;
 use super::{FlowWorkflow, WORKFLOW_TYPE, Word, raw};
 use crate::{
     encryption::{open, seal, unreadable},
-    execution,
     search_attributes::{self, PARKED, ROUTE},
     worker::TASK_QUEUE,
 };
@@ -44,6 +43,9 @@ const AT_ONCE: usize = 32;
 const URGENT: u32 = 2;
 /// Flows whose keys are asked for on one page.
 const PAGE: i32 = 100;
+
+/// Workflow type and task queue of what is started in the place of an execution that is gone: nobody runs it.
+const NOBODY: &str = "SegnoNobody";
 
 /// A flow could not be spoken to.
 #[derive(Debug, thiserror::Error)]
@@ -98,21 +100,21 @@ pub(super) async fn enroll(client: &Client, enrolment: &Enrolment) -> Result<(),
 /// Says a flow's word to an event's execution. False: it is not there any more.
 ///
 /// A signal alone would be heard only when an execution that is held [begins](super::HELD): one with a start does not wait
-/// for that. That nothing is started is seen to by looking first.
+/// for that. Where there is nothing to be signalled, because somebody has deleted it, something is started that nobody runs,
+/// and is deleted again: so a word takes one call, and two where it comes too late.
 pub(super) async fn say(client: &Client, workflow_id: &str, word: &Word) -> Result<bool, Status> {
-    if !runs(client, workflow_id).await? {
-        return Ok(false);
-    }
     let request = SignalWithStartWorkflowExecutionRequest {
         namespace: client.namespace(),
         workflow_id: workflow_id.to_owned(),
         workflow_type: Some(WorkflowType {
-            name: execution::WORKFLOW_TYPE.to_owned(),
+            name: NOBODY.to_owned(),
         }),
         task_queue: Some(TaskQueue {
-            name: TASK_QUEUE.to_owned(),
+            name: NOBODY.to_owned(),
             ..Default::default()
         }),
+        // Should it not be deleted, it ends.
+        workflow_execution_timeout: Duration::from_secs(60).try_into().ok(),
         identity: client.identity(),
         request_id: Uuid::new_v4().to_string(),
         workflow_id_reuse_policy: ReusePolicy::RejectDuplicate.into(),
@@ -129,9 +131,30 @@ pub(super) async fn say(client: &Client, workflow_id: &str, word: &Word) -> Resu
         .signal_with_start_workflow_execution(request.into_request())
         .await
     {
-        Ok(_) => Ok(true),
+        Ok(reply) => {
+            let reply = reply.into_inner();
+            if reply.started {
+                forget(client, workflow_id, reply.run_id).await;
+            }
+            Ok(!reply.started)
+        }
         Err(status) if status.code() == Code::AlreadyExists => Ok(false),
         Err(status) => Err(status),
+    }
+}
+
+/// Deletes what was started in the place of an execution that is gone.
+async fn forget(client: &Client, workflow_id: &str, run_id: String) {
+    let request = DeleteWorkflowExecutionRequest {
+        namespace: client.namespace(),
+        workflow_execution: Some(WorkflowExecution {
+            workflow_id: workflow_id.to_owned(),
+            run_id,
+        }),
+    };
+    let mut service = client.connection().workflow_service();
+    if let Err(status) = service.delete_workflow_execution(request.into_request()).await {
+        tracing::warn!(%status, execution = workflow_id, "what stands for a deleted execution stays until it is no longer kept");
     }
 }
 

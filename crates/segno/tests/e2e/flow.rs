@@ -16,6 +16,10 @@ use segno::{
     flow::{self, Keys, ListedKey},
 };
 use serde_json::{Value, json};
+use temporalio_client::{NamespacedClient, tonic::IntoRequest};
+use temporalio_common::protos::temporal::api::{
+    common::v1::WorkflowExecution, workflowservice::v1::DeleteWorkflowExecutionRequest,
+};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{ApplicationFailure, WorkflowContext, WorkflowResult};
 use tokio::time::Instant;
@@ -34,6 +38,7 @@ on_every_engine!(
     batches_by_size_and_by_time,
     workflows_keep_their_order,
     one_that_waits_can_be_cancelled,
+    one_that_waits_can_be_deleted,
     a_paused_key_waits,
     a_full_flow_takes_no_more_for_a_while,
 );
@@ -403,6 +408,50 @@ async fn one_that_waits_can_be_cancelled(engine: TestEngine) {
     *recorder.closed.lock() = false;
     app.closed("r//shop/a3").await;
     assert_eq!(recorder.ids(), ["a1", "a3"]);
+    app.stop().await;
+}
+
+async fn one_that_waits_can_be_deleted(engine: TestEngine) {
+    let recorder = Recorder::default();
+    *recorder.closed.lock() = true;
+    let app = start(&engine, "order = {}", &recorder).await;
+    let first = send(&app, "1", "a").await;
+    let deleted = send(&app, "2", "a").await;
+    let third = send(&app, "3", "a").await;
+    let request = DeleteWorkflowExecutionRequest {
+        namespace: app.client().namespace(),
+        workflow_execution: Some(WorkflowExecution {
+            workflow_id: deleted.clone(),
+            run_id: String::new(),
+        }),
+    };
+    let mut service = app.client().connection().workflow_service();
+    service
+        .delete_workflow_execution(request.into_request())
+        .await
+        .unwrap();
+    let path = format!("/executions/{}", deleted.replace('/', "%2F"));
+    let is_gone = async || {
+        let deadline = Instant::now() + DEADLINE;
+        while app.get(&path).send().await.unwrap().status() != StatusCode::NOT_FOUND {
+            assert!(Instant::now() < deadline, "{deleted} is still there");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    is_gone().await;
+
+    // Its turn comes and goes.
+    *recorder.closed.lock() = false;
+    for id in [&first, &third] {
+        assert_eq!(app.closed(id).await["status"], "Completed");
+    }
+    assert_eq!(recorder.ids(), ["1", "3"]);
+    // Nothing stands in its place: who sends the event again has it handled.
+    is_gone().await;
+    let again = app.accept(&event("2", "a")).await;
+    assert_eq!(again["duplicate"], false, "{again:#}");
+    assert_eq!(app.closed(&deleted).await["status"], "Completed");
+    assert_eq!(recorder.ids(), ["1", "3", "2"]);
     app.stop().await;
 }
 
