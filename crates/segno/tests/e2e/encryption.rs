@@ -29,7 +29,7 @@ on_every_engine!(
 const WORD: &str = "Zwetschgendatschi";
 
 /// The table of the configuration with these keys, each of one repeated byte, in files.
-fn encryption(engine: &TestEngine, keys: &[(&str, u8)]) -> String {
+pub(crate) fn encryption(engine: &TestEngine, keys: &[(&str, u8)]) -> String {
     let entries: Vec<_> = keys
         .iter()
         .map(|(name, byte)| {
@@ -80,7 +80,7 @@ async fn refusing() -> Receiver {
 }
 
 /// What the `temporal` program prints of the engine that the app runs on.
-async fn temporal(engine: &TestEngine, app: &App, arguments: &[&str]) -> String {
+pub(crate) async fn temporal(engine: &TestEngine, app: &App, arguments: &[&str]) -> String {
     let program = std::env::var_os("SEGNO_TEMPORAL_BIN").unwrap_or_else(|| "temporal".into());
     let printed = Command::new(program)
         .args(arguments)
@@ -95,11 +95,15 @@ async fn temporal(engine: &TestEngine, app: &App, arguments: &[&str]) -> String 
     String::from_utf8(printed.stdout).unwrap()
 }
 
-/// Whether a text, or what any string in it is in base64, has the word.
-fn tells(printed: &str) -> bool {
+/// Whether a text, or what any string in it is in base64, has a word.
+pub(crate) fn stands(word: &str, printed: &str) -> bool {
     let decoded = printed.split('"').filter_map(|text| STANDARD.decode(text).ok());
-    let has = |bytes: &[u8]| bytes.windows(WORD.len()).any(|window| window == WORD.as_bytes());
+    let has = |bytes: &[u8]| bytes.windows(word.len()).any(|window| window == word.as_bytes());
     has(printed.as_bytes()) || decoded.into_iter().any(|bytes| has(&bytes))
+}
+
+fn tells(printed: &str) -> bool {
+    stands(WORD, printed)
 }
 
 /// The ids of all executions, once there are as many as these.

@@ -24,6 +24,8 @@ mod batches;
 mod catalogue;
 mod choreography;
 mod cluster;
+#[cfg(feature = "embedded")]
+mod codec;
 mod command_line;
 mod config_show;
 mod console;
@@ -34,6 +36,7 @@ mod crash_operations;
 mod dead_letters;
 mod drain;
 mod duplicates;
+mod encrypted_timers;
 mod encryption;
 mod example;
 mod executions;
