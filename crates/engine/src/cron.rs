@@ -299,8 +299,20 @@ mod tests {
         }
         assert_eq!(check("", 0), Ok(()));
         assert_eq!(check("nonsense", 0), Err("invalid CronSchedule.".to_owned()));
-        let never = check("0 0 30 2 *", at("2026-01-01T00:00:00Z"));
-        assert!(never.is_err_and(|message| message.contains("no time can be found")));
+        for text in [
+            "0 0 30 2 *",
+            "0 , * * *",
+            ", * * * *",
+            "* * , * *",
+            "* * * , *",
+            "* * * * ,",
+        ] {
+            let never = check(text, at("2026-01-01T00:00:00Z"));
+            assert!(
+                never.is_err_and(|message| message.contains("no time can be found")),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub(crate) struct Calendar {
 
 const ALL_SIXTY: u64 = (1 << 60) - 1;
 const ALL_HOURS: u64 = (1 << 24) - 1;
+const ALL_DAYS: u64 = (1 << 32) - 2;
+const ALL_MONTHS: u64 = (1 << 13) - 2;
+const ALL_WEEK_DAYS: u64 = (1 << 7) - 1;
+/// Days of each month, in the years in which it has most.
+const LONGEST_MONTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 impl Calendar {
     pub(super) fn new(spec: &StructuredCalendarSpec) -> Self {
@@ -50,6 +55,9 @@ impl Calendar {
 
     /// The first second after this one at which the clocks of the zone match.
     pub(crate) fn next_after(&self, zone: &Zone, after: i64) -> Option<i64> {
+        if self.is_empty() {
+            return None;
+        }
         let mut from = after.checked_add(1)?;
         loop {
             let stretch = zone.stretch(from)?;
@@ -66,6 +74,39 @@ impl Calendar {
         }
     }
 
+    /// Whether no time ever matches: a field is a list of nothing, as in `0 , * * *`, or no month has the day. No year
+    /// is walked through then.
+    fn is_empty(&self) -> bool {
+        let has_day = (1..=12).zip(LONGEST_MONTHS).any(|(month, length)| {
+            let days = (1 << (length + 1)) - 2;
+            has(self.months, month) && self.days & days != 0
+        });
+        let has_week_day = self.months & ALL_MONTHS != 0 && self.week_days & ALL_WEEK_DAYS != 0;
+        let has_one = if self.one_day_is_enough {
+            has_day || has_week_day
+        } else {
+            has_day && has_week_day
+        };
+        let is_never = |values: u64, all: u64| values & all == 0;
+        !has_one
+            || is_never(self.seconds, ALL_SIXTY)
+            || is_never(self.minutes, ALL_SIXTY)
+            || is_never(self.hours, ALL_HOURS)
+            || self.years == Some(0)
+    }
+
+    /// Whether every time matches.
+    fn is_all(&self) -> bool {
+        let is_full = |values: u64, all: u64| values & all == all;
+        is_full(self.seconds, ALL_SIXTY)
+            && is_full(self.minutes, ALL_SIXTY)
+            && is_full(self.hours, ALL_HOURS)
+            && is_full(self.days, ALL_DAYS)
+            && is_full(self.months, ALL_MONTHS)
+            && is_full(self.week_days, ALL_WEEK_DAYS)
+            && self.years.is_none()
+    }
+
     /// Whether the clocks of the zone match at this second, and if so the first second from which on
     /// that is to be asked anew.
     pub(super) fn matches_until(&self, zone: &Zone, at: i64) -> Option<i64> {
@@ -73,6 +114,9 @@ impl Calendar {
         let clock = stretch.clock(at)?;
         if !self.matches(clock) {
             return None;
+        }
+        if self.is_all() {
+            return Some(i64::MAX);
         }
         let limit = stretch.end.and_then(|end| stretch.clock(end));
         let end = self
