@@ -78,6 +78,12 @@ pub(crate) enum CallKind {
     Update {
         label: String,
     },
+    /// The update's id is the label.
+    UpdateWithStart {
+        label: String,
+        workflow_id: String,
+        request_id: String,
+    },
     Reset {
         workflow_id: String,
     },
@@ -103,7 +109,7 @@ impl CallKind {
             }
             // Without a marker, a completion leaves nothing to look for.
             Self::Decide { marker, .. } => (!marker.is_empty()).then_some(marker),
-            Self::Update { label } => Some(label),
+            Self::Update { label } | Self::UpdateWithStart { label, .. } => Some(label),
             _ => None,
         }
     }
@@ -147,6 +153,7 @@ impl CallKind {
             Self::StartActivity { .. } => 16,
             Self::CreateSchedule { .. } => 17,
             Self::DeleteSchedule { .. } => 18,
+            Self::UpdateWithStart { .. } => 19,
             Self::Other => 13,
         }
     }
@@ -204,6 +211,8 @@ impl World {
                 self.send(kind, "QueryWorkflow", &request, false)
             }
             Step::Update { .. }
+            | Step::UpdateWithStart { .. }
+            | Step::Batch { .. }
             | Step::Reset { .. }
             | Step::Delete { .. }
             | Step::ControlActivity { .. }
@@ -328,6 +337,7 @@ impl World {
     pub(crate) fn answered(&mut self, kind: CallKind, asked: Asked, answer: Result<Vec<u8>, Status>) -> Done {
         let fate = match &kind {
             CallKind::Update { .. } => super::operator::fate_of_update(&answer)?,
+            CallKind::UpdateWithStart { .. } => super::operator::fate_of_both(&answer)?.0,
             _ => Fate::of(&answer),
         };
         if let Some(label) = kind.label() {
@@ -385,6 +395,14 @@ impl World {
                     None => Ok(()),
                 }
             }
+            CallKind::UpdateWithStart {
+                workflow_id,
+                request_id,
+                ..
+            } => match super::operator::fate_of_both(&Ok(bytes))?.1 {
+                Some(start) => self.was_started(workflow_id, start.run_id, request_id, start.started),
+                None => Ok(()),
+            },
             CallKind::Reset { workflow_id } => {
                 let answer: ResetWorkflowExecutionResponse = decoded(&bytes)?;
                 let request_id = self.ledger.label("reset");
@@ -431,10 +449,10 @@ impl World {
 }
 
 /// The id of the workflow with a cron schedule.
-const CRON: u64 = 6;
+pub(crate) const CRON: u64 = 6;
 
 /// A workflow id. One of them may be deleted, and one has a cron schedule.
-fn name_of(id: u64) -> String {
+pub(crate) fn name_of(id: u64) -> String {
     match id {
         5 => "d0".to_owned(),
         CRON => "k0".to_owned(),

@@ -223,6 +223,8 @@ impl File {
             wrong.extend(check_history(run, clock_goes_back).map(|what| format!("{name}: {what}")));
             wrong.extend(self.check_rows(*key, run).map(|what| format!("{name}: {what}")));
             wrong.extend(self.check_others(*key, run).map(|what| format!("{name}: {what}")));
+            wrong.extend(self.check_lineage(*key, run, ledger));
+            wrong.extend(self.check_reset(run).map(|what| format!("{name}: {what}")));
             if !clock_goes_back {
                 wrong.extend(others::early_action(run).map(|what| format!("{name}: {what}")));
             }

@@ -12,13 +12,14 @@
 //! | `worker`, `workflow`, `updates` | who does the work |
 //! | `disk` | what a crash leaves |
 //! | `ledger` | what callers were told |
-//! | `file`, `others` | what the file says, and what has to hold of it: of a run, and of what runs do to each other |
+//! | `file`, `others`, `lineage` | what the file says, and what has to hold of it: of a run, of what runs do to each other, and of parents and resets |
 //! | `shrink` | a failing plan made short |
 
 mod client;
 mod disk;
 mod file;
 mod ledger;
+mod lineage;
 mod operator;
 mod others;
 pub(crate) mod plan;
@@ -29,19 +30,24 @@ mod worker;
 mod workflow;
 mod world;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
+#[allow(unused_imports, reason = "the command line has no use for it")]
+pub(crate) use lineage::to_be_seen;
 use plan::Plan;
 pub(crate) use shrink::shrink;
 use world::World;
 
 /// What a run came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// A sum of all that has happened.
     pub(crate) trace: u64,
     /// Images of crashes that were opened and found right.
     pub(crate) images: usize,
+    /// What of [`to_be_seen`] it has come to.
+    #[allow(dead_code, reason = "the command line has no use for it")]
+    pub(crate) seen: BTreeSet<&'static str>,
 }
 
 /// A rule that was broken.
@@ -76,6 +82,7 @@ pub(crate) fn run_with(plan: &Plan, every_write: bool) -> Result<Outcome, Failur
     Ok(Outcome {
         trace: world.trace,
         images: world.images,
+        seen: world.seen,
     })
 }
 

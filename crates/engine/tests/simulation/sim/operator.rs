@@ -1,6 +1,7 @@
 //! Who steps in: updates, resets, deletes, activities without a workflow, and schedules.
 
 use temporalio_protos::temporal::api::{
+    activity::v1::ActivityOptions,
     common::v1::{ActivityType, RetryPolicy, WorkflowExecution, WorkflowType},
     enums::v1::EventType,
     schedule::v1::{
@@ -9,13 +10,14 @@ use temporalio_protos::temporal::api::{
     },
     update::v1::{Input, Meta, Request, WaitPolicy, outcome::Value},
     workflow::v1::NewWorkflowExecutionInfo,
-    workflowservice::v1::*,
+    workflowservice::v1::{execute_multi_operation_request::operation::Operation, *},
 };
 use tonic::Status;
 
 use super::{
-    client::{CallKind, NAMESPACE, decoded, execution},
+    client::{CRON, CallKind, NAMESPACE, decoded, execution, name_of},
     ledger::Fate,
+    lineage::OF_BATCHES,
     plan::Step,
     rng::Rng,
     updates::REJECTED,
@@ -29,16 +31,59 @@ pub(crate) fn fate_of_update(answer: &Result<Vec<u8>, Status>) -> Done<Fate> {
     let Ok(bytes) = answer else {
         return Ok(Fate::Unknown);
     };
-    let answer: UpdateWorkflowExecutionResponse = decoded(bytes)?;
+    Ok(fate_of(decoded(bytes)?))
+}
+
+fn fate_of(answer: UpdateWorkflowExecutionResponse) -> Fate {
     let outcome = answer.outcome.and_then(|outcome| outcome.value);
     // From `ACCEPTED` on.
-    Ok(match outcome {
+    match outcome {
         Some(Value::Failure(failure)) if failure.message == REJECTED => Fate::Refused,
         // A worker had it, and another task of the same run was completed without it.
         Some(Value::Failure(failure)) if failure.message.contains("wasn't processed") => Fate::Refused,
         _ if answer.stage >= 2 => Fate::Done,
         _ => Fate::Unknown,
-    })
+    }
+}
+
+fn update_request(target: WorkflowExecution, label: &str, completed: bool) -> UpdateWorkflowExecutionRequest {
+    UpdateWorkflowExecutionRequest {
+        namespace: NAMESPACE.to_owned(),
+        workflow_execution: Some(target),
+        wait_policy: Some(WaitPolicy {
+            lifecycle_stage: if completed { 3 } else { 2 },
+        }),
+        request: Some(Request {
+            meta: Some(Meta {
+                update_id: label.to_owned(),
+                ..Default::default()
+            }),
+            input: Some(Input {
+                name: "update".to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// What an answer to an update with a start says of the update, and the start's part of it.
+pub(crate) fn fate_of_both(
+    answer: &Result<Vec<u8>, Status>,
+) -> Done<(Fate, Option<StartWorkflowExecutionResponse>)> {
+    use execute_multi_operation_response::response::Response;
+    let Ok(bytes) = answer else {
+        return Ok((Fate::Unknown, None));
+    };
+    let answer: ExecuteMultiOperationResponse = decoded(bytes)?;
+    let mut both = answer.responses.into_iter().map(|response| response.response);
+    match (both.next().flatten(), both.next().flatten()) {
+        (Some(Response::StartWorkflow(start)), Some(Response::UpdateWorkflow(update))) => {
+            Ok((fate_of(update), Some(start)))
+        }
+        other => Err(format!("an update with a start is answered {other:?}")),
+    }
 }
 
 impl World {
@@ -49,6 +94,8 @@ impl World {
                 completed,
                 twice,
             } => self.update(run, completed, twice),
+            Step::UpdateWithStart { id, completed, twice } => self.update_with_start(id, completed, twice),
+            Step::Batch { id, how } => self.batch(id, how),
             Step::Reset { run, point } => self.reset(run, point),
             Step::Delete { run } => self.delete(run),
             Step::ControlActivity { activity, how } => self.control_activity(activity, how),
@@ -65,25 +112,7 @@ impl World {
             return Ok(());
         };
         let label = self.ledger.label_at("update", &started.workflow_id);
-        let request = UpdateWorkflowExecutionRequest {
-            namespace: NAMESPACE.to_owned(),
-            workflow_execution: Some(execution(&started)),
-            wait_policy: Some(WaitPolicy {
-                lifecycle_stage: if completed { 3 } else { 2 },
-            }),
-            request: Some(Request {
-                meta: Some(Meta {
-                    update_id: label.clone(),
-                    ..Default::default()
-                }),
-                input: Some(Input {
-                    name: "update".to_owned(),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
+        let request = update_request(execution(&started), &label, completed);
         let kind = CallKind::Update { label };
         if twice {
             self.send(kind.clone(), "UpdateWorkflowExecution", &request, false)?;
@@ -91,12 +120,78 @@ impl World {
         self.send(kind, "UpdateWorkflowExecution", &request, false)
     }
 
+    /// An update to a workflow, which is started for it where it does not run.
+    fn update_with_start(&mut self, id: u64, completed: bool, twice: bool) -> Done {
+        let workflow_id = name_of(id % CRON);
+        let label = self.ledger.label_at("update", &workflow_id);
+        let request_id = format!("request-of-{label}");
+        let start = StartWorkflowExecutionRequest {
+            namespace: NAMESPACE.to_owned(),
+            workflow_id: workflow_id.clone(),
+            workflow_type: Some(WorkflowType {
+                name: "Simulated".to_owned(),
+            }),
+            task_queue: Some(queue(QUEUE)),
+            request_id: request_id.clone(),
+            // Now and then it may not be there yet.
+            workflow_id_conflict_policy: [2, 2, 1][usize::try_from(id % 3).unwrap_or(0)],
+            ..Default::default()
+        };
+        let target = WorkflowExecution {
+            workflow_id: workflow_id.clone(),
+            run_id: String::new(),
+        };
+        let update = update_request(target, &label, completed);
+        let operations = [Operation::StartWorkflow(start), Operation::UpdateWorkflow(update)];
+        let request = ExecuteMultiOperationRequest {
+            namespace: NAMESPACE.to_owned(),
+            operations: operations
+                .into_iter()
+                .map(|operation| execute_multi_operation_request::Operation {
+                    operation: Some(operation),
+                })
+                .collect(),
+            ..Default::default()
+        };
+        let kind = CallKind::UpdateWithStart {
+            label,
+            workflow_id,
+            request_id,
+        };
+        if twice {
+            self.send(kind.clone(), "ExecuteMultiOperation", &request, false)?;
+        }
+        self.send(kind, "ExecuteMultiOperation", &request, false)
+    }
+
+    /// All open runs of a workflow id, or of all children, are asked to cancel, or ended.
+    fn batch(&mut self, id: u64, how: u64) -> Done {
+        let which = match id % 8 {
+            7 => "WorkflowId STARTS_WITH 'c'".to_owned(),
+            id => format!("WorkflowId = '{}'", name_of(id)),
+        };
+        let operation = if how.is_multiple_of(2) {
+            start_batch_operation_request::Operation::CancellationOperation(Default::default())
+        } else {
+            start_batch_operation_request::Operation::TerminationOperation(Default::default())
+        };
+        let request = StartBatchOperationRequest {
+            namespace: NAMESPACE.to_owned(),
+            visibility_query: format!("{which} AND ExecutionStatus = 'Running'"),
+            job_id: self.ledger.label("job"),
+            reason: OF_BATCHES.to_owned(),
+            operation: Some(operation),
+            ..Default::default()
+        };
+        self.send(CallKind::Other, "StartBatchOperation", &request, false)
+    }
+
     fn reset(&mut self, run: u64, point: u64) -> Done {
         let Some((target, history)) = self.workers.seen(run) else {
             return Ok(());
         };
-        // Others are told to their parents, come again by themselves, or are a schedule's.
-        if !target.workflow_id.starts_with(['w', 'd']) {
+        // Others come again by themselves, or are a schedule's.
+        if !target.workflow_id.starts_with(['w', 'd', 'c']) {
             return Ok(());
         }
         let completed = history
@@ -141,7 +236,28 @@ impl World {
         let namespace = NAMESPACE.to_owned();
         let of = (execution.run_id.clone(), id.clone());
         let execution = Some(execution);
-        match how % 3 {
+        match how % 4 {
+            3 => {
+                let options = ActivityOptions {
+                    start_to_close_timeout: Some(millis(how % 20_000 + 1_000)),
+                    heartbeat_timeout: Some(millis(3_000)),
+                    ..Default::default()
+                };
+                let request = UpdateActivityOptionsRequest {
+                    namespace,
+                    execution,
+                    activity: Some(update_activity_options_request::Activity::Id(id)),
+                    activity_options: Some(options),
+                    update_mask: Some(prost_types::FieldMask {
+                        paths: vec![
+                            "start_to_close_timeout".to_owned(),
+                            "heartbeat_timeout".to_owned(),
+                        ],
+                    }),
+                    ..Default::default()
+                };
+                self.send(CallKind::Other, "UpdateActivityOptions", &request, false)
+            }
             0 => {
                 let request = PauseActivityRequest {
                     namespace,

@@ -71,7 +71,7 @@ impl File {
             let Some(last) = self.last_of_chain(&child.workflow_id, &child.run_id) else {
                 return Some(format!("child {} of run {key} is not there", child.workflow_id));
             };
-            if !is_open(&last.state) {
+            if !is_open(&last.state) && !self.goes_on_by_reset(last) {
                 return Some(format!(
                     "child {} has closed, and its parent does not know",
                     child.workflow_id

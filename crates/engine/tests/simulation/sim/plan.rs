@@ -83,6 +83,16 @@ pub(crate) enum Step {
         completed: bool,
         twice: bool,
     },
+    UpdateWithStart {
+        id: u64,
+        completed: bool,
+        twice: bool,
+    },
+    /// A batch operation on the open runs of one workflow id, or of all children.
+    Batch {
+        id: u64,
+        how: u64,
+    },
     /// A run goes on anew from one of its workflow tasks.
     Reset {
         run: u64,
@@ -231,7 +241,7 @@ fn step(rng: &mut Rng, faults: bool, crashes: bool) -> Step {
 /// What is asked less often.
 fn more(rng: &mut Rng) -> Step {
     let (run, how) = (rng.next(), rng.next());
-    match rng.below(36) {
+    match rng.below(42) {
         0..10 => Step::Update {
             run,
             completed: rng.one_in(2),
@@ -246,6 +256,15 @@ fn more(rng: &mut Rng) -> Step {
         },
         27..29 => Step::EndActivity { activity: run, how },
         29..32 => Step::CreateSchedule { options: how },
+        32..36 => Step::UpdateWithStart {
+            id: rng.below(60),
+            completed: rng.one_in(2),
+            twice: rng.one_in(4),
+        },
+        36..38 => Step::Batch {
+            id: rng.below(8),
+            how,
+        },
         _ => Step::ControlSchedule { schedule: run, how },
     }
 }

@@ -1,6 +1,7 @@
 //! The engine, its file, a clock, and the callers, moved step by step.
 
 use std::{
+    collections::BTreeSet,
     future::{Future, poll_fn},
     path::PathBuf,
     pin::Pin,
@@ -75,6 +76,8 @@ pub(crate) struct World {
     is_faulty: bool,
     /// Look at every image between two writes.
     pub(crate) every_write: bool,
+    /// What of all that a simulation should come to there was.
+    pub(crate) seen: BTreeSet<&'static str>,
     /// How often the engine has come to rest.
     rests: usize,
     /// A sum of all that has happened: the same for the same plan.
@@ -108,6 +111,7 @@ impl World {
             locker: None,
             is_faulty: false,
             every_write: false,
+            seen: BTreeSet::new(),
             rests: 0,
             trace: 0,
             images: 0,
@@ -404,6 +408,7 @@ impl World {
             return Err(first.clone());
         }
         let file = file::read(&self.folder().join("engine.db"))?;
+        self.seen.extend(file.seen());
         let mut wrong = file.check(&mut self.known, &self.ledger, self.clock_goes_back);
         wrong.extend(self.ledger.check(&file.labels()));
         wrong.extend(file.check_ledger(&self.ledger));
