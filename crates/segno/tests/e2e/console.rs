@@ -1,18 +1,22 @@
 //! The console in a real browser: what people do with it, on every engine.
 
+mod execution;
 mod journeys;
 mod looks;
 mod operations;
+#[cfg(feature = "outbox")]
+mod replay;
 mod sign_in;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use segno::Builder;
 use segno_test_support::{Answer, Receiver, servers::Browser};
 use serde_json::json;
 
@@ -36,11 +40,16 @@ impl Console {
 
     /// The same with this at the end of the configuration.
     async fn open_with(engine: &TestEngine, more: &str) -> Self {
-        Self::open_at(engine, more, (Ipv4Addr::LOCALHOST, 0).into()).await
+        Self::open_as(engine, more, |builder| builder).await
     }
 
     /// The same at an address.
     async fn open_at(engine: &TestEngine, more: &str, http: SocketAddr) -> Self {
+        Self::open_as(engine, more, |builder| builder.http(http)).await
+    }
+
+    /// The same of a program with more to it.
+    async fn open_as(engine: &TestEngine, more: &str, with: impl FnOnce(Builder) -> Builder) -> Self {
         let down = Arc::new(AtomicBool::new(false));
         let switch = down.clone();
         let receiver = Receiver::answering(move |_| {
@@ -83,7 +92,7 @@ impl Console {
             receiver.url("/shop"),
             engine.folder().join("log.jsonl").display(),
         );
-        let app = App::start_with(engine, &config, |builder| builder.http(http)).await;
+        let app = App::start_with(engine, &config, with).await;
         let browser = Browser::start().await;
         Self {
             app,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use segno::{Consumer, ConsumerError, Event, Segno};
+use segno::{Builder, Consumer, ConsumerError, Event, Segno};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{ApplicationFailure, WorkflowContext, WorkflowResult};
 
@@ -116,6 +116,11 @@ impl Fulfil {
             None => Err(ApplicationFailure::non_retryable("nobody to fulfil for").into()),
         }
     }
+}
+
+/// A program with the workflow `Fulfil`, which waits a moment.
+pub(crate) fn with_fulfil(builder: Builder) -> Builder {
+    builder.workflow::<Fulfil>()
 }
 
 const WORKFLOW: &str = r#"

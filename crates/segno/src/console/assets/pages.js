@@ -8,6 +8,8 @@ import * as execution from "./pages/execution.js";
 import * as letters from "./pages/dead-letters.js";
 import * as letter from "./pages/dead-letter.js";
 import * as bulk from "./pages/bulk.js";
+import * as replays from "./pages/replays.js";
+import * as replay from "./pages/replay.js";
 import * as timers from "./pages/timers.js";
 import * as schedules from "./pages/schedules.js";
 import * as schedule from "./pages/schedule.js";
@@ -30,6 +32,8 @@ export const PAGES = [
   page("dead-letters", letters, "Dead letters", "d"),
   page("dead-letters/:id", letter),
   page("bulk/:id", bulk),
+  page("replays", replays, "Replays", "p"),
+  page("replays/:id", replay),
   page("timers", timers, "Timers", "t"),
   page("schedules", schedules, "Schedules", "s"),
   page("schedules/:id", schedule),

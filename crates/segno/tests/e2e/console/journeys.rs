@@ -48,8 +48,22 @@ async fn an_event_is_sent_and_its_story_read(engine: TestEngine) {
     browser.find("article h3", "Completed").await;
     browser.run("location.reload()", &[]).await;
     browser.find("article h3", "Completed").await;
-    console.goto("/events?type=none").await;
-    browser.see("No events are found.").await;
+    for (asked, found) in [
+        ("source=https%3A%2F%2Fshop.example%2Fa%3Fb%3D1&route=orders", true),
+        (
+            "id=%3Cb%3E1%3C%2Fb%3E&since=2020-01-01T00:00&until=2099-01-01T00:00",
+            true,
+        ),
+        ("subject=nobody", false),
+        ("until=2020-01-01T00:00", false),
+        ("text=none", false),
+    ] {
+        console.goto(&format!("/events?{asked}")).await;
+        match found {
+            true => drop(browser.find("td a", "<b>1</b>").await),
+            false => browser.see("No events are found.").await,
+        }
+    }
     console.close().await;
 }
 

@@ -32,6 +32,11 @@ async fn every_page_is_accessible_and_fits(engine: TestEngine) {
             format!("/dead-letters/{}", super::journeys::encoded(&letter)),
             "Mend and retry",
         ),
+        (
+            "replays",
+            "/replays?routes=orders".to_owned(),
+            "There have been no replays.",
+        ),
         ("timers", "/timers".to_owned(), "No timers."),
         ("schedules", "/schedules".to_owned(), "segno-route/yearly"),
         (

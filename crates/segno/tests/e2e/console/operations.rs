@@ -63,11 +63,14 @@ async fn a_schedule_is_triggered_and_paused(engine: TestEngine) {
     browser.find(".facts .status", "Active").await;
 
     // The first of January of three years, one after the other.
-    let path = "/schedules/segno-route%2Fyearly/backfill";
-    let backfill = json!({ "from": "2023-12-31T00:00:00Z", "until": "2026-01-02T00:00:00Z" });
-    let request = console.app.post(path).json(&backfill);
-    json_of(request.send().await.unwrap(), StatusCode::ACCEPTED).await;
+    browser.click("button", "Backfill").await;
+    let between = "for (const [n, at] of ['2023-12-31T00:00', '2026-01-02T00:00'].entries()) \
+                   document.querySelectorAll('dialog input')[n].value = at;";
+    browser.find("dialog input", "").await;
+    browser.run(between, &[]).await;
+    browser.click("dialog button", "Backfill").await;
     console.listed("SegnoEventType = 'year.begun'", 4).await;
+    let path = "/schedules/segno-route%2Fyearly/backfill";
     let wrong = json!({ "from": "yesterday", "until": "2026-01-02T00:00:00Z" });
     let request = console.app.post(path).json(&wrong);
     json_of(request.send().await.unwrap(), StatusCode::BAD_REQUEST).await;
@@ -114,6 +117,10 @@ async fn timers_queues_and_sinks_are_shown(engine: TestEngine) {
     console.listed("WorkflowType = 'SegnoTimer'", 1).await;
     console.goto("/timers").await;
     browser.find("td a", id).await;
+    browser.click("td button", "Move").await;
+    browser.fill("Seconds from now", "7200").await;
+    browser.click("dialog button", "Move").await;
+    browser.see("It is moved.").await;
     browser.click("td button", "Cancel").await;
     browser.click("dialog button", "Cancel the timer").await;
     browser.find("td .status", "canceled").await;

@@ -5,6 +5,7 @@ import { get, path } from "../api.js";
 import { every, onChange } from "../changes.js";
 import { empty, facts, failure, heading, json, loading, panel, problem, size, status, table } from "../parts.js";
 import { url } from "../router.js";
+import { can } from "../session.js";
 import { between, time } from "../time.js";
 
 function routes(story) {
@@ -63,6 +64,23 @@ export function action(one, level = "h4") {
   );
 }
 
+/** The page where this event may be replayed, on the routes that take it unless others are named. */
+export function replayOf(source, id, routes) {
+  return h("a", { class: "button", href: url(["replays"], { source, id, routes: routes.join(",") }), "data-keep": "replay" }, "Replay …");
+}
+
+/** How the event came in, and the row of an outbox that it was in before. */
+function origin(told) {
+  const row = told?.row;
+  return [
+    ["came in", told && ({ http: "over HTTP", schedule: "by the schedule of its route", program: "from the program itself" }[told.by] ?? `by the ${told.by} ${told.name}`)],
+    ["outbox", row?.outbox],
+    ["row", row && String(row.position)],
+    ["written", row && time(row.written_at)],
+    ["relayed", row && [time(row.relayed_at), ` after ${between(row.written_at, row.relayed_at)}`]],
+  ];
+}
+
 function execution(told) {
   return h(
     "article",
@@ -97,8 +115,9 @@ function execution(told) {
 
 export async function show(view, { params, title, signal }) {
   title(`Event ${params.id}`);
+  const actions = h("div", { class: "actions" });
   const body = h("div", {}, loading());
-  view.append(heading(`Event ${params.id}`), body);
+  view.append(heading(`Event ${params.id}`, actions), body);
   let shown = "";
   let running = true;
   const refresh = async () => {
@@ -109,6 +128,8 @@ export async function show(view, { params, title, signal }) {
       if (text === shown) return;
       shown = text;
       const { data, data_base64, ...attributes } = story.event;
+      const taking = story.routes.filter((route) => route.takes).map((route) => route.route);
+      replace(actions, can("operator") ? replayOf(params.source, params.id, taking) : null);
       replace(
         body,
         panel(
@@ -117,6 +138,7 @@ export async function show(view, { params, title, signal }) {
             ...["type", "source", "subject", "id"].map((name) => [name, attributes[name]]),
             ["time", attributes.time && time(attributes.time)],
             ["taken in", story.accepted_at && time(story.accepted_at)],
+            ...origin(story.origin),
           ]),
           json(story.event, { label: "Before the transforms" }),
         ),

@@ -4,6 +4,7 @@ import { h, replace } from "../dom.js";
 import { get, path, post } from "../api.js";
 import { every, onChange } from "../changes.js";
 import { ask } from "../dialog.js";
+import { children } from "../family.js";
 import { compact, historyTable } from "../history.js";
 import { attempt } from "../notice.js";
 import { button, empty, facts, failure, heading, json, loading, panel, problem, size, status, table } from "../parts.js";
@@ -11,7 +12,7 @@ import { go, url } from "../router.js";
 import { can } from "../session.js";
 import { bars, timeline } from "../timeline.js";
 import { between, time } from "../time.js";
-import { action } from "./event.js";
+import { action, replayOf } from "./event.js";
 
 /** History events that are fetched for the picture and the list. */
 const MOST = 2000;
@@ -55,6 +56,7 @@ export async function show(view, { params, query, title, signal }) {
   let detail = null;
   let events = [];
   let token = null;
+  let kin = null;
 
   const told = (verb, request, text) =>
     attempt(async () => {
@@ -109,6 +111,7 @@ export async function show(view, { params, query, title, signal }) {
     replace(
       actions,
       detail.event_id ? h("a", { class: "button", href: url(["events", detail.event_source, detail.event_id]) }, "Event") : null,
+      detail.event_id && can("operator") ? replayOf(detail.event_source, detail.event_id, [detail.route].filter(Boolean)) : null,
       button("Signal", signalIt, { hidden: !running || !can("operator"), "data-keep": "signal" }),
       button("Cancel", () => end("cancel", "It decides what that means, and puts its things in order."), {
         hidden: !running || !can("operator"), "data-keep": "cancel",
@@ -161,9 +164,7 @@ export async function show(view, { params, query, title, signal }) {
       detail.failure ? panel("Failure", failure(detail.failure)) : null,
       panel("Timeline", timeline(bars(events, standing.activities), detail.start_time, detail.close_time) ?? empty("It has done nothing yet.")),
       standing.activities.length ? panel("Pending", pending(standing.activities)) : null,
-      standing.children.length
-        ? panel("Children", h("ul", {}, standing.children.map((child) => h("li", {}, link(child), " ", child.type))))
-        : null,
+      kin ? panel("Children", kin.element) : null,
       detail.actions.length ? panel("Activities", detail.actions.map((one) => action(one, "h3"))) : null,
       panel("Input", json(detail.input, { label: "Input" })),
       detail.result === undefined ? null : panel("Result", json(detail.result, { label: "Result" })),
@@ -192,7 +193,9 @@ export async function show(view, { params, query, title, signal }) {
       detail = next;
       events = [];
       token = null;
-      await fetchHistory(MOST);
+      const [found] = await Promise.all([children(id, signal), fetchHistory(MOST)]);
+      // What somebody has unfolded stays so while it says the same.
+      if (found?.key !== kin?.key) kin = found;
       if (!signal.aborted) draw();
     } catch (error) {
       if (error.name !== "AbortError" && !signal.aborted) replace(body, problem(error));

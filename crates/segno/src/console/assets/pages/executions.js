@@ -55,12 +55,28 @@ export function show(view, { title, query, signal }) {
   let list = null;
   const form = filters(["executions"], FIELDS, query, () => list.restart(), { action: "List" });
   const totals = h("div", {});
+  let counted = null;
+  /** Counts beside the list, which does not wait for it; what takes long to count is counted less often. */
+  async function count(asked) {
+    const began = performance.now();
+    if (counted?.query === asked && began < counted.holds) return;
+    const mine = { query: asked, holds: Infinity };
+    counted = mine;
+    let told = null;
+    try {
+      told = (await get("/executions", { query: asked, page_size: 1, count: true }, signal)).counts;
+    } catch {
+      // The list says what is wrong.
+    }
+    mine.holds = performance.now() + 20 * (performance.now() - began);
+    if (counted === mine && !signal.aborted) counts(totals, told);
+  }
   list = pager(
     async (token) => {
-      // Counted on the first page only: what is counted does not depend on the page.
-      const asked = { query: form.values().query, page_token: token, count: token ? null : true };
-      const page = await get("/executions", asked, signal);
-      if (page.counts) counts(totals, page.counts);
+      const { query: asked } = form.values();
+      // What is counted does not depend on the page.
+      if (!token) count(asked);
+      const page = await get("/executions", { query: asked, page_token: token }, signal);
       return { items: page.executions, next: page.next_page_token };
     },
     (items) => table("Executions, open ones first, then the latest closed", COLUMNS, items, { none: "No executions are found." }),
