@@ -13,6 +13,7 @@ mod faults;
 #[path = "../common/program.rs"]
 mod installation;
 mod long_runs;
+mod month;
 mod processes;
 mod program;
 mod replacement;
