@@ -11,9 +11,10 @@ use std::{
     sync::Arc,
 };
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, ServerAddr, header::NATS_MESSAGE_ID};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, header::NATS_MESSAGE_ID};
 use async_trait::async_trait;
 use bytes::Bytes;
+use segno_nats::Login;
 use serde::Deserialize;
 
 use crate::{
@@ -24,9 +25,8 @@ use crate::{
 };
 
 mod connection;
-mod credentials;
 
-use connection::{Connection, Login};
+use connection::Connection;
 
 /// Longest message id; a stream keeps those of its window in memory.
 const ID: usize = 256;
@@ -97,8 +97,7 @@ struct Nats {
 
 impl Nats {
     fn new(options: Options, base: &Path) -> Result<Self, OptionError> {
-        let servers = options.url.expose().split(',');
-        let servers: Result<Vec<ServerAddr>, _> = servers.map(|url| url.trim().parse()).collect();
+        let servers = segno_nats::servers(&options.url).ok_or(OptionError::Url)?;
         let mut headers = Vec::new();
         for (name, template) in options.headers {
             if name.to_ascii_lowercase().starts_with("nats-") {
@@ -115,15 +114,13 @@ impl Nats {
             ca::read(base, path)?;
         }
         Ok(Self {
-            connection: Connection::new(
-                servers.map_err(|_| OptionError::Url)?,
-                Login {
-                    ca,
-                    token: options.token,
-                    nkey: options.nkey,
-                    credentials: options.credentials_file.map(|path| base.join(path)),
-                },
-            ),
+            connection: Connection::new(Login {
+                servers,
+                ca,
+                token: options.token,
+                nkey: options.nkey,
+                credentials: options.credentials_file.map(|path| base.join(path)),
+            }),
             subject: options.subject,
             headers,
         })

@@ -14,16 +14,14 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{
-    ConnectOptions, ServerAddr,
-    jetstream::{
-        self, Context,
-        consumer::{AckPolicy, PullConsumer, pull},
-    },
+use async_nats::jetstream::{
+    self, Context,
+    consumer::{AckPolicy, PullConsumer, pull},
 };
 use async_trait::async_trait;
 use futures::StreamExt;
 use segno_event::Confidential;
+use segno_nats::Login;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -33,14 +31,11 @@ use crate::{
 };
 
 mod batch;
-mod credentials;
 
 use batch::Batch;
 
 /// How long a pull waits for messages: a stop waits for it, so that nothing is delivered to a puller that is gone.
 const WAIT: Duration = Duration::from_secs(1);
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
 /// Most messages of one pull.
 const MOST: usize = 1_000;
 
@@ -102,14 +97,9 @@ pub(crate) fn build(
     base: &Path,
     _: &Arc<dyn Intake>,
 ) -> Result<Built, Error> {
-    let servers: Result<Vec<ServerAddr>, _> = options
-        .url
-        .expose()
-        .split(',')
-        .map(|url| url.trim().parse())
-        .collect();
-    let servers = servers
-        .map_err(|_| Error("`url` has no URL of a NATS server, such as nats://localhost:4222".to_owned()))?;
+    let servers = segno_nats::servers(&options.url).ok_or_else(|| {
+        Error("`url` has no URL of a NATS server, such as nats://localhost:4222".to_owned())
+    })?;
     for (key, value) in [("stream", &options.stream), ("durable", &options.durable)] {
         if value.is_empty() || value.contains(['.', '*', '>', ' ']) {
             return Err(Error(format!(
@@ -126,15 +116,21 @@ pub(crate) fn build(
     if options.ack_wait < Duration::from_secs(1) {
         return Err(Error("`ack_wait` is at least a second".to_owned()));
     }
-    // Both are read when it connects.
-    options.ca = options.ca.map(|path| base.join(path));
-    options.credentials_file = options.credentials_file.map(|path| base.join(path));
-    if let Some(path) = &options.ca {
+    let ca = options.ca.take().map(|path| base.join(path));
+    if let Some(path) = &ca {
+        // The connection reads it itself, when it is made.
         ca::read(path)?;
     }
+    let login = Login {
+        servers,
+        ca,
+        token: options.token.take(),
+        nkey: options.nkey.take(),
+        credentials: options.credentials_file.take().map(|path| base.join(path)),
+    };
     let origin = origin(name);
     Ok(Built::Fetching(Arc::new(Nats {
-        servers,
+        login,
         origin,
         options,
     })))
@@ -142,7 +138,7 @@ pub(crate) fn build(
 
 #[derive(Debug)]
 struct Nats {
-    servers: Vec<ServerAddr>,
+    login: Login,
     origin: String,
     options: Options,
 }
@@ -187,29 +183,7 @@ impl Source for Nats {
 
 impl Nats {
     async fn connect(&self) -> Result<async_nats::Client, Error> {
-        let connect = match &self.options.credentials_file {
-            Some(path) => credentials::signing_in(path.clone()),
-            None => ConnectOptions::new(),
-        };
-        let mut connect = connect.name("segno").connection_timeout(CONNECT);
-        if let Some(path) = &self.options.ca {
-            connect = connect.add_root_certificates(path.clone()).require_tls(true);
-        }
-        // The library leaves out what the URLs say of it; a name alone is a token.
-        // <https://docs.nats.io/using-nats/developer/connecting/userpass>
-        if let Some(user) = self.servers.iter().find_map(ServerAddr::username) {
-            connect = match self.servers.iter().find_map(ServerAddr::password) {
-                Some(password) => connect.user_and_password(decoded(user), decoded(password)),
-                None => connect.token(decoded(user)),
-            };
-        }
-        if let Some(token) = &self.options.token {
-            connect = connect.token(token.expose().to_owned());
-        }
-        if let Some(seed) = &self.options.nkey {
-            connect = connect.nkey(seed.expose().to_owned());
-        }
-        let connected = connect.connect(self.servers.as_slice()).await;
+        let connected = self.login.options().connect(self.login.servers.as_slice()).await;
         connected.map_err(|error| Error::of("NATS cannot be reached", &error))
     }
 
@@ -228,15 +202,4 @@ impl Nats {
         let consumer = found.get_or_create_consumer(durable, config).await;
         consumer.map_err(|error| Error::of(&format!("the consumer {durable}"), &error))
     }
-}
-
-/// A part of a URL, without its percent signs.
-fn decoded(text: &str) -> String {
-    // As the value of a form, in which these two would mean something else.
-    let form = format!("text={}", text.replace('+', "%2B").replace('&', "%26"));
-    let mut pairs = url::form_urlencoded::parse(form.as_bytes());
-    pairs
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
 }
