@@ -185,6 +185,15 @@ impl World {
         reply["events"][0].take()
     }
 
+    /// Sends an event that does not fit the schema of its type.
+    pub(crate) async fn is_refused(&self, event: &Value) {
+        let request = self.http.post(self.url("/events"));
+        let request = request.header("content-type", "application/cloudevents+json");
+        let response = request.body(event.to_string()).send().await.unwrap();
+        let problem = json_of(response, StatusCode::BAD_REQUEST).await;
+        assert_eq!(problem["code"], "schema-mismatch", "{event}: {problem}");
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.http_address())
     }
