@@ -30,13 +30,6 @@ mod intake;
 pub mod message;
 #[cfg(feature = "nats")]
 pub mod nats;
-#[cfg(any(
-    feature = "eventbridge",
-    feature = "nats",
-    feature = "redis",
-    feature = "sqs",
-    feature = "webhook"
-))]
 mod options;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -50,13 +43,6 @@ pub mod webhook;
 
 pub use codec::{Codec, Malformed};
 pub use intake::{Intake, Outcome};
-#[cfg(any(
-    feature = "eventbridge",
-    feature = "nats",
-    feature = "redis",
-    feature = "sqs",
-    feature = "webhook"
-))]
 pub use options::{Kind, Options};
 pub use source::{Built, Clock, Error, Served, Source, SystemClock};
 #[cfg(any(feature = "nats", feature = "redis", feature = "sqs"))]

@@ -1,8 +1,18 @@
 //! A source in the configuration: a table with one of the kinds.
+#![cfg_attr(
+    not(any(
+        feature = "eventbridge",
+        feature = "nats",
+        feature = "redis",
+        feature = "sqs",
+        feature = "webhook"
+    )),
+    allow(unused_variables, reason = "a build without any kind reads and makes none")
+)]
 
 use std::{path::Path, sync::Arc};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
 
 use crate::{
     Intake,
@@ -39,7 +49,7 @@ macro_rules! kinds {
 
             /// How the configuration names it.
             pub fn name(&self) -> &'static str {
-                match self {
+                match *self {
                     $(#[cfg(feature = $feature)] Self::$variant(_) => $key,)+
                 }
             }
@@ -53,7 +63,7 @@ macro_rules! kinds {
                 match name {
                     $(
                         #[cfg(feature = $feature)]
-                        $key => Deserialize::deserialize(deserializer).map(|options| Some(Self::$variant(Box::new(options)))),
+                        $key => serde::Deserialize::deserialize(deserializer).map(|options| Some(Self::$variant(Box::new(options)))),
                     )+
                     _ => Ok(None),
                 }

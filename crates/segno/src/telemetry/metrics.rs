@@ -87,6 +87,8 @@ macro_rules! made {
 macro_rules! metrics {
     ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
         /// All metrics.
+        // The list of names is the same for every build, also one without what some of them count.
+        #[cfg_attr(not(all(feature = "embedded", feature = "outbox")), allow(dead_code))]
         pub(crate) struct Metrics {
             registry: Registry,
             $(pub(crate) $field: type_of!($kind),)+
