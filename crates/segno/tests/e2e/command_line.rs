@@ -243,6 +243,7 @@ async fn replays(engine: TestEngine) {
     );
     let terminal = Command::new("script")
         .args(["-qec", &waits, "/dev/null"])
+        .env("TERM", "xterm")
         .output()
         .await
         .unwrap();
