@@ -438,8 +438,14 @@ async fn schedules(engine: TestEngine) {
     )
     .await;
     assert_eq!(paused, "segno-route/yearly is paused\n");
+    // Each is waited for: the real server keeps one such request, and of two that come between its looks the last.
+    until(&app, &engine, &["schedules", "show", id], |schedule| {
+        schedule["paused"] == true
+    })
+    .await;
     let triggered = table(&app, &engine, &["schedules", "trigger", id]).await;
     assert_eq!(triggered, "segno-route/yearly is triggered\n");
+    until(&app, &engine, &["events", "list", "--type", "year.begun"], has(1)).await;
     let between = [
         "--from",
         "2024-12-01T00:00:00Z",
