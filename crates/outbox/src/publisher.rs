@@ -1,5 +1,7 @@
 //! Where relays publish to.
 
+#[cfg(any(feature = "http", feature = "sinks"))]
+use std::borrow::Cow;
 use std::{
     collections::HashMap,
     fmt,
@@ -65,10 +67,10 @@ impl Outgoing {
 
     /// The event as it goes out to a bus: where the outbox has a name, it says which row it was.
     #[cfg(any(feature = "http", feature = "sinks"))]
-    pub(crate) fn told(&self, outbox: Option<&str>) -> Event {
+    pub(crate) fn told(&self, outbox: Option<&str>) -> Cow<'_, Event> {
         match outbox {
-            Some(outbox) => self.origin(outbox).told_by(self.event.clone()),
-            None => self.event.clone(),
+            Some(outbox) => Cow::Owned(self.origin(outbox).told_by(self.event.clone())),
+            None => Cow::Borrowed(&self.event),
         }
     }
 }
