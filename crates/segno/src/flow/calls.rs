@@ -100,9 +100,13 @@ pub(super) async fn enroll(client: &Client, enrolment: &Enrolment) -> Result<(),
 /// Says a flow's word to an event's execution. False: it is not there any more.
 ///
 /// A signal alone would be heard only when an execution that is held [begins](super::HELD): one with a start does not wait
-/// for that. Where there is nothing to be signalled, because somebody has deleted it, something is started that nobody runs,
-/// and is deleted again: so a word takes one call, and two where it comes too late.
+/// for that. It is looked for first, as one that is gone would be started: whatever stands under its id makes its event, sent
+/// again, a duplicate, which a crash must not leave behind. Where somebody deletes it between the look and the word, something
+/// is started that nobody runs, and is deleted again.
 pub(super) async fn say(client: &Client, workflow_id: &str, word: &Word) -> Result<bool, Status> {
+    if !runs(client, workflow_id).await? {
+        return Ok(false);
+    }
     let request = SignalWithStartWorkflowExecutionRequest {
         namespace: client.namespace(),
         workflow_id: workflow_id.to_owned(),
