@@ -25,7 +25,7 @@ impl World {
 }
 
 /// The same mail with files.
-fn with_files(mail: &str, files: &[(&str, &str)]) -> String {
+pub(crate) fn with_files(mail: &str, files: &[(&str, &str)]) -> String {
     let (head, body) = mail.split_once("\r\n\r\n").unwrap();
     let mut raw = format!(
         "{head}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b0\r\n\r\n\

@@ -149,9 +149,8 @@ async fn mails_hang_together() {
 }
 
 /// Every activity, and the moment between a mail's sending and its record, fails after its effect, one in each round.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_mailed_twice_whichever_activity_is_done_again() {
-    let world = World::new(Engine::Embedded).await;
+async fn nobody_is_mailed_twice_whichever_activity_is_done_again(engine: Engine) {
+    let world = World::new(engine).await;
     const PLACES: [&str; 6] = [
         "jira_comment",
         "jira_people",
@@ -201,6 +200,16 @@ async fn nobody_is_mailed_twice_whichever_activity_is_done_again() {
     assert_eq!(execution["status"], "Completed");
     assert_eq!(world.told(&ticket), ALL);
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_mailed_twice_whichever_activity_is_done_again_on_embedded() {
+    nobody_is_mailed_twice_whichever_activity_is_done_again(Engine::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_mailed_twice_whichever_activity_is_done_again_on_temporal() {
+    nobody_is_mailed_twice_whichever_activity_is_done_again(Engine::Temporal).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,9 +6,11 @@
 
 use std::{path::Path, time::Duration};
 
+use futures::future::join_all;
 use reqwest::{Method, Url};
 use segno_crawl_platform::events::registry::definition;
 use segno_crawl_stand_ins::services::PROJECTS;
+use segno_test_support::TemporalServer;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -274,23 +276,30 @@ async fn send(program: &Program, event: &Value) -> Option<String> {
     Some(executions[0]["workflow_id"].as_str().unwrap().to_owned())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_it_is_killed_an_event_is_handled_once() {
-    let share = Share::of("SEGNO_CRAWL_PLACES", SHARE);
-    let (world, settings) = StandIns::start("").await;
+/// Plays these cases one after the other, while there is time; how many it were. `engine` is Segno's configuration of it, and
+/// `retry` more of the retry policy of all events.
+async fn survives(
+    engine: &str,
+    retry: &str,
+    cases: &[(usize, (&'static str, String))],
+    share: &Share,
+) -> usize {
+    let (world, settings) = StandIns::start(retry).await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("events.toml"), settings).unwrap();
-    let segno = Path::new(env!("CARGO_MANIFEST_DIR")).join("segno.toml");
+    let segno = folder.path().join("segno.toml");
+    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = ["routes/*.toml", "schemas.toml"].map(|file| base.join(file).display().to_string());
+    std::fs::write(&segno, format!("{engine}include = {own:?}\n")).unwrap();
     let more = format!("events = '{}'\n", folder.path().join("events.toml").display());
     let installation = Installation::new(folder.path(), &segno, &more);
     let mut program = installation.start().await;
-    let cases = share.order(cases());
     let mut count = 0;
-    for (number, (ty, place)) in cases.iter().enumerate() {
-        if number > 0 && !share.goes_on() {
+    for (number, (ty, place)) in cases {
+        if count > 0 && !share.goes_on() {
             break;
         }
-        let before = prepare(&world, ty, number);
+        let before = prepare(&world, ty, *number);
         installation.arm(place);
         send(&program, &before.event).await;
         program.is_killed(&format!("{ty}, {place}")).await;
@@ -301,6 +310,33 @@ async fn wherever_it_is_killed_an_event_is_handled_once() {
         check(&world, &before, &execution, place);
         count += 1;
     }
-    eprintln!("killed at {count} places of {}", cases.len());
     program.kill().await;
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_it_is_killed_an_event_is_handled_once() {
+    let share = Share::of("SEGNO_CRAWL_PLACES", SHARE);
+    let cases: Vec<_> = share.order(cases()).into_iter().enumerate().collect();
+    let count = survives("", "", &cases, &share).await;
+    eprintln!("killed at {count} places of {}", cases.len());
+}
+
+/// A real server learns of a worker's death by its silence alone: each case waits some seconds for that, so few are tried by
+/// default, and several programs wait side by side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_it_is_on_temporal() {
+    const PROGRAMS: usize = 3;
+    let server = TemporalServer::start().await;
+    let share = Share::of("SEGNO_CRAWL_PLACES", SHARE);
+    let cases: Vec<_> = share.order(cases()).into_iter().enumerate().collect();
+    let counts = cases.chunks(cases.len().div_ceil(PROGRAMS)).map(async |cases| {
+        let (address, namespace) = (server.address(), server.namespace().await);
+        let engine =
+            format!("engine = {{ temporal = {{ address = {address:?}, namespace = {namespace:?} }} }}\n");
+        // An attempt whose worker has died is over after three seconds, not fifteen.
+        survives(&engine, "attempt = \"3s\"", cases, &share).await
+    });
+    let count: usize = join_all(counts).await.into_iter().sum();
+    eprintln!("killed at {count} places of {}", cases.len());
 }

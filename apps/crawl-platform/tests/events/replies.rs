@@ -4,7 +4,10 @@ use reqwest::StatusCode;
 use segno_crawl_platform::events::payloads::TicketCommented;
 use serde_json::{Value, json};
 
-use crate::world::{Engine, Sent, World};
+use crate::{
+    attachments::with_files,
+    world::{Engine, Sent, World},
+};
 
 /// An answer to a mail, as mail programs write them.
 pub(crate) fn answer(mail: &Sent, from: &str, id: &str, text: &str) -> String {
@@ -260,36 +263,53 @@ async fn what_is_no_answer_is_refused_with_its_reason() {
 }
 
 /// Every activity fails after its effect, one in each round: there is one comment, and one mail a person.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_comment_and_one_mail_a_person_whichever_activity_is_done_again() {
-    let world = World::new(Engine::Embedded).await;
-    for (round, place) in [
+async fn one_comment_and_one_mail_a_person_whichever_activity_is_done_again(engine: Engine) {
+    let world = World::new(engine).await;
+    const PLACES: [&str; 8] = [
         "jira_people",
         "platform_project_of_ticket",
         "platform_project_users",
+        "jira_attach_files",
         "jira_add_reply",
         "send_mail",
         "send_mail/unrecorded",
         "*",
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ];
+    for (round, place) in PLACES.into_iter().enumerate() {
         world.fail(None);
         let (ticket, before) = world.commented(false).await;
         let mail = world.mail_to(&ticket, "carla@shop.example");
         world.fail(Some(place));
         let id = format!("c{round}@shop.example");
-        let execution = world
-            .reply(&answer(&mail, "carla@shop.example", &id, "On the page of shoes."))
-            .await;
+        let raw = answer(&mail, "carla@shop.example", &id, "On the page of shoes.");
+        let execution = world.reply(&with_files(&raw, &[("prices.csv", "a,b")])).await;
         assert_eq!(execution["status"], "Completed", "{place}: {execution:#}");
+        for action in execution["actions"].as_array().unwrap() {
+            let ty = action["type"].as_str().unwrap();
+            // The terms are read, and nothing else is done there.
+            if ty != "terms" {
+                assert!(PLACES.contains(&ty), "{ty} never fails here");
+                let fails = [ty, "*"].contains(&place) || place == format!("{ty}/unrecorded");
+                assert_eq!(action["attempts"], 1 + u32::from(fails), "{place}: {execution:#}");
+            }
+        }
         assert_eq!(world.latest(&ticket).1, 2, "{place}");
         assert_eq!(
             world.told_since(&ticket, before),
             ["kim@shop.example", "max@webdata.example", "wanda@webdata.example"],
             "{place}"
         );
+        assert_eq!(world.jira.files(&ticket).len(), 1, "{place}");
     }
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_comment_and_one_mail_a_person_whichever_activity_is_done_again_on_embedded() {
+    one_comment_and_one_mail_a_person_whichever_activity_is_done_again(Engine::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_comment_and_one_mail_a_person_whichever_activity_is_done_again_on_temporal() {
+    one_comment_and_one_mail_a_person_whichever_activity_is_done_again(Engine::Temporal).await;
 }
