@@ -10,7 +10,7 @@ use temporalio_client::{
     Client,
     schedules::{
         CreateScheduleOptions, ScheduleAction, ScheduleError, ScheduleIntervalSpec, ScheduleOverlapPolicy,
-        ScheduleSpec,
+        ScheduleSpec, ScheduleUpdate,
     },
     tonic::Code,
 };
@@ -227,7 +227,7 @@ impl SweeperActivities {
     }
 }
 
-/// Has the engine sweep at intervals. One that is there stays as it is.
+/// Has the engine sweep at intervals. A schedule that is there gets this interval, and stays paused if somebody has paused it.
 ///
 /// # Errors
 ///
@@ -239,14 +239,29 @@ pub async fn schedule(client: &Client, settings: SweepSettings) -> Result<(), Sc
         .build();
     let options = CreateScheduleOptions::builder()
         .action(action)
-        .spec(spec)
+        .spec(spec.clone())
         .overlap_policy(ScheduleOverlapPolicy::Skip)
         .build();
     match client.create_schedule(SCHEDULE, options).await {
-        Ok(_) => Ok(()),
-        Err(ScheduleError::Rpc(status)) if status.code() == Code::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+        Ok(_) => return Ok(()),
+        Err(ScheduleError::Rpc(status)) if status.code() == Code::AlreadyExists => {}
+        Err(error) => return Err(error),
     }
+    let handle = client.get_schedule_handle(SCHEDULE);
+    let described = handle.describe(Default::default()).await?;
+    let spec_of = described
+        .raw()
+        .schedule
+        .as_ref()
+        .and_then(|schedule| schedule.spec.as_ref());
+    let interval = spec_of.and_then(|spec| spec.interval.first()?.interval);
+    if interval.and_then(|interval| Duration::try_from(interval).ok()) == Some(settings.every) {
+        return Ok(());
+    }
+    let change = move |update: &mut ScheduleUpdate| {
+        update.set_spec(spec);
+    };
+    handle.update(change, Default::default()).await
 }
 
 #[cfg(test)]

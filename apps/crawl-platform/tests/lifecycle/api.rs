@@ -32,7 +32,9 @@ pub(crate) struct Api {
     /// Where the API is asked, and who asks.
     root: String,
     token: Option<&'static str>,
-    _folder: TempDir,
+    /// Segno's configuration.
+    config: String,
+    folder: TempDir,
     _server: Option<TemporalServer>,
 }
 
@@ -69,8 +71,26 @@ impl Api {
             platform,
             cluster,
             http: reqwest::Client::new(),
-            _folder: folder,
+            config: config.to_owned(),
+            folder,
             _server: server,
+        }
+    }
+
+    /// The same platform, started again with other settings of the sweeper.
+    pub(crate) async fn started_again(self, sweep: SweepSettings) -> Self {
+        self.platform.stop().await.unwrap();
+        let options = Options {
+            config: Config::parse("test", &self.config, self.folder.path()).unwrap(),
+            timing: timing(),
+            sweep,
+            ..Options::in_folder(self.folder.path(), Arc::new(self.cluster.clone()))
+        };
+        let platform = Platform::start(options).await.unwrap();
+        Self {
+            root: format!("http://{}", platform.address()),
+            platform,
+            ..self
         }
     }
 
@@ -83,7 +103,13 @@ impl Api {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Value,
+    ) -> (StatusCode, Value) {
         let mut request = self.http.request(method, format!("{}{path}", self.root));
         if let Some(token) = self.token {
             request = request.bearer_auth(token);
@@ -100,7 +126,7 @@ impl Api {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.send(Method::GET, path, None, Value::Null).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
@@ -435,9 +461,7 @@ async fn thirty_days_of_a_schedule_are_thirty_runs_on_temporal() {
     thirty_days_of_a_schedule_are_thirty_runs(Api::temporal().await).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sweeper_ends_orphans_and_goes_on_with_stranded_runs() {
-    let api = Api::embedded().await;
+async fn the_sweeper_ends_orphans_and_goes_on_with_stranded_runs(api: Api) {
     let crawler = api.crawler().await;
     let (_, begun) = api
         .send(
@@ -496,7 +520,29 @@ async fn the_sweeper_ends_orphans_and_goes_on_with_stranded_runs() {
     api.until(&run.to_string(), "it has ended", |run| run["status"] == "FAILED")
         .await;
     assert_eq!(api.cluster.made().len(), 2);
+
+    // By itself, at the interval that is set now and not the one of the schedule that is there.
+    let settings = SweepSettings {
+        every: Duration::from_secs(1),
+        ..settings
+    };
+    let api = api.started_again(settings).await;
+    api.cluster.put(orphan.clone());
+    eventually("the sweeper comes by itself", async || {
+        api.cluster.state(&orphan.name).await.unwrap().is_none()
+    })
+    .await;
     api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sweeper_ends_orphans_and_goes_on_with_stranded_runs_on_embedded() {
+    the_sweeper_ends_orphans_and_goes_on_with_stranded_runs(Api::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sweeper_ends_orphans_and_goes_on_with_stranded_runs_on_temporal() {
+    the_sweeper_ends_orphans_and_goes_on_with_stranded_runs(Api::temporal().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,7 @@ mod processes;
 mod program;
 mod replacement;
 mod resume;
+mod schedules;
 mod stages;
 mod stop;
 mod store;
