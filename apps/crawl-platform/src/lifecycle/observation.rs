@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     rules::{ActiveTask, Comparison, Judgement, compare},
 };
 use crate::{
-    cluster::{Cluster, JobState},
+    cluster::{Cluster, ClusterError, JobName, JobState},
     output::Outputs,
     store::{TaskReport, TaskStatus},
 };
@@ -22,6 +23,12 @@ const LOG_LINES: usize = 50;
 const LOG_BYTES: usize = 400_000;
 /// Bytes of one task's log.
 const LOG_BYTES_OF_ONE: usize = 8_000;
+/// How often a log is asked for while the cluster does not give it: a task that has failed is looked at no more.
+const LOG_ATTEMPTS: u32 = 3;
+/// Before a log is asked for again, at first.
+const LOG_PAUSE: Duration = Duration::from_millis(200);
+/// How long all logs of one reconciliation may take, within the time that its activity has.
+const LOG_TIME: Duration = Duration::from_secs(30);
 
 /// What is to be kept of an active task's job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +100,7 @@ impl BulkQuestion {
             .iter()
             .filter(|correction| correction.to == TaskStatus::Failed);
         let share = (LOG_BYTES / failing.count().max(1)).min(LOG_BYTES_OF_ONE);
+        let deadline = Instant::now() + LOG_TIME;
         let mut reports = Vec::new();
         for task in &self.tasks {
             let Some(seen) = self.seen.iter().find(|seen| seen.task == task.id) else {
@@ -103,9 +111,10 @@ impl BulkQuestion {
                 .iter()
                 .any(|correction| correction.task == task.id && correction.to == TaskStatus::Failed);
             let log_tail = match fails {
-                true => match cluster.log_tail(&task.job, LOG_LINES).await {
-                    Ok(log) => Some(end_of(&log, share)),
-                    Err(error) => Some(format!("(the log cannot be read: {error})")),
+                true => match timeout_at(deadline, last_words(cluster, &task.job)).await {
+                    Ok(Ok(log)) => Some(end_of(&log, share)),
+                    Ok(Err(error)) => Some(format!("(the log cannot be read: {error})")),
+                    Err(_) => Some("(the log cannot be read: the cluster takes too long)".to_owned()),
                 },
                 false => None,
             };
@@ -126,6 +135,19 @@ impl BulkQuestion {
         }
         reports
     }
+}
+
+/// The end of a job's log, also where the cluster gives it only when it is asked again.
+async fn last_words(cluster: &dyn Cluster, job: &JobName) -> Result<String, ClusterError> {
+    let mut pause = LOG_PAUSE;
+    for _ in 1..LOG_ATTEMPTS {
+        match cluster.log_tail(job, LOG_LINES).await {
+            Err(error) if error.is_retryable() => sleep(pause).await,
+            settled => return settled,
+        }
+        pause *= 2;
+    }
+    cluster.log_tail(job, LOG_LINES).await
 }
 
 /// The last `bytes` of a text, from a character's beginning on. Zero bytes, which PostgreSQL does not take, are left out.

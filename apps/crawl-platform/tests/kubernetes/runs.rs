@@ -329,6 +329,29 @@ async fn whatever_goes_wrong_a_run_ends_as_its_jobs_have() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_words_of_a_task_that_has_failed_are_kept() {
+    let world = World::new().await;
+    let plan = Plan {
+        course: Course::Ends(Duration::from_millis(100), End::Exits(3)),
+        log: (1..=60).map(|line| format!("line {line}\n")).collect(),
+        ..Plan::default()
+    };
+    *world.plans.0.lock().unwrap() = (vec![plan], Vec::new());
+    // The first that is asked for a log says nothing: the task is looked at once more, and never again.
+    let faults = world.place.stand_in.as_ref().unwrap().faults();
+    faults.fail(1, "GET", "/log", Failure::Refused(503));
+    let crawler = world.crawler(1).await;
+    let lifecycle = world.platform.lifecycle();
+    let run = lifecycle.begin(crawler, Trigger::Api, None).await.unwrap().run;
+    world.until(run, "at its end", |run| run.status.is_final()).await;
+    let task = &lifecycle.store().tasks(run).await.unwrap()[0];
+    assert_eq!(task.failure.as_deref(), Some("exit status 3"));
+    let words: String = (11..=60).map(|line| format!("line {line}\n")).collect();
+    assert_eq!(task.log_tail, Some(words), "the last fifty lines");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_cluster_is_reported_and_a_stop_ends_what_waits() {
     let world = World::new().await;
     let api = world.place.stand_in.as_ref().unwrap();
