@@ -57,7 +57,7 @@ fn schemas_are_those_of_the_types() {
 
 #[test]
 fn the_table_of_the_documentation_is_the_registry() {
-    let path = folder().join("docs/events.md");
+    let path = folder().join("README.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once("registry.rs. -->\n").unwrap();
     let (_, after) = rest.split_once("<!-- end -->").unwrap();

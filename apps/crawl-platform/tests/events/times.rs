@@ -4,6 +4,8 @@ use segno_crawl_platform::events::payloads::{HistoryStatsAdded, Payload, ReportR
 use segno_test_support::Answer;
 use serde_json::json;
 use std::time::{Duration, Instant};
+use temporalio_client::schedules::ScheduleOverlapPolicy;
+use time::{OffsetDateTime, macros::datetime};
 
 use crate::world::{Engine, World};
 
@@ -19,6 +21,11 @@ const ROUTES: &str = r#"
     name = "stop-always"
     workflow = "ReportRunStoppedEventWorkflow"
     schedule = { cron = "@every 1s", type = "ReportRunStoppedEvent", data = { run = "r", report = "rep-always", project = "p-1" } }
+
+    [[routes]]
+    name = "stop-then"
+    workflow = "ReportRunStoppedEventWorkflow"
+    schedule = { cron = "30 9 2 3 * 2041", time_zone = "Asia/Kathmandu", type = "ReportRunStoppedEvent", data = { run = "r", report = "rep-then", project = "p-1" } }
     "#;
 
 async fn scheduled(engine: Engine) {
@@ -42,6 +49,25 @@ async fn scheduled(engine: Engine) {
         })
         .await;
     assert!(requests.len() >= 3);
+
+    // At one time, which is far away; so its schedule is told that it is now.
+    let schedule = world.client().get_schedule_handle("segno-route/stop-then");
+    let described = schedule.describe(Default::default()).await.unwrap();
+    let times = described.future_action_times();
+    let times: Vec<_> = times.into_iter().map(OffsetDateTime::from).collect();
+    assert_eq!(times, [datetime!(2041-03-02 3:45 UTC)]);
+    schedule
+        .trigger(ScheduleOverlapPolicy::AllowAll, Default::default())
+        .await
+        .unwrap();
+    world
+        .pusher
+        .wait_until(Duration::from_secs(60), |requests| {
+            let mut channels = requests.iter().map(|request| request.json()["channels"].take());
+            channels.any(|channel| channel == json!(["private-report-rep-then"]))
+        })
+        .await;
+    assert_eq!(world.pushed("private-report-rep-then"), ["report-stop-progress"]);
     world.stop().await;
 }
 

@@ -194,6 +194,10 @@ impl World {
         assert_eq!(problem["code"], "schema-mismatch", "{event}: {problem}");
     }
 
+    pub(crate) fn client(&self) -> &temporalio_client::Client {
+        self.running.client()
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.http_address())
     }
