@@ -24,6 +24,9 @@ pub(crate) struct TaskToken {
     /// When a speculative workflow task was started: one that was discarded leaves its ids to the next.
     #[prost(int64, tag = "50")]
     pub(crate) speculative_at: Nanos,
+    /// Of a workflow task: the life of memory in which its run was last changed, see `RunState::life`.
+    #[prost(fixed64, tag = "51")]
+    pub(crate) life: u64,
 }
 
 /// What a watcher of a standalone activity has seen of it.

@@ -134,6 +134,11 @@ pub struct RunState {
     /// Request ids of starts that found this run and were attached to it.
     #[prost(string, repeated, tag = "45")]
     pub attached_request_ids: Vec<String>,
+    /// The life of the engine's memory in which the run was last written: a random number, another one with each
+    /// opening of the file and after each batch that failed. A worker may have a workflow task that rests on what was
+    /// never written; ids that have been given again since do not make it fit.
+    #[prost(fixed64, tag = "90")]
+    pub life: u64,
 }
 
 /// Options that can be changed while the run is open.
@@ -170,7 +175,7 @@ pub struct WorkflowTask {
 ///
 /// Not on disk: `WorkflowTaskStarted` is written together with how the task ended. After a crash the
 /// task is simply scheduled again, and a completion that comes from before the crash still matches,
-/// unless anything happened to the run meanwhile.
+/// unless anything happened to the run meanwhile, or the task rested on what was not on disk yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StartedTask {
     /// Id of the scheduled event, also where it is only made up (transient, speculative).
@@ -189,6 +194,8 @@ pub struct StartedTask {
     pub target_changed: bool,
     /// When the task times out.
     pub deadline: Nanos,
+    /// What the run's [`life`](RunState::life) is on disk once all that the worker was shown is there.
+    pub life: u64,
 }
 
 /// A pending activity.

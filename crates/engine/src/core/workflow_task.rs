@@ -191,6 +191,7 @@ impl Run {
             suggest_reasons,
             target_changed: false,
             deadline: now.saturating_add(timeout),
+            life: self.state.life,
         };
         self.state.workflow_task = Some(task);
         Ok(self.started_task.insert(started))

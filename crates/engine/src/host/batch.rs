@@ -172,6 +172,7 @@ impl Host {
             let has_news = run.history.len() > run.stored || slot.is_dirty && run.is_standalone();
             if slot.is_dirty {
                 slot.is_dirty = false;
+                run.state.life = self.life;
                 let journal = &mut self.unfiled.journal;
                 run.durably(|state, history, stored| {
                     journal.add(key, state, history.encoded(stored..history.len()));
@@ -256,6 +257,7 @@ impl Host {
     /// Drops all of memory that may differ from the disk, and reads the disk again.
     fn start_over(&mut self) -> Result<(), Error> {
         self.messages.clear();
+        self.ahead.clear();
         self.touched.clear();
         self.unfiled.clear();
         self.cache.clear();

@@ -110,6 +110,7 @@ pub(crate) fn workflow_task(run: &Run, partial: bool, backlog: usize) -> Workflo
         attempt: started.attempt,
         started_event_id: started.started_event_id,
         speculative_at: if is_speculative { started.at } else { 0 },
+        life: started.life,
         ..Default::default()
     };
     WithHistory {

@@ -220,14 +220,36 @@ impl Host {
         Ok(Offered::Taken)
     }
 
-    /// Answers a poll once the batch is on disk. If the worker is gone by then, somebody else gets
-    /// the task.
+    /// Answers a poll once the batch is on disk; with a workflow task at once. If the worker is gone by then, somebody
+    /// else gets the task.
+    ///
+    /// What a worker does with a workflow task is told to nobody before its completion is on disk, and so all that it
+    /// rests on; what was lost before that makes the completion void ([`life`](crate::core::RunState::life)). Answers
+    /// to queries are the exception: they are passed on as they come.
     fn deliver(&mut self, poller: Poller, delivery: Delivery) {
+        if let Delivery::Workflow { task, origin } = &delivery
+            && matches!(origin, Origin::Workflow { .. })
+            && task.message.queries.is_empty()
+        {
+            self.ahead.push((poller, delivery));
+            return;
+        }
         self.after_commit(move |host, is_on_disk| {
             if is_on_disk && let Err(delivery) = poller.reply.send(delivery) {
                 host.take_back(delivery);
             }
         });
+    }
+
+    /// Hands workers the tasks that do not wait for the disk.
+    pub(super) fn hand_ahead(&mut self) {
+        while !self.ahead.is_empty() {
+            for (poller, delivery) in std::mem::take(&mut self.ahead) {
+                if let Err(delivery) = poller.reply.send(delivery) {
+                    self.take_back(delivery);
+                }
+            }
+        }
     }
 
     /// Takes back a task that did not reach its worker.
@@ -342,8 +364,9 @@ impl Host {
             started_event_id: started.started_event_id,
             attempt: started.attempt,
         };
-        if run.history.len() != events_before {
-            slot.is_dirty = true;
+        slot.is_dirty |= run.history.len() != events_before;
+        if slot.is_dirty {
+            started.life = self.life;
         }
         let messages = run.outgoing_messages(sends_updates_again);
         let mut task = delivery::workflow_task(run, partial, backlog);

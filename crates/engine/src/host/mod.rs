@@ -70,7 +70,7 @@ use self::{
     damage::Damage,
     deployments::Deployments,
     filing::Unfiled,
-    matching::TaskQueues,
+    matching::{Delivery, Poller, TaskQueues},
     queries::Queries,
     schedules::Schedules,
     updates::Waiters,
@@ -124,6 +124,10 @@ pub(crate) struct Host {
     schedules: Schedules,
     pub(crate) deployments: Deployments,
     after_commit: Vec<AfterCommit>,
+    /// What workers get before the batch is on disk.
+    ahead: Vec<(Poller, Delivery)>,
+    /// See `RunState::life`.
+    life: u64,
     /// The batch that is on its way to the disk.
     in_flight: Option<InFlight>,
     /// Memory is not what the file says: a batch has failed, and the file could not be read since.

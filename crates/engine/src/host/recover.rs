@@ -61,6 +61,8 @@ impl Host {
             schedules: Schedules::default(),
             deployments: Deployments::default(),
             after_commit: Vec::new(),
+            ahead: Vec::new(),
+            life: 0,
             in_flight: None,
             is_broken: false,
             failure: String::new(),
@@ -76,6 +78,7 @@ impl Host {
     /// Reads what memory needs: when runs are to be woken, and the tasks that wait for workers. Runs
     /// that only wait for time or a request stay on disk until then.
     pub(super) fn recover(&mut self, reason: Reason) -> Result<(), Error> {
+        self.life = uuid::Uuid::new_v4().as_u64_pair().1;
         self.namespaces = Namespaces::load(&mut self.store)?;
         self.replay_journal()?;
         self.next_key = self.next_key.max(self.store.next_run_key()?);

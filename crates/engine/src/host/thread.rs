@@ -303,6 +303,7 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
         if !host.damage.is_met {
             host.clean();
         }
+        host.hand_ahead();
         // As many are answered with this batch; more are not taken into it.
         let is_full = host.after_commit.len() >= BATCH;
         if host.settle_in_flight(is_full || !goes_on) && host.is_sound() {
@@ -311,6 +312,8 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
         if !goes_on {
             host.settle_in_flight(true);
         }
+        // Messages between runs bring further ones.
+        host.hand_ahead();
     }
     host.count(requests);
     goes_on

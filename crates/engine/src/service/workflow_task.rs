@@ -235,11 +235,18 @@ fn complete(
     Ok(response)
 }
 
-/// Fails for the token of a speculative task that the run does not have any more, although another one
-/// may have its ids.
+/// Fails for the token of a task that the run does not have any more, although another one may have its ids: it was
+/// speculative, or rested on what was lost before it was on disk.
 fn check_token(run: &Run, token: &TaskToken) -> Result<(), RpcError> {
-    let is_it = |started: &StartedTask| started.at == token.speculative_at;
-    if token.speculative_at == 0 || run.started_task.as_ref().is_some_and(is_it) {
+    let is_it = |started: &StartedTask| {
+        started.life == token.life && (token.speculative_at == 0 || started.at == token.speculative_at)
+    };
+    let fits = match &run.started_task {
+        Some(started) => is_it(started),
+        // Its start was forgotten with the last life; all that it shows may be on disk.
+        None => run.state.life == token.life && token.speculative_at == 0,
+    };
+    if fits {
         return Ok(());
     }
     Err(RpcError::NotFound("Workflow task not found.".into()))

@@ -3,6 +3,7 @@
 //! For hours: `cargo run -p segno-engine --example simulate -- --seed 1 --seconds 3600`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+mod ahead;
 mod sim;
 
 use std::collections::BTreeSet;

@@ -27,7 +27,7 @@ mod rng;
 mod shrink;
 mod updates;
 mod worker;
-mod workflow;
+pub(crate) mod workflow;
 mod world;
 
 use std::{collections::BTreeSet, fmt};
