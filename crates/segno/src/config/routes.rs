@@ -37,6 +37,14 @@ fn route(
 ) -> Option<Route> {
     let name = names.read(reader, &mut section);
     let on = patterns(reader, &mut section);
+    // Beside a schedule an empty list says the same as none: the route takes the events of its schedule alone.
+    if section.is_empty_list("on") && !section.has("schedule") {
+        let message = format!("{} takes no event", section.what);
+        let help =
+            "say which types it takes, such as on = \"order.*\", or \"*\" for all; or remove the route";
+        let span = section.key_span("on").unwrap_or_default();
+        reader.report(Mistake::new(Code::Pattern, message, help).at(span, "an empty list"));
+    }
     let when = section
         .string(reader, "when")
         .map(|text| compiled(reader, &text, Code::Filter, Filter::compile));

@@ -198,6 +198,7 @@ fn each_mistake_has_its_code_and_its_place() {
         ),
         (with("name = \"big orders\""), Code::Name, 3, "\"big orders\""),
         (with("on = \"\""), Code::Pattern, 3, "\"\""),
+        (with("on = []"), Code::Pattern, 3, "on"),
         (with("on = [\"a\", 2]"), Code::Type, 3, "2"),
         (with("on = 2"), Code::Type, 3, "2"),
         (with("when = \"event.data.totl >\""), Code::Filter, 4, ""),

@@ -27,6 +27,10 @@ fn routes_have_times_and_keys() {
         ("Europe/Berlin", "segno.schedule")
     );
     assert_eq!(schedule.data, Some(serde_json::json!({"a": [1]})));
+    // By its schedule alone, said by an empty list.
+    let alone =
+        parse(&route("schedule = { cron = \"0 9 * * *\" }").replace("\"*\"", "[]")).expect("no mistakes");
+    assert!(alone.routes.get("r").expect("the route").on.is_empty());
     for (options, code) in [
         ("delay = \"soon\"", Code::Duration),
         ("deadline = \"0s\"", Code::Duration),
