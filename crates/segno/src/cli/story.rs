@@ -68,13 +68,16 @@ fn print(story: &Value, out: &mut dyn Write) -> io::Result<()> {
             }
         }
         for action in list(&execution["actions"]) {
-            writeln!(
-                out,
-                "      {}: {}, {} attempt(s)",
-                text(&action["name"]),
-                text(&action["state"]),
-                action["attempts"]
-            )?;
+            let name = text(&action["name"]);
+            match action["result"]["skipped"].as_str() {
+                Some(why) => writeln!(out, "      {name}: skipped, {}", one_line(why))?,
+                None => writeln!(
+                    out,
+                    "      {name}: {}, {} attempt(s)",
+                    text(&action["state"]),
+                    action["attempts"]
+                )?,
+            }
         }
     }
     for route in list(&story["routes"]) {

@@ -22,7 +22,7 @@ mod workflow;
 pub(crate) use activities::{Activities, route_of};
 pub(crate) use alert::AlertWorkflow;
 pub(crate) use keep_alive::{HEARTBEAT_TIMEOUT, Progress, keep_alive};
-pub(crate) use workflow::EventWorkflow;
+pub(crate) use workflow::{EventWorkflow, Report};
 
 use segno_routing::{Plan, PlannedHandler};
 

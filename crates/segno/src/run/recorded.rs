@@ -23,7 +23,7 @@ use time::OffsetDateTime;
 use super::{Action, Actions, Failure, State, history, moment, value};
 use crate::{
     encryption::{open, unreadable},
-    execution::{DEAD_LETTER, WORKFLOW_TYPE},
+    execution::{DEAD_LETTER, Report, WORKFLOW_TYPE},
     origin::{self, Origin},
     search_attributes::ROUTE,
 };
@@ -95,6 +95,8 @@ pub(crate) struct Recorded {
     pub(crate) plan: Plan,
     pub(crate) failure: Option<Failure>,
     pub(crate) actions: Vec<Action>,
+    /// What it returned: none unless it completed, or of a workflow of the program's own.
+    pub(crate) report: Option<Report>,
     /// What a [`DEAD_LETTER`] failure lists.
     details: Vec<FailedAction>,
 }
@@ -127,10 +129,15 @@ impl Recorded {
             run_id: summary.run_id.clone(),
         };
         let (mut input, mut failure, mut details) = (None, None, Vec::new());
-        let mut actions = Actions::default();
+        let (mut actions, mut report) = (Actions::default(), None);
         for event in history(client, execution).await? {
             match event.attributes {
                 Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => input = started.input,
+                Some(Attributes::WorkflowExecutionCompletedEventAttributes(completed))
+                    if summary.ty == WORKFLOW_TYPE =>
+                {
+                    report = serde_json::from_value(value(completed.result)).ok();
+                }
                 Some(Attributes::WorkflowExecutionFailedEventAttributes(failed)) => {
                     if let Some(FailureInfo::ApplicationFailureInfo(info)) = failed
                         .failure
@@ -168,6 +175,7 @@ impl Recorded {
             summary,
             plan,
             failure,
+            report,
             details,
         })
     }

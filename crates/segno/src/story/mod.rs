@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 use crate::{
     archive,
     dead_letters::{Decision, Letter, quoted, runs},
+    execution::story::ActionState,
     origin::Origin,
     run::{Action, ReadError, Recorded, State, Summary, format, status_name},
     search_attributes::{EVENT_ID, EVENT_SOURCE, EVENT_SUBJECT, EVENT_TYPE, REPLAY, ROUTE, keyword},
@@ -291,7 +292,7 @@ fn state(run: &Recorded, kept: bool, waits: Option<&str>) -> String {
             format!("resolved{by}")
         }
         (WorkflowExecutionStatus::Completed, Some((_, by))) => format!("done, after it was retried{by}"),
-        (WorkflowExecutionStatus::Completed, None) => "done".to_owned(),
+        (WorkflowExecutionStatus::Completed, None) => done(run),
         (WorkflowExecutionStatus::Failed, _) => {
             let failure = run
                 .failure
@@ -301,6 +302,26 @@ fn state(run: &Recorded, kept: bool, waits: Option<&str>) -> String {
         }
         (status, _) => status_name(status).to_lowercase(),
     }
+}
+
+/// How it was done: by itself, with what was skipped; or that another execution has taken its event.
+fn done(run: &Recorded) -> String {
+    let report = run.report.clone().unwrap_or_default();
+    if let Some(by) = report.superseded_by {
+        return format!("superseded by {by}, which ran in its place");
+    }
+    if let Some(into) = report.batched_into {
+        return format!("went into the batch {into}");
+    }
+    let skipped = report
+        .actions
+        .iter()
+        .filter(|action| action.state == ActionState::Skipped);
+    let skipped = skipped.map(|action| {
+        let why = action.reason.as_deref().unwrap_or_default();
+        format!("; {} was skipped: {why}", action.action)
+    });
+    format!("done{}", skipped.collect::<String>())
 }
 
 fn running(actions: &[Action], waits: Option<&str>) -> String {

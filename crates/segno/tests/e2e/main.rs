@@ -40,6 +40,7 @@ mod encrypted_timers;
 mod encryption;
 mod example;
 mod executions;
+mod explain;
 mod flow;
 #[cfg(feature = "embedded")]
 mod flow_crash;
