@@ -179,7 +179,8 @@ fn json(body: &[u8]) -> Result<Value, Malformed> {
     serde_json::from_slice(body).map_err(|error| Malformed::Json(error.to_string()))
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, Malformed> {
+/// The body, which has to be a JSON object.
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Malformed> {
     match json(body)? {
         Value::Object(map) => Ok(map),
         other => Err(Malformed::not_an_object(&other)),

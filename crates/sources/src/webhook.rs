@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Clock, Codec, Error, Intake, Served, SystemClock,
     answer::{Problem, decode, read_body, take, text},
-    codec::Mapping,
+    codec::{Mapping, object},
     source::{Built, origin},
 };
 
@@ -107,6 +107,7 @@ fn build_at(
         Scheme::Stripe => Some(STRIPE),
         Scheme::Hmac(_) | Scheme::Token(_) => None,
     };
+    let by_scheme = options.codec.is_none() && ours.is_some();
     let codec = match (options.codec.clone(), ours) {
         (Some(codec), _) => codec,
         (None, Some(mapping)) => {
@@ -119,6 +120,7 @@ fn build_at(
         origin: origin(name),
         keys,
         codec,
+        by_scheme,
         intake: Arc::clone(intake),
         clock,
         options,
@@ -131,6 +133,8 @@ struct Webhook {
     origin: String,
     keys: Keys,
     codec: Codec,
+    /// The codec is that of the scheme, for which a body is always a JSON object.
+    by_scheme: bool,
     intake: Arc<dyn Intake>,
     clock: Arc<dyn Clock>,
     options: Options,
@@ -191,6 +195,14 @@ impl Webhook {
     }
 
     async fn take(&self, headers: &HeaderMap, body: &Bytes, id: String) -> Result<usize, Problem> {
+        // A mapping takes any text, and would only say that the text is no object.
+        if self.by_scheme
+            && let Err(malformed) = object(body)
+        {
+            tracing::warn!(source = self.origin, reason = %malformed, "a webhook is no event");
+            let status = StatusCode::BAD_REQUEST;
+            return Err(Problem::new(status, "invalid-event", malformed.to_string()));
+        }
         let events = decode(&self.codec, &self.origin, headers, (id, body.clone()), "webhook").await?;
         take(&*self.intake, &events).await?;
         Ok(events.len())

@@ -19,6 +19,7 @@ mod audit;
 #[cfg(feature = "embedded")]
 mod backup;
 mod bad_input;
+mod bad_input_sources;
 mod bad_input_table;
 mod batches;
 mod catalogue;
