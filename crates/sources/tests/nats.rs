@@ -182,6 +182,7 @@ async fn a_dead_letter_subject_of_no_stream_keeps_the_message() {
     let taker = Taker::new();
     publish(&context, "{".to_owned()).await;
     publish(&context, order("1", "a")).await;
+    let began = tokio::time::Instant::now();
     let run = Run::start(
         "nats",
         &options(&server.url(), "dead_letter = \"nowhere\""),
@@ -189,11 +190,14 @@ async fn a_dead_letter_subject_of_no_stream_keeps_the_message() {
     );
     taker.wait_for(1).await;
     let consumer: PullConsumer = context.get_consumer_from_stream("segno", "events").await.unwrap();
-    until("a second delivery of the first", async || {
+    // Again after one second, and then after two: the pauses grow.
+    until("a third delivery of the first", async || {
         let info = consumer.clone().info().await.unwrap().clone();
-        info.delivered.consumer_sequence > 2 && info.ack_floor.stream_sequence == 0
+        assert_eq!(info.ack_floor.stream_sequence, 0);
+        info.delivered.consumer_sequence > 3
     })
     .await;
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
     run.stop().await;
 }
 

@@ -329,6 +329,28 @@ async fn messages_stay_invisible_while_they_are_stored_and_come_back_after_a_cra
 }
 
 #[tokio::test]
+async fn several_pollers_have_messages_in_hand_at_once() {
+    let server = Ministack::start().await;
+    let queue = Queue::make(&server, "orders").await;
+    let taker = Taker::new();
+    taker.answer(|_, _| Outcome::Later("down".to_owned()));
+    for n in 0..25 {
+        queue.send(&order(&n.to_string(), &n.to_string())).await;
+    }
+    let run = Run::start("sqs", &options(&server.url(), "orders", "pollers = 3"), &taker);
+    // A poll brings ten at most, and none of them is done.
+    until("all are tried", async || {
+        (0..25).all(|n| taker.given(&n.to_string()) > 0)
+    })
+    .await;
+    assert_eq!(queue.counts().await, (0, 25));
+    taker.answer(|_, _| Outcome::Durable);
+    assert_eq!(taker.wait_for(25).await.len(), 25);
+    queue.is_empty().await;
+    run.stop().await;
+}
+
+#[tokio::test]
 async fn told_to_stop_it_gives_back_what_it_cannot_store() {
     let server = Ministack::start().await;
     let queue = Queue::make(&server, "orders").await;
