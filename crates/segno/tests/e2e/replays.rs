@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, StatusCode};
 use segno_test_support::{Answer, Receiver};
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{App, DEADLINE, TestEngine, json_of, order};
@@ -12,6 +13,7 @@ use crate::support::{App, DEADLINE, TestEngine, json_of, order};
 on_every_engine!(
     a_late_route_sees_earlier_events,
     a_dry_run_says_what_then_happens,
+    only_what_is_asked_for,
     one_by_one_in_order_once,
     paused_and_cancelled,
     bad_replays,
@@ -185,6 +187,64 @@ async fn a_dry_run_says_what_then_happens(engine: TestEngine) {
         payloads.contains(&json!({ "early": 301 })) && payloads.len() == 4,
         "{payloads:?}"
     );
+    app.stop().await;
+}
+
+async fn only_what_is_asked_for(engine: TestEngine) {
+    let receiver = Receiver::start().await;
+    let app = App::start(&engine, &config(&receiver, EARLY)).await;
+    for (id, source, ty, subject) in [
+        ("1", "/shop", "order.placed", "ada"),
+        ("2", "/shop", "order.paid", "bob"),
+        ("3", "/market", "order.placed", "ada"),
+        ("4", "/market", "order.paid", "ada"),
+    ] {
+        let mut event = order(id, 200);
+        event["source"] = source.into();
+        event["type"] = ty.into();
+        event["subject"] = subject.into();
+        app.accept(&event).await;
+    }
+    app.stop().await;
+
+    let app = App::start(&engine, &config(&receiver, &format!("{EARLY}{LATE}"))).await;
+    known(&app, "SegnoEventId IS NOT NULL", 4).await;
+    // A time between the second and the third.
+    let mut taken_in: Vec<OffsetDateTime> = Vec::new();
+    for (source, id) in [("/shop", "2"), ("/market", "3")] {
+        let story = ask(app.get(&event(source, id)), StatusCode::OK).await;
+        let at = story["accepted_at"].as_str().unwrap();
+        taken_in.push(OffsetDateTime::parse(at, &Rfc3339).unwrap());
+    }
+    let between: OffsetDateTime = taken_in[0] + (taken_in[1] - taken_in[0]) / 2;
+    let between = between.format(&Rfc3339).unwrap();
+    for (filter, ids) in [
+        (json!({}), &["1", "2", "3", "4"][..]),
+        (json!({ "type": "order.paid" }), &["2", "4"]),
+        (json!({ "source": "/market" }), &["3", "4"]),
+        (json!({ "subject": "ada" }), &["1", "3", "4"]),
+        (json!({ "query": "WorkflowId = 'early//shop/2'" }), &["2"]),
+        (json!({ "from": between }), &["3", "4"]),
+        (json!({ "to": between }), &["1", "2"]),
+        (
+            json!({ "from": between, "type": "order.paid", "subject": "ada" }),
+            &["4"],
+        ),
+    ] {
+        let mut request = filter.clone();
+        request["routes"] = json!(["late"]);
+        request["dry_run"] = true.into();
+        let dry = ask(app.post("/replays").json(&request), StatusCode::OK).await;
+        let found = dry["executions"].as_array().unwrap().iter();
+        let found: Vec<_> = found.map(|would| would["event_id"].as_str().unwrap()).collect();
+        assert_eq!(found, ids, "{filter}: {dry:#}");
+    }
+    let request = json!({ "id": "some", "routes": ["late"], "to": between, "subject": "ada" });
+    ask(app.post("/replays").json(&request), StatusCode::ACCEPTED).await;
+    let done = until(&app, "some", "done").await;
+    assert_eq!(done["progress"]["executions"], 1, "{done:#}");
+    let replayed = known(&app, "SegnoReplay = 'some'", 1).await;
+    assert_eq!(replayed[0]["workflow_id"], "late//shop/1/replay/some");
     app.stop().await;
 }
 

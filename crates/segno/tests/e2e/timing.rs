@@ -14,6 +14,7 @@ on_every_engine!(
     a_key_is_handled_once_a_window,
     a_schedule_makes_events,
     schedules_are_what_the_configuration_says,
+    times_are_those_of_the_time_zone,
 );
 
 fn config(receiver: &Receiver, options: &str, action: &str) -> String {
@@ -217,5 +218,20 @@ async fn schedules_are_what_the_configuration_says(engine: TestEngine) {
 
     let app = App::start(&engine, &with("on = \"*\"")).await;
     until_schedules(&app, &[]).await;
+    app.stop().await;
+}
+
+async fn times_are_those_of_the_time_zone(engine: TestEngine) {
+    let receiver = Receiver::start().await;
+    // Tokyo is nine hours ahead of UTC all the year.
+    let schedule = r#"schedule = { cron = "30 9 * * *", time_zone = "Asia/Tokyo" }"#;
+    let app = App::start(&engine, &config(&receiver, schedule, "")).await;
+    let handle = app.client().get_schedule_handle("segno-route/r");
+    let described = handle.describe(Default::default()).await.unwrap();
+    let times = &described.raw().info.as_ref().unwrap().future_action_times;
+    assert!(!times.is_empty(), "{described:?}");
+    for time in times {
+        assert_eq!(time.seconds.rem_euclid(24 * 60 * 60), 30 * 60, "{times:?}");
+    }
     app.stop().await;
 }
