@@ -20,4 +20,5 @@ mod poison;
 mod process;
 mod publishers;
 mod purge;
+mod stats;
 mod wake;
