@@ -11,6 +11,7 @@ use crate::{
     stats::Stats,
 };
 
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 #[macro_use]
 mod statements;
 
@@ -115,20 +116,24 @@ pub(crate) mod sealed {
 }
 
 /// A relay, as the database knows it.
+///
+/// What a relay and a backend tell each other is as public as [`Backend`], also where a build has no backend that reads it.
 #[derive(Clone, Debug)]
 pub struct Claimant {
     /// Its name.
-    pub(crate) id: String,
+    pub id: String,
     /// How long it may keep a part without a word.
-    pub(crate) lease: Duration,
+    pub lease: Duration,
 }
 
 /// A part in a relay's hands.
 pub struct Claim<DB: Database> {
-    pub(crate) part: i16,
-    pub(crate) rows: Vec<PendingRow>,
+    /// Its number.
+    pub part: i16,
+    /// Its next rows, in order.
+    pub rows: Vec<PendingRow>,
     /// Holds the part's lock, where that is one of a transaction.
-    pub(crate) held: Option<Transaction<'static, DB>>,
+    pub held: Option<Transaction<'static, DB>>,
 }
 
 impl<DB: Database> fmt::Debug for Claim<DB> {
@@ -157,7 +162,7 @@ pub(crate) struct Failed {
 }
 
 /// Milliseconds, as the tables count them.
-#[allow(dead_code, reason = "without a database nothing is counted")]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -342,6 +342,7 @@ macro_rules! shared_methods {
 
 /// [`Backend::claim`](super::Backend::claim) and its like for databases that skip locked rows: the relay's transaction holds
 /// the part, so a relay that dies gives it back at once, and one that is only cut off does when the session's time-out ends.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 macro_rules! locking_methods {
     () => {
         async fn claim(
