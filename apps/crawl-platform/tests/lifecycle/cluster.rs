@@ -12,6 +12,7 @@ use segno_crawl_platform::{
     clock::Clock,
     cluster::{Change, Cluster, ClusterError, Deployed, Job, JobName, JobState, Pending, Phase, Pod},
 };
+use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -33,6 +34,10 @@ struct Inner {
     /// The phase that new jobs have.
     first: Mutex<Phase>,
     calls: AtomicU64,
+    /// When each job's state was asked for by itself, as is done until a run has started.
+    polls: Mutex<BTreeMap<JobName, Vec<OffsetDateTime>>>,
+    /// When all jobs were asked for, as the sweeper does.
+    sweeps: Mutex<Vec<OffsetDateTime>>,
     changes: broadcast::Sender<Change>,
     clock: Clock,
 }
@@ -53,6 +58,8 @@ impl Memory {
             obedient: true.into(),
             first: Mutex::new(Phase::Running),
             calls: AtomicU64::new(0),
+            polls: Mutex::default(),
+            sweeps: Mutex::default(),
             changes: broadcast::channel(1024).0,
             clock,
         }))
@@ -88,6 +95,20 @@ impl Memory {
 
     pub(crate) fn calls(&self) -> u64 {
         self.0.calls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn polls(&self, name: &JobName) -> Vec<OffsetDateTime> {
+        self.0
+            .polls
+            .lock()
+            .unwrap()
+            .get(name)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn sweeps(&self) -> Vec<OffsetDateTime> {
+        self.0.sweeps.lock().unwrap().clone()
     }
 
     pub(crate) fn jobs(&self) -> Vec<JobState> {
@@ -126,6 +147,7 @@ impl Memory {
     pub(crate) fn saturate(&self, name: &JobName, message: &str, since: Duration) {
         if let Some(job) = self.0.jobs.lock().unwrap().get_mut(name) {
             job.phase = Phase::Pending;
+            job.started_at = None;
             job.created_at = self.0.clock.now() - since;
             job.pending = Some(Pending {
                 reason: "Unschedulable".to_owned(),
@@ -240,6 +262,8 @@ impl Cluster for Memory {
 
     async fn state(&self, name: &JobName) -> Result<Option<JobState>, ClusterError> {
         self.call()?;
+        let mut polls = self.0.polls.lock().unwrap();
+        polls.entry(name.clone()).or_default().push(self.0.clock.now());
         Ok(self.0.jobs.lock().unwrap().get(name).cloned())
     }
 
@@ -276,6 +300,7 @@ impl Cluster for Memory {
 
     async fn all(&self) -> Result<Vec<JobState>, ClusterError> {
         self.call()?;
+        self.0.sweeps.lock().unwrap().push(self.0.clock.now());
         Ok(self.jobs())
     }
 

@@ -1,5 +1,7 @@
 //! Thirty days of schedules, on an engine whose clock the test moves from one time at which something is due to the next. All
-//! times are as they are set by default: the poll every 6 s, reconciliations every 1 to 15 minutes.
+//! times are as they are set by default: the poll every 6 s, reconciliations every 1 to 15 minutes. The sweeper comes at its
+//! interval, every 5 minutes, for two hours, and else once a day: it does each time the same, and a day of it takes longer than
+//! all the rest of the month.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +16,14 @@ use segno_crawl_platform::{
     lifecycle::Timing,
     platform::{Options, Platform},
     store::{Run, RunFilter, RunStatus},
-    sweeper::SweepSettings,
+    sweeper::{SCHEDULE, SweepSettings},
 };
 use segno_engine::{
     Engine,
     clock::{Clock as _, ManualClock, Nanos},
 };
 use serde_json::{Value, json};
+use temporalio_client::schedules::{ScheduleIntervalSpec, ScheduleSpec, ScheduleUpdate};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::datetime};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +34,12 @@ use crate::{cluster::Memory, world::DEADLINE};
 const BEGIN: OffsetDateTime = datetime!(2026-03-15 0:00 UTC);
 const DAYS: i64 = 30;
 const END: OffsetDateTime = datetime!(2026-04-14 0:00 UTC);
+/// From then on, for so long, the sweeper comes at its interval: from the first poll of the longest run, while that is at work.
+const SWEPT: (OffsetDateTime, time::Duration) =
+    (datetime!(2026-03-20 12:00:06 UTC), time::Duration::hours(2));
+const DAY: time::Duration = time::Duration::DAY;
+/// Between two polls of a job that has not started.
+const POLL: time::Duration = time::Duration::seconds(6);
 /// What is due then overlaps.
 const CROWDED: OffsetDateTime = datetime!(2026-03-16 3:00 UTC);
 /// The minutes after it.
@@ -46,7 +55,9 @@ struct Plan {
     patient: bool,
     /// Whether the engine knows which of its runs go on: with `allow_all` it need not.
     watched: bool,
-    /// How long its jobs take.
+    /// How long its jobs wait for a node.
+    waits: time::Duration,
+    /// How long its jobs take, with that.
     jobs: time::Duration,
     /// Its runs that had not ended when the engine was last asked about its schedule.
     open: BTreeSet<Uuid>,
@@ -59,6 +70,8 @@ struct Open {
     plan: usize,
     /// When it looks at the cluster next; None if that is to be asked.
     next: Option<OffsetDateTime>,
+    /// When its job starts.
+    starts: OffsetDateTime,
     /// When its job is over.
     over: OffsetDateTime,
 }
@@ -77,6 +90,10 @@ struct Month {
     due: BTreeMap<Uuid, OffsetDateTime>,
     /// When each run was reconciled.
     looks: BTreeMap<Uuid, Vec<OffsetDateTime>>,
+    /// When the sweeper comes next.
+    sweep: OffsetDateTime,
+    /// Whether it comes at its interval.
+    often: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -101,7 +118,7 @@ impl Month {
             config: Config::parse("test", &config, folder.path()).unwrap(),
             timing: Timing::default(),
             sweep: SweepSettings {
-                every: Duration::from_secs(24 * 3600),
+                every: DAY.unsigned_abs(),
                 ..SweepSettings::default()
             },
             ..Options::in_folder(folder.path(), Arc::new(cluster.clone()))
@@ -117,6 +134,8 @@ impl Month {
             open: BTreeMap::new(),
             due: BTreeMap::new(),
             looks: BTreeMap::new(),
+            sweep: BEGIN,
+            often: false,
             _folder: folder,
         }
     }
@@ -153,6 +172,7 @@ impl Month {
             impatient,
             patient,
             watched,
+            waits: time::Duration::ZERO,
             jobs: time::Duration::minutes(minutes),
             open: BTreeSet::new(),
             next: BEGIN,
@@ -186,6 +206,7 @@ impl Month {
                 let run = store.run(*id).await.unwrap();
                 let plan = self.plans.iter().position(|plan| plan.crawler == run.crawler_id);
                 let plan = plan.unwrap();
+                let starts = now + self.plans[plan].waits;
                 let over = now + self.plans[plan].jobs;
                 let workflow = run.workflow_id.unwrap();
                 let due = OffsetDateTime::parse(&workflow[workflow.len() - 20..], &Rfc3339).unwrap();
@@ -195,10 +216,15 @@ impl Month {
                     Open {
                         plan,
                         next: None,
+                        starts,
                         over,
                     },
                 );
             }
+        }
+        let often = (SWEPT.0..SWEPT.0 + SWEPT.1).contains(&now);
+        if (self.sweep <= now || self.often != often) && !self.has_swept(now, often).await {
+            return false;
         }
         let ended: Vec<_> = self
             .open
@@ -254,6 +280,36 @@ impl Month {
         running == self.open.len()
     }
 
+    /// Whether the sweep that was due is done, and the sweeper comes as often as it is to; then its next time is known.
+    async fn has_swept(&mut self, now: OffsetDateTime, often: bool) -> bool {
+        let client = self.platform.lifecycle().client();
+        let handle = client.get_schedule_handle(SCHEDULE);
+        let described = handle.describe(Default::default()).await.unwrap();
+        let next = OffsetDateTime::from(described.future_action_times()[0]);
+        let begun = usize::try_from(described.action_count()).unwrap();
+        if next <= now || begun != self.cluster.sweeps().len() || !described.running_actions().is_empty() {
+            return false;
+        }
+        if often == self.often {
+            self.sweep = next;
+            return true;
+        }
+        self.often = often;
+        let every = if often {
+            SweepSettings::default().every
+        } else {
+            DAY.unsigned_abs()
+        };
+        let change = move |update: &mut ScheduleUpdate| {
+            let interval = ScheduleIntervalSpec::new(every, None);
+            update.set_spec(ScheduleSpec::builder().intervals(vec![interval]).build());
+        };
+        handle.update(change, Default::default()).await.unwrap();
+        // When it comes next is to be asked.
+        self.sweep = now;
+        false
+    }
+
     fn look(&mut self, run: Uuid, looks: u64, now: OffsetDateTime) {
         let noted = self.looks.entry(run).or_default();
         if usize::try_from(looks).unwrap() == noted.len() + 1 {
@@ -276,12 +332,21 @@ impl Month {
             let next = looks
                 .chain(self.plans.iter().map(|plan| plan.next))
                 .min()
-                .unwrap();
+                .unwrap()
+                .min(self.sweep);
             if self.open.is_empty() && self.now() >= END {
                 return;
             }
             let next = if self.open.is_empty() { next.min(END) } else { next };
             // Nobody is told of it: the next look finds it.
+            for (run, open) in self.open.iter().filter(|(_, open)| open.starts > next) {
+                let since = self.now() - (open.starts - self.plans[open.plan].waits);
+                self.cluster
+                    .saturate(&JobName::of(*run, 0, 1), "no node is free", since.unsigned_abs());
+            }
+            for (run, _) in self.open.iter().filter(|(_, open)| open.starts <= next) {
+                self.cluster.set(&JobName::of(*run, 0, 1), Phase::Running);
+            }
             for (run, _) in self.open.iter().filter(|(_, open)| open.over <= next) {
                 self.cluster.set(&JobName::of(*run, 0, 1), Phase::Succeeded);
             }
@@ -301,12 +366,13 @@ impl Month {
                     run.created_at == due || self.plans[plan].patient && run.created_at > due,
                     "{run:?}"
                 );
-                // The first poll finds its job at work.
-                assert_eq!(
-                    run.started_at.unwrap() - run.created_at,
-                    time::Duration::seconds(6),
-                    "{run:?}"
-                );
+                // It was polled until its job was found at work, and then no more.
+                let starts = run.created_at + self.plans[plan].waits;
+                let times = (1..).map(|time| run.created_at + POLL * time);
+                let mut polls: Vec<_> = times.clone().take_while(|time| *time < starts).collect();
+                polls.extend(times.clone().nth(polls.len()));
+                assert_eq!(self.cluster.polls(&JobName::of(run.id, 0, 1)), polls, "{run:?}");
+                assert_eq!(run.started_at.as_ref(), polls.last(), "{run:?}");
                 (due, run.status == RunStatus::Completed)
             })
             .collect();
@@ -367,6 +433,9 @@ async fn thirty_days_pass() {
     let berlin = month.schedule(0, cron("30 2 * * *", "Europe/Berlin")).await;
     let sydney = month.schedule(0, cron("30 2 * * 0", "Australia/Sydney")).await;
     let long = month.schedule(220, cron("0 12 20 3 *", "UTC")).await;
+    // For longer than it is to wait: a quarter of a minute more than five.
+    let waiting = month.schedule(7, cron("0 6 20 3 *", "UTC")).await;
+    month.plans[waiting].waits = time::Duration::seconds(315);
     let mut crowded = Vec::new();
     for (policy, completed) in [
         // Each takes two minutes, and is looked at some seconds later.
@@ -407,6 +476,11 @@ async fn thirty_days_pass() {
         month.became(long).await,
         all(vec![datetime!(2026-03-20 12:00 UTC)])
     );
+    let due = datetime!(2026-03-20 6:00 UTC);
+    assert_eq!(month.became(waiting).await, all(vec![due]));
+    let waited = &month.runs_of(waiting).await[0];
+    assert_eq!(month.cluster.polls(&JobName::of(waited.id, 0, 1)).len(), 53);
+    assert_eq!(waited.saturated_at, Some(due + time::Duration::minutes(5)));
     for (policy, completed, plan) in crowded {
         let at = |(minute, completed): &(i64, bool)| (CROWDED + time::Duration::minutes(*minute), *completed);
         let expected: Vec<_> = completed.iter().map(at).collect();
@@ -419,7 +493,15 @@ async fn thirty_days_pass() {
         [1, 2, 3, 5, 8, 15],
         "{kept:?}"
     );
-    // Each run had one job, which has ended; the sweeper came every day, and has left those of the last day alone.
+    let often = SweepSettings::default().every;
+    let mut sweeps: Vec<_> = (1..=DAYS)
+        .map(|day| BEGIN + DAY * i32::try_from(day).unwrap())
+        .collect();
+    let first = datetime!(2026-03-20 12:05 UTC);
+    sweeps.extend((0..24).map(|time| first + often * time));
+    sweeps.sort_unstable();
+    assert_eq!(month.cluster.sweeps(), sweeps);
+    // Each run had one job, which has ended; the sweeper has left those of the last day alone.
     let made = month.cluster.made();
     let once: BTreeSet<_> = made.iter().collect();
     assert_eq!(once.len(), made.len());
