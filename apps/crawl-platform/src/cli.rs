@@ -2,10 +2,11 @@
 
 mod output;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use reqwest::{Method, StatusCode, header::HeaderValue};
+use segno::cli::Credentials;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -13,6 +14,8 @@ pub use output::Output;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Where a platform is on the machine that one is at.
+const HERE: &str = "http://127.0.0.1:8090";
 /// Runs that are asked for at once.
 const PAGE: usize = 500;
 
@@ -27,18 +30,13 @@ impl From<std::io::Error> for CommandError {
     }
 }
 
-/// `crawl-platform runs`.
+/// `crawl-platform runs`, and `segno runs`.
 #[derive(Args, Debug)]
 pub struct Runs {
-    /// The running platform's API; or below `/app` that of its Segno, which asks for a token.
-    #[arg(
-        long,
-        env = "CRAWL_API",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8090",
-        global = true
-    )]
-    api: Url,
+    /// The running platform's API; or below `/app` that of its Segno, which asks for a token [default: below `/app` of the
+    /// Segno that SEGNO_API names, as a profile of `segno` does; else <http://127.0.0.1:8090>].
+    #[arg(long, env = "CRAWL_API", value_name = "URL", global = true)]
+    api: Option<Url>,
     /// How it is printed.
     #[arg(short, long, value_enum, default_value_t, global = true)]
     output: Output,
@@ -104,6 +102,18 @@ struct List {
 }
 
 impl Runs {
+    /// Carries the command out, and says on standard error what is wrong as people read it, and not as a program's own failures
+    /// are shown. Whether it went well.
+    pub async fn done(self) -> bool {
+        match self.run().await {
+            Ok(()) => true,
+            Err(error) => {
+                eprintln!("error: {error}");
+                false
+            }
+        }
+    }
+
     /// Carries the command out; what it yields is printed on standard output.
     ///
     /// # Errors
@@ -152,25 +162,67 @@ struct Api {
     url: Url,
     client: reqwest::Client,
     token: Option<HeaderValue>,
+    /// What holds the token.
+    token_in: &'static str,
 }
 
 impl Api {
-    fn new(url: Url) -> Result<Self, CommandError> {
-        let token = match std::env::var("CRAWL_TOKEN") {
-            Ok(token) if !token.is_empty() => {
+    /// The platform at this address. Without one it is the platform of the Segno that Segno's own commands would ask, with what
+    /// they would show it: a token of one place is never shown to another.
+    fn new(api: Option<Url>) -> Result<Self, CommandError> {
+        let set = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
+        if api.is_none()
+            && let Some(segno) = set("SEGNO_API")
+        {
+            return Self::of_segno(&segno, &set);
+        }
+        let url = match api {
+            Some(url) => url,
+            None => HERE
+                .parse::<Url>()
+                .map_err(|error| CommandError(format!("{HERE}: {error}")))?,
+        };
+        let token = match set("CRAWL_TOKEN") {
+            Some(token) => {
                 let value = HeaderValue::from_str(&format!("Bearer {token}"));
                 let mut value = value
                     .map_err(|_| CommandError("CRAWL_TOKEN has characters that no token has".to_owned()))?;
                 value.set_sensitive(true);
                 Some(value)
             }
-            _ => None,
+            None => None,
         };
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .build()
             .map_err(|error| CommandError(error.to_string()))?;
-        Ok(Self { url, client, token })
+        let token_in = "the variable CRAWL_TOKEN";
+        Ok(Self {
+            url,
+            client,
+            token,
+            token_in,
+        })
+    }
+
+    fn of_segno(segno: &str, set: &dyn Fn(&'static str) -> Option<String>) -> Result<Self, CommandError> {
+        let no_address = || CommandError(format!("SEGNO_API {segno} is not the address of an HTTP API"));
+        let mut url: Url = segno.parse().map_err(|_| no_address())?;
+        url.path_segments_mut()
+            .map_err(|()| no_address())?
+            .pop_if_empty()
+            .push("app");
+        let credentials = Credentials {
+            token_file: set("SEGNO_TOKEN_FILE").map(PathBuf::from),
+            ca_file: set("SEGNO_CA_FILE").map(PathBuf::from),
+        };
+        let client = credentials.client(TIMEOUT);
+        Ok(Self {
+            url,
+            client: client.map_err(|error| CommandError(format!("{error:#}")))?,
+            token: None,
+            token_in: "the variable SEGNO_TOKEN, or into a file that SEGNO_TOKEN_FILE or a profile names",
+        })
     }
 
     /// As many runs as are wanted, page by page.
@@ -244,7 +296,7 @@ impl Api {
         }
         Err(CommandError(match answer["detail"].as_str() {
             Some(detail) if status == StatusCode::UNAUTHORIZED => {
-                format!("{detail}; put a token into the variable CRAWL_TOKEN")
+                format!("{detail}; put a token into {}", self.token_in)
             }
             Some(detail) => detail.to_owned(),
             None => format!("{url} answers {status}"),

@@ -107,9 +107,7 @@ async fn main() -> Result<(), AnyError> {
     match cli.command {
         Command::Serve { settings } => serve(settings, stop).await,
         Command::Runs(runs) => {
-            if let Err(error) = runs.run().await {
-                // As people read it, and not as the program's own failures are shown.
-                eprintln!("error: {error}");
+            if !runs.done().await {
                 std::process::exit(1);
             }
             Ok(())

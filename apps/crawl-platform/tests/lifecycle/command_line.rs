@@ -1,6 +1,6 @@
-//! The command `runs` of the built program, against a running platform.
+//! The command `runs` of the built program, against a running platform; and the same as `segno runs`.
 
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 
 use segno_crawl_platform::{cluster::JobName, cluster::Phase};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ async fn command(address: &str, arguments: &[&str]) -> (bool, String) {
         .args(["--api", address])
         .env("USER", "ada")
         .env_remove("CRAWL_TOKEN")
+        .env_remove("SEGNO_API")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
@@ -128,4 +129,65 @@ async fn runs_are_listed_shown_started_stopped_and_resumed_on_the_command_line()
     api.stop().await;
     let (done, text) = command(&own, &["list"]).await;
     assert!(!done && text.contains("no crawl platform answers at"), "{text}");
+}
+
+/// `segno` runs the program `segno-runs`, which asks the platform of the Segno that a profile names, with the profile's token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segno_has_the_command_where_the_program_is_installed() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("segno");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (token, file) = ("olga-of-the-crawlers", folder.join("olga.token"));
+    std::fs::write(&file, token).unwrap();
+    let config = format!(
+        "[[http.tokens]]\nname = 'olga'\nfile = '{}'\nrole = 'operator'\n",
+        file.display()
+    );
+    let api = Api::start(config, None).await.signed_in(token);
+    let crawler = api.crawler().await;
+    let profiles = format!(
+        "[crawlers]\napi = \"http://{}\"\ntoken-file = \"olga.token\"\n[nowhere]\napi = \"http://127.0.0.1:1\"\n",
+        api.platform.segno().http_address()
+    );
+    std::fs::write(folder.join("profiles.toml"), profiles).unwrap();
+    let installed = Path::new(env!("CARGO_BIN_EXE_segno-runs")).parent().unwrap();
+    // Examples are built with the tests, into a folder beside the programs.
+    let segno = installed.join("examples/segno");
+    let run = async |line: &str, path: &Path| {
+        let output = Command::new(&segno)
+            .args(line.split(' '))
+            .env("XDG_CONFIG_HOME", home.path())
+            .env("PATH", path)
+            .env_remove("CRAWL_API")
+            .env_remove("SEGNO_API")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, out, error) = run("--profile crawlers runs list", installed).await;
+    assert_eq!((code, out.as_str()), (Some(0), "no runs\n"), "{error}");
+    let start = format!("--profile crawlers runs start {crawler} -o json");
+    let (code, out, error) = run(&start, installed).await;
+    assert_eq!(code, Some(0), "{error}");
+    let begun: Value = serde_json::from_str(&out).unwrap();
+    let (code, out, error) = run("--profile=crawlers runs list", installed).await;
+    assert!(
+        code == Some(0) && out.contains(begun["runId"].as_str().unwrap()),
+        "{out}{error}"
+    );
+
+    let (code, _, error) = run("--profile nowhere runs list", installed).await;
+    assert!(
+        code == Some(1) && error.contains("no crawl platform answers at http://127.0.0.1:1/app"),
+        "{error}"
+    );
+    let (code, out, _) = run("runs --help", installed).await;
+    assert!(code == Some(0) && out.contains("Usage: segno runs"), "{out}");
+    let (code, _, error) = run("runs list", home.path()).await;
+    assert!(code == Some(2) && error.contains("'segno-runs'"), "{error}");
+    api.stop().await;
 }

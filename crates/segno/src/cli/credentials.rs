@@ -27,7 +27,7 @@ impl Credentials {
     ///
     /// # Errors
     /// When a file cannot be read, or holds something else.
-    pub(super) fn client(&self, timeout: Duration) -> miette::Result<Client> {
+    pub fn client(&self, timeout: Duration) -> miette::Result<Client> {
         let mut builder = Client::builder().timeout(timeout);
         if let Some(token) = self.token()? {
             let header = HeaderValue::from_str(&format!("Bearer {token}"));

@@ -20,6 +20,7 @@ mod flags;
 mod grpc_flags;
 mod health;
 mod keys;
+mod other;
 pub mod output;
 mod pages;
 mod pauses;
@@ -36,7 +37,7 @@ mod story;
 mod timers;
 mod up;
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
@@ -48,7 +49,13 @@ use crate::logging::{self, Format};
 
 /// Takes events in, handles each one durably, and shows what became of it.
 #[derive(Debug, Parser)]
-#[command(name = "segno", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "segno",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Another command NAME is the program segno-NAME, if the PATH has one."
+)]
 struct Cli {
     /// How logs are written.
     #[arg(long, global = true, value_enum, default_value_t, env = "SEGNO_LOG_FORMAT")]
@@ -111,13 +118,13 @@ fn unbuilt() -> clap::Command {
     Cli::command()
 }
 
-/// The command line that the process was called with, where a profile that is named says what no flag does.
-fn parse() -> miette::Result<Cli> {
-    let command = match profiles::Chosen::find(std::env::args_os())? {
+/// The command line, where a profile that is named says what no flag does.
+fn parse(line: Vec<OsString>) -> miette::Result<Cli> {
+    let command = match profiles::Chosen::find(line.iter().cloned())? {
         Some(profile) => profile.apply(unbuilt()),
         None => unbuilt(),
     };
-    Ok(Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+    Ok(Cli::from_arg_matches(&command.get_matches_from(line)).unwrap_or_else(|error| error.exit()))
 }
 
 /// Runs the command that the process was called with.
@@ -130,7 +137,11 @@ pub fn main() -> ExitCode {
             .build()
     };
     drop(miette::set_hook(Box::new(move |_| Box::new(handler()))));
-    let cli = match parse() {
+    let line: Vec<_> = std::env::args_os().collect();
+    if let Some(other) = other::Other::asked(unbuilt(), &line) {
+        return other.run(unbuilt()).unwrap_or_else(|report| failed(&report));
+    }
+    let cli = match parse(line) {
         Ok(cli) => cli,
         Err(report) => return failed(&report),
     };

@@ -5,6 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     io::{self, Write},
     path::PathBuf,
+    process,
 };
 
 use clap::{Arg, Command, builder::Resettable};
@@ -15,6 +16,8 @@ use crate::config::profiles::{self, Profile};
 
 /// The variable that names one.
 pub(super) const VARIABLE: &str = "SEGNO_PROFILE";
+/// The variables in whose place a profile says something.
+const VARIABLES: [&str; 4] = ["SEGNO_API", "SEGNO_URL", "SEGNO_TOKEN_FILE", "SEGNO_CA_FILE"];
 
 /// A profile that was named.
 #[derive(Debug)]
@@ -59,18 +62,42 @@ impl Chosen {
             .mut_subcommands(|command| self.apply(command))
     }
 
-    fn value(&self, argument: Arg) -> Arg {
+    /// Puts into another program's environment what the profile says: all of it if a flag names it, else what no variable says.
+    pub(super) fn tell(&self, other: &mut process::Command) {
+        for variable in VARIABLES {
+            let Some(said) = self.said(variable) else { continue };
+            if self.by_flag || env::var_os(variable).is_none() {
+                other.env(variable, said);
+            }
+        }
+        if self.by_flag {
+            other.env(VARIABLE, &self.profile.name);
+            if self.profile.token_file.is_some() {
+                other.env_remove(credentials::TOKEN);
+            }
+        }
+    }
+
+    /// What the profile says in place of a variable.
+    fn said(&self, variable: &str) -> Option<OsString> {
         let profile = &self.profile;
         let path = |path: &Option<PathBuf>| path.clone().map(PathBuf::into_os_string);
-        let said = match argument.get_env().and_then(OsStr::to_str) {
-            Some("SEGNO_API" | "SEGNO_URL") => profile.api.clone().map(OsString::from),
+        match variable {
+            "SEGNO_API" | "SEGNO_URL" => profile.api.clone().map(OsString::from),
             // A token that stands in the environment is one as well.
-            Some("SEGNO_TOKEN_FILE") => path(&profile.token_file).filter(|_| {
+            "SEGNO_TOKEN_FILE" => path(&profile.token_file).filter(|_| {
                 self.by_flag || env::var_os(credentials::TOKEN).is_none_or(|token| token.is_empty())
             }),
-            Some("SEGNO_CA_FILE") => path(&profile.ca_file),
-            None if argument.get_id() == "output" => profile.output.map(OsString::from),
+            "SEGNO_CA_FILE" => path(&profile.ca_file),
             _ => None,
+        }
+    }
+
+    fn value(&self, argument: Arg) -> Arg {
+        let said = match argument.get_env().and_then(OsStr::to_str) {
+            Some(variable) => self.said(variable),
+            None if argument.get_id() == "output" => self.profile.output.map(OsString::from),
+            None => None,
         };
         // Arguments are for the whole life of the process.
         let Some(said) = said.and_then(|said| said.into_string().ok()) else {

@@ -600,3 +600,96 @@ async fn profiles(engine: TestEngine) {
     );
     app.stop().await;
 }
+
+/// What is no command here is a program `segno-NAME` from the path, with its arguments, its exit code and what a profile says.
+#[cfg(unix)]
+#[tokio::test]
+async fn other_programs_are_commands() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let programs = folder.path().join("bin");
+    std::fs::create_dir_all(&programs).unwrap();
+    let program = |name: &str, script: &str| {
+        let file = programs.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program(
+        "segno-tell",
+        r#"printf '<%s>' "$@"
+echo " $SEGNO_PROFILE $SEGNO_API $SEGNO_URL $SEGNO_TOKEN_FILE ${SEGNO_TOKEN-none}"
+exit 7"#,
+    );
+    // None of these is ever run.
+    for name in ["segno-events", "segno--events", "segno-sub/tell", "segno-lst"] {
+        program(name, "echo it ran");
+    }
+    let settings = folder.path().join("segno");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::write(
+        settings.join("profiles.toml"),
+        "[here]\napi = \"http://127.0.0.1:1\"\ntoken-file = \"a.token\"\n",
+    )
+    .unwrap();
+    let run = async |arguments: &[&str], variables: &[(&str, &str)]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_segno"))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", &programs)
+            .env("XDG_CONFIG_HOME", folder.path())
+            .envs(variables.iter().copied())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let token = settings.join("a.token");
+    let of_profile = format!("http://127.0.0.1:1 http://127.0.0.1:1 {}", token.display());
+
+    let (code, out, error) = run(&["tell", "a b", "--profile", "c"], &[]).await;
+    assert_eq!(out, "<a b><--profile><c>     none\n", "{error}");
+    assert_eq!(code, Some(7));
+    let variables = [("SEGNO_API", "http://127.0.0.1:2"), ("SEGNO_TOKEN", "b")];
+    let (_, out, error) = run(&["--profile", "here", "tell"], &variables).await;
+    assert_eq!(out, format!("<> here {of_profile} none\n"), "{error}");
+    // What variables say counts before a profile that a variable names.
+    let variables = [
+        ("SEGNO_PROFILE", "here"),
+        ("SEGNO_API", "http://127.0.0.1:2"),
+        ("SEGNO_TOKEN", "b"),
+    ];
+    let (_, out, error) = run(&["tell"], &variables).await;
+    assert_eq!(
+        out, "<> here http://127.0.0.1:2 http://127.0.0.1:1  b\n",
+        "{error}"
+    );
+    let (code, out, error) = run(&["--profile", "her", "tell"], &[]).await;
+    assert!(
+        code == Some(1) && out.is_empty() && error.contains("there is no profile `her`"),
+        "{error}"
+    );
+
+    let (code, out, error) = run(&["event", "list"], &[]).await;
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    let said = [
+        "error: unrecognized subcommand 'event'",
+        "'events'",
+        "tip: it would be the program 'segno-event', and the PATH has none of that name",
+        "Usage: segno [OPTIONS] <COMMAND>",
+    ];
+    for part in said {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    for arguments in [
+        ["sub/tell"].as_slice(),
+        &["--", "-events"],
+        &["keys", "lst"],
+        &["events", "--bogus"],
+    ] {
+        let (code, out, error) = run(arguments, &[]).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {error}");
+    }
+}
