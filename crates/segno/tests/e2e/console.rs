@@ -2,6 +2,7 @@
 
 mod execution;
 mod journeys;
+mod live;
 mod looks;
 mod operations;
 #[cfg(feature = "outbox")]

@@ -25,6 +25,11 @@ const ROUTES: &str = r#"
     name = "shaky"
     on = "parcel.*"
     actions = [{ name = "tell", to = "gone", retry = { initial = "10ms", max_attempts = 3 } }]
+
+    [[routes]]
+    name = "patient"
+    on = "parcel.*"
+    actions = [{ name = "tell", to = "gone", retry = { initial = "1h", max_interval = "1h", max_attempts = 3 } }]
     "#;
 
 async fn a_child_and_its_parent_are_shown(engine: TestEngine) {
@@ -46,6 +51,16 @@ async fn a_child_and_its_parent_are_shown(engine: TestEngine) {
         .await;
     browser.find(".timeline text", "attempt 3").await;
     browser.find(".timeline .tone-bad text", "deliver").await;
+
+    // What is tried again, and when.
+    console
+        .goto(&format!("/executions/{}", encoded("patient//post/1")))
+        .await;
+    let next = "const cell = (name) => document.querySelector(`td[data-label='${name}']`); \
+                const at = cell('Next attempt')?.querySelector('time'); \
+                return !!at && Date.parse(at.dateTime) > Date.now() + 30 * 60_000 \
+                  && / of 3$/.test(cell('Attempt').innerText) && /refused|connect|reach/i.test(cell('Latest failure').innerText)";
+    browser.until("the next attempt", next, &[]).await;
 
     // A child in the picture, and in the tree below, with a tree of its own.
     console.listed("WorkflowType = 'Fulfil'", 1).await;

@@ -99,6 +99,19 @@ async fn a_dead_letter_is_mended_and_retried(engine: TestEngine) {
     browser.see("the execution is no dead letter").await;
     console.goto("/dead-letters").await;
     browser.see("No dead letters").await;
+
+    // Of another one nothing more is wanted.
+    console.fails(true);
+    let accepted = console.order("8", 5).await;
+    let id = only_execution(&accepted).to_owned();
+    console.app.closed(&id).await;
+    let tried = console.receiver.requests().len();
+    console.goto(&format!("/dead-letters/{}", encoded(&id))).await;
+    browser.click("button", "Skip").await;
+    browser.click("dialog button", "Skip").await;
+    browser.find("h1", "Event 8").await;
+    browser.find("article h3", "Completed").await;
+    assert_eq!(console.receiver.requests().len(), tried);
     console.close().await;
 }
 
