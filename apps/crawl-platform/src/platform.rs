@@ -177,7 +177,8 @@ impl Platform {
         // Set once, here.
         drop(late.set(lifecycle.clone()));
         if let Err(error) = sweeper::schedule(&client, options.sweep).await {
-            segno.shutdown().await?;
+            // Why it does not start is what is told, however it ends.
+            drop(segno.shutdown().await);
             return Err(PlatformError::Sweeper(error.to_string()));
         }
         // A schedule that the engine refuses keeps no other one from running.
