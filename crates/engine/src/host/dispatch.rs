@@ -220,17 +220,22 @@ impl Host {
         Ok(Offered::Taken)
     }
 
-    /// Answers a poll once the batch is on disk; with a workflow task at once. If the worker is gone by then, somebody
-    /// else gets the task.
+    /// Answers a poll once the batch is on disk; with a workflow task or a query at once. If the worker is gone by then,
+    /// somebody else gets the task.
     ///
     /// What a worker does with a workflow task is told to nobody before its completion is on disk, and so all that it
-    /// rests on; what was lost before that makes the completion void ([`life`](crate::core::RunState::life)). Answers
-    /// to queries are the exception: they are passed on as they come.
+    /// rests on; what was lost before that makes the completion void ([`life`](crate::core::RunState::life)). Queries go
+    /// the same way, and the task of a run that is being asked does not: the SDKs do not expect a query of a run whose task
+    /// they are at, so it must not overtake one.
     fn deliver(&mut self, poller: Poller, delivery: Delivery) {
-        if let Delivery::Workflow { task, origin } = &delivery
-            && matches!(origin, Origin::Workflow { .. })
-            && task.message.queries.is_empty()
-        {
+        let goes_ahead = match &delivery {
+            Delivery::Workflow { origin, .. } => match origin {
+                Origin::Workflow { key, .. } => !self.queries.are_there_for(*key),
+                _ => true,
+            },
+            _ => false,
+        };
+        if goes_ahead {
             self.ahead.push((poller, delivery));
             return;
         }

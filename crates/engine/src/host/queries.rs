@@ -67,13 +67,18 @@ impl Queries {
         attached
     }
 
-    /// Answers a query of this run, for whose worker ids of other runs' queries are none.
-    pub(crate) fn answer(&mut self, run: RunKey, id: u64, answer: Answer) -> bool {
+    /// Whether somebody waits for an answer of this run.
+    pub(super) fn are_there_for(&self, run: RunKey) -> bool {
+        self.by_run.contains_key(&run)
+    }
+
+    /// Takes out who asked a query of this run, for whose worker ids of other runs' queries are none.
+    fn take(&mut self, run: RunKey, id: u64) -> Option<oneshot::Sender<Answer>> {
         let Entry::Occupied(entry) = self.pending.entry(id) else {
-            return false;
+            return None;
         };
         if entry.get().run != run {
-            return false;
+            return None;
         }
         let pending = entry.remove();
         if let Some(ids) = self.by_run.get_mut(&pending.run) {
@@ -82,16 +87,15 @@ impl Queries {
                 self.by_run.remove(&pending.run);
             }
         }
-        // Whoever asked may have gone.
-        let _ = pending.reply.send(answer);
-        true
+        Some(pending.reply)
     }
 
     /// Answers the queries of a run that is gone.
     pub(super) fn forget_run(&mut self, run: RunKey) {
         for id in self.by_run.get(&run).cloned().unwrap_or_default() {
             let gone = RpcError::NotFound("workflow execution not found".into());
-            self.answer(run, id, Err(gone));
+            // Whoever asked may have gone.
+            drop(self.take(run, id).map(|reply| reply.send(Err(gone))));
         }
     }
 
@@ -154,6 +158,20 @@ impl Host {
         }
     }
 
+    /// Answers a query of this run, once what the answer may tell of is on disk. False: there is none of this id.
+    pub(crate) fn answer_query(&mut self, key: RunKey, id: u64, answer: Answer) -> bool {
+        let Some(reply) = self.queries.take(key, id) else {
+            return false;
+        };
+        self.after_commit(move |_, is_on_disk| {
+            if is_on_disk {
+                // Whoever asked may have gone.
+                let _ = reply.send(answer);
+            }
+        });
+        true
+    }
+
     /// Forgets a query whose asker has gone.
     pub(crate) fn forget_query(&mut self, key: RunKey) {
         let ids = self.queries.by_run.get(&key).cloned().unwrap_or_default();
@@ -164,7 +182,7 @@ impl Host {
                 .get(&id)
                 .is_some_and(|pending| pending.reply.is_closed())
             {
-                self.queries.answer(key, id, Ok(None));
+                self.queries.take(key, id);
             }
         }
     }
@@ -239,7 +257,7 @@ impl Host {
         let most = self.run(key)?.limits.blob_size;
         for (id, result) in results {
             if let Ok(id) = id.parse() {
-                self.queries.answer(key, id, answer_of(result, most));
+                self.answer_query(key, id, answer_of(result, most));
             }
         }
         self.release_queries(key)
@@ -247,7 +265,7 @@ impl Host {
 
     /// Sends the queries that wait for a workflow task by themselves, if none is due any more.
     pub(crate) fn release_queries(&mut self, key: RunKey) -> Result<(), RpcError> {
-        if !self.queries.by_run.contains_key(&key) || self.run(key)?.state.workflow_task.is_some() {
+        if !self.queries.are_there_for(key) || self.run(key)?.state.workflow_task.is_some() {
             return Ok(());
         }
         for id in self.queries.waiting_for_task(key) {

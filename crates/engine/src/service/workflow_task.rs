@@ -96,7 +96,7 @@ impl Service {
         self.host
             .call(move |host| {
                 token.check_namespace(host, &request.namespace)?;
-                if host.queries.answer(token.run, token.query, answer) {
+                if host.answer_query(token.run, token.query, answer) {
                     return Ok(());
                 }
                 Err(RpcError::NotFound(

@@ -8,7 +8,10 @@ use segno_engine::{
     simulation::{SteppedEngine, Tuning, call},
 };
 use temporalio_protos::temporal::api::{
+    command::v1::Command,
     common::v1::{WorkflowExecution, WorkflowType},
+    enums::v1::QueryResultType,
+    query::v1::WorkflowQuery,
     workflowservice::v1::*,
 };
 use tonic::{Code, Status};
@@ -102,15 +105,51 @@ impl World {
         self.send("PollWorkflowTaskQueue", &request)
     }
 
+    fn query(&self, workflow_id: &str) -> Answer {
+        let request = QueryWorkflowRequest {
+            namespace: NAMESPACE.to_owned(),
+            execution: Some(WorkflowExecution {
+                workflow_id: workflow_id.to_owned(),
+                run_id: String::new(),
+            }),
+            query: Some(WorkflowQuery {
+                query_type: "state".to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        self.send("QueryWorkflow", &request)
+    }
+
     fn complete(&mut self, task: &PollWorkflowTaskQueueResponse) -> Result<Vec<u8>, Status> {
+        self.go_on(task, vec![complete()])
+    }
+
+    fn go_on(
+        &mut self,
+        task: &PollWorkflowTaskQueueResponse,
+        commands: Vec<Command>,
+    ) -> Result<Vec<u8>, Status> {
         let request = RespondWorkflowTaskCompletedRequest {
             namespace: NAMESPACE.to_owned(),
             task_token: task.task_token.clone(),
-            commands: vec![complete()],
+            commands,
             ..Default::default()
         };
         let answer = self.send("RespondWorkflowTaskCompleted", &request);
         self.answered(answer)
+    }
+
+    /// A workflow that waits.
+    fn idle(&mut self, workflow_id: &str) {
+        let start = self.start(workflow_id);
+        let task = self.task_ahead(start);
+        self.go_on(&task, Vec::new()).unwrap();
+    }
+
+    fn task(&self, poll: &mut Answer) -> PollWorkflowTaskQueueResponse {
+        let task = self.look(poll).expect("the worker has its task").unwrap();
+        PollWorkflowTaskQueueResponse::decode(&*task).unwrap()
     }
 
     /// A task that a worker gets while what it rests on is on its way to the disk.
@@ -122,8 +161,7 @@ impl World {
             self.look(&mut of).is_none(),
             "nobody is told before it is on disk"
         );
-        let task = self.look(&mut poll).expect("the worker has its task").unwrap();
-        PollWorkflowTaskQueueResponse::decode(&*task).unwrap()
+        self.task(&mut poll)
     }
 }
 
@@ -186,11 +224,51 @@ fn a_task_whose_grounds_came_to_the_disk_outlives_the_process() {
     let mut start = world.start("w");
     let mut poll = world.poll();
     world.engine.step();
-    let task = world.look(&mut poll).expect("a task").unwrap();
-    let task = PollWorkflowTaskQueueResponse::decode(&*task).unwrap();
+    let task = world.task(&mut poll);
     while world.look(&mut start).is_none() {
         world.engine.step();
     }
     drop(world);
     World::open(folder.path()).complete(&task).unwrap();
+}
+
+/// An SDK that is at a workflow's task does not expect a query of it.
+#[test]
+fn no_task_overtakes_a_query() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::open(folder.path());
+    world.idle("w");
+    let (mut first, mut second) = (world.poll(), world.poll());
+    let _query = world.query("w");
+    let mut signal = world.signal("w", "go on");
+    world.engine.step();
+    assert!(world.task(&mut first).query.is_some());
+    assert!(world.look(&mut second).is_none(), "its time has not come");
+    while world.look(&mut signal).is_none() {
+        world.engine.step();
+    }
+    assert!(world.task(&mut second).query.is_none());
+}
+
+#[test]
+fn an_answer_to_a_query_waits_for_what_it_may_tell_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::open(folder.path());
+    world.idle("w");
+    let mut asker = world.query("w");
+    let poll = world.poll();
+    let task = world.answered(poll).unwrap();
+    let task = PollWorkflowTaskQueueResponse::decode(&*task).unwrap();
+    let _signal = world.signal("w", "not on disk yet");
+    let request = RespondQueryTaskCompletedRequest {
+        namespace: NAMESPACE.to_owned(),
+        task_token: task.task_token,
+        completed_type: QueryResultType::Answered as i32,
+        ..Default::default()
+    };
+    let answer = world.send("RespondQueryTaskCompleted", &request);
+    world.engine.step();
+    assert!(world.look(&mut asker).is_none(), "the batch is not on disk");
+    world.answered(answer).unwrap();
+    world.look(&mut asker).expect("it is now").unwrap();
 }
