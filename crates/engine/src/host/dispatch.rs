@@ -229,10 +229,11 @@ impl Host {
     /// they are at, so it must not overtake one.
     fn deliver(&mut self, poller: Poller, delivery: Delivery) {
         let goes_ahead = match &delivery {
-            Delivery::Workflow { origin, .. } => match origin {
-                Origin::Workflow { key, .. } => !self.queries.are_there_for(*key),
-                _ => true,
-            },
+            Delivery::Workflow {
+                origin: Origin::Workflow { key, .. },
+                ..
+            } => !self.queries.are_there_for(*key),
+            Delivery::Workflow { .. } => true,
             _ => false,
         };
         if goes_ahead {
@@ -240,8 +241,8 @@ impl Host {
             return;
         }
         self.after_commit(move |host, is_on_disk| {
-            if is_on_disk && let Err(delivery) = poller.reply.send(delivery) {
-                host.take_back(delivery);
+            if is_on_disk {
+                host.hand_over(poller, delivery);
             }
         });
     }
@@ -250,10 +251,14 @@ impl Host {
     pub(super) fn hand_ahead(&mut self) {
         while !self.ahead.is_empty() {
             for (poller, delivery) in std::mem::take(&mut self.ahead) {
-                if let Err(delivery) = poller.reply.send(delivery) {
-                    self.take_back(delivery);
-                }
+                self.hand_over(poller, delivery);
             }
+        }
+    }
+
+    fn hand_over(&mut self, poller: Poller, delivery: Delivery) {
+        if let Err(delivery) = poller.reply.send(delivery) {
+            self.take_back(delivery);
         }
     }
 
