@@ -533,16 +533,13 @@ async fn profiles(engine: TestEngine) {
     );
     std::fs::write(&file, text).unwrap();
     let run = async |arguments: &str, variables: &[(&str, &str)]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_segno"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_segno"));
+        command
             .args(arguments.split(' '))
             .env("XDG_CONFIG_HOME", engine.folder())
-            .envs(variables.iter().copied())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.success(), text(output.stdout), text(output.stderr))
+            .envs(variables.iter().copied());
+        let (code, out, error) = ran(command).await;
+        (code == Some(0), out, error)
     };
     let sinks = |(is_done, out, error): (bool, String, String)| {
         assert!(is_done, "{error}");
@@ -601,6 +598,13 @@ async fn profiles(engine: TestEngine) {
     app.stop().await;
 }
 
+/// The exit code of a command, and what it prints on standard output and as errors.
+async fn ran(mut command: Command) -> (Option<i32>, String, String) {
+    let output = command.kill_on_drop(true).output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 /// What is no command here is a program `segno-NAME` from the path, with its arguments, its exit code and what a profile says.
 #[cfg(unix)]
 #[tokio::test]
@@ -633,18 +637,14 @@ exit 7"#,
     )
     .unwrap();
     let run = async |arguments: &[&str], variables: &[(&str, &str)]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_segno"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_segno"));
+        command
             .args(arguments)
             .env_clear()
             .env("PATH", &programs)
             .env("XDG_CONFIG_HOME", folder.path())
-            .envs(variables.iter().copied())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
+            .envs(variables.iter().copied());
+        ran(command).await
     };
     let token = settings.join("a.token");
     let of_profile = format!("http://127.0.0.1:1 http://127.0.0.1:1 {}", token.display());
