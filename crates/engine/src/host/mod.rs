@@ -177,6 +177,13 @@ impl Host {
         Ok(&self.slot(key)?.run)
     }
 
+    /// What the run's [`life`](crate::core::RunState::life) is on disk once all is there that memory has of the run.
+    pub(crate) fn life_of(&mut self, key: RunKey) -> Result<u64, RpcError> {
+        let life = self.life;
+        let slot = self.slot(key)?;
+        Ok(if slot.is_dirty { life } else { slot.run.state.life })
+    }
+
     fn slot(&mut self, key: RunKey) -> Result<&mut Slot, RpcError> {
         if !self.cache.contains(key) {
             let run = self.store.load_run(key).map_err(unreadable)?;

@@ -13,7 +13,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 use super::{Service, oversize};
 use crate::{
     clock::nanos,
-    core::{Completion, Outcome, Run, StartedTask, Sticky, Version, WorkerVersion},
+    core::{Completion, Outcome, StartedTask, Sticky, Version, WorkerVersion},
     host::{
         Host,
         matching::{QueueId, QueueKind},
@@ -59,8 +59,8 @@ impl Service {
             .call(move |host| {
                 let cause = request.cause();
                 token.check_namespace(host, &request.namespace)?;
+                check_token(host, &token)?;
                 host.change(token.run, |run, now| {
-                    check_token(run, &token)?;
                     run.fail_workflow_task(
                         now,
                         token.started_event_id,
@@ -197,7 +197,7 @@ fn complete(
     };
     let namespace = host.run(key)?.state.namespace_key;
     // The answer may carry the next task, so the run's tasks are offered only after that.
-    check_token(host.run(key)?, token)?;
+    check_token(host, token)?;
     let outcome = host.complete_workflow_task(key, completion)?;
     let mut response = RespondWorkflowTaskCompletedResponse::default();
     let eager = match outcome {
@@ -237,14 +237,16 @@ fn complete(
 
 /// Fails for the token of a task that the run does not have any more, although another one may have its ids: it was
 /// speculative, or rested on what was lost before it was on disk.
-fn check_token(run: &Run, token: &TaskToken) -> Result<(), RpcError> {
+fn check_token(host: &mut Host, token: &TaskToken) -> Result<(), RpcError> {
+    let life = host.life_of(token.run)?;
+    let run = host.run(token.run)?;
     let is_it = |started: &StartedTask| {
         started.life == token.life && (token.speculative_at == 0 || started.at == token.speculative_at)
     };
     let fits = match &run.started_task {
         Some(started) => is_it(started),
         // Its start was forgotten with the last life; all that it shows may be on disk.
-        None => run.state.life == token.life && token.speculative_at == 0,
+        None => life == token.life && token.speculative_at == 0,
     };
     if fits {
         return Ok(());

@@ -217,6 +217,22 @@ fn a_task_that_rests_on_a_lost_event_is_void_although_another_event_has_its_id()
     world.complete(&kept).unwrap();
 }
 
+/// The other event is not on disk yet: the run's life there is still the one that the task rests on.
+#[test]
+fn a_task_that_rests_on_a_lost_event_is_void_in_the_batch_of_the_event_with_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::open(folder.path());
+    let start = world.start("w");
+    world.answered(start).unwrap();
+    let signal = world.signal("w", "lost");
+    let lost = world.task_ahead(signal);
+    drop(world);
+    let mut world = World::open(folder.path());
+    let signal = world.signal("w", "kept");
+    assert_void(world.complete(&lost));
+    world.answered(signal).unwrap();
+}
+
 #[test]
 fn a_task_whose_grounds_came_to_the_disk_outlives_the_process() {
     let folder = tempfile::tempdir().unwrap();
