@@ -22,7 +22,8 @@ use temporalio_protos::temporal::api::{
 use super::{
     message::Signal,
     rebuild::{Identity, Rebuilt, rebuild},
-    run::{Run, RunKey},
+    run::{Message, Run, RunKey},
+    state::Child,
 };
 use crate::{clock::Nanos, rpc::RpcError};
 
@@ -334,8 +335,25 @@ impl Run {
         self.state = rebuilt.state;
     }
 
-    /// The run goes on: its activities and its next workflow task are offered to workers.
+    /// The run goes on: its activities and its next workflow task are offered to workers, and what it has initiated
+    /// without an outcome is sent (again). The run that it replaces has closed before that was delivered: what it sent
+    /// is void.
     pub fn resume_reset(&mut self, now: Nanos) {
+        let state = &self.state;
+        let unstarted = state.children.iter().filter(|child| child.run_id.is_empty());
+        let start = |child: &Child| Message::StartChild {
+            initiated_event_id: child.initiated_event_id,
+        };
+        let signal = |id: &i64| Message::Signal {
+            initiated_event_id: *id,
+        };
+        let cancel = |id: &i64| Message::RequestCancel {
+            initiated_event_id: *id,
+        };
+        let messages = &mut self.effects.messages;
+        messages.extend(unstarted.map(start));
+        messages.extend(state.outgoing_signals.iter().map(signal));
+        messages.extend(state.outgoing_cancels.iter().map(cancel));
         let pending: Vec<i64> = self
             .state
             .activities

@@ -368,6 +368,8 @@ fn refusal(error: &store::Error, otherwise: &str) -> RpcError {
 #[cfg(test)]
 mod cleaning_tests;
 #[cfg(test)]
+mod reset_tests;
+#[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 mod tests;

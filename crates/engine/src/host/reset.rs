@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
 use super::Host;
 use crate::{
-    core::{OptionsChange, Reset, Run, RunKey},
+    core::{Child, OptionsChange, Reset, Run, RunKey},
     rpc::RpcError,
 };
 
@@ -87,13 +87,10 @@ impl Host {
             if child.run_id.is_empty() {
                 continue;
             }
-            let Some(key) = self.current(run.state.namespace_key, &child.workflow_id)? else {
+            let Some(key) = self.latest_of_child(run.state.namespace_key, &child)? else {
                 continue;
             };
             let current = self.run(key)?;
-            if current.state.first_run_id != child.run_id {
-                continue;
-            }
             if current.is_running() {
                 let (parent, run_id) = (run.key, run.state.run_id.clone());
                 self.change(key, |child, _| {
@@ -106,5 +103,35 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// The newest run of a child; none where it has been deleted.
+    fn latest_of_child(&mut self, namespace: u32, child: &Child) -> Result<Option<RunKey>, RpcError> {
+        if let Some(key) = self.current(namespace, &child.workflow_id)?
+            && self.run(key)?.state.first_run_id == child.run_id
+        {
+            return Ok(Some(key));
+        }
+        // Another execution has the workflow id by now.
+        let mut execution = WorkflowExecution {
+            workflow_id: child.workflow_id.clone(),
+            run_id: child.run_id.clone(),
+        };
+        loop {
+            let key = match self.find(namespace, &execution) {
+                Ok(key) => key,
+                Err(RpcError::NotFound(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let state = &self.run(key)?.state;
+            let next = match state.reset_run_id.as_str() {
+                "" => &state.successor_run_id,
+                reset => reset,
+            };
+            if next.is_empty() {
+                return Ok(Some(key));
+            }
+            next.clone_into(&mut execution.run_id);
+        }
     }
 }
