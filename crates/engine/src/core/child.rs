@@ -119,12 +119,10 @@ impl Run {
             return;
         };
         let is_buffered = self.started_task.is_some();
-        let started_event_id = if is_buffered { 0 } else { self.state.next_event_id };
         let Some(child) = self.child_mut(initiated_event_id) else {
             return;
         };
         child.run_id.clone_from(&run_id);
-        child.started_event_id = started_event_id;
         let workflow_execution = Some(WorkflowExecution {
             workflow_id: initiated.workflow_id,
             run_id,
@@ -142,6 +140,9 @@ impl Run {
                 },
             ),
         );
+        if !is_buffered {
+            self.name_child_started(initiated_event_id, self.state.next_event_id - 1);
+        }
         self.state.transition_count += 1;
         self.schedule_workflow_task(now);
     }
@@ -308,7 +309,7 @@ impl Run {
             .is_some_and(|own| own.run_key == parent)
     }
 
-    /// The buffered event that says that a child has started got its id.
+    /// The event that says that a child has started got its id.
     pub(super) fn name_child_started(&mut self, initiated_event_id: i64, started_event_id: i64) {
         if let Some(child) = self.child_mut(initiated_event_id) {
             child.started_event_id = started_event_id;
