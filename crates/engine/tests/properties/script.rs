@@ -1,54 +1,55 @@
-//! A workflow that does a list of steps one after the other, as the SDK runs it and as a model of it.
+//! A workflow that does a list of steps one after the other, as the SDK runs it. `model` has it as a model.
 
 use std::time::Duration;
 
-use segno_engine::core::Run;
 use serde::{Deserialize, Serialize};
-use temporalio_client::WorkflowHistory;
 use temporalio_common::{
     WorkflowDefinition as _,
-    protos::temporal::api::{
-        command::v1::{
-            Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
-            StartTimerCommandAttributes, command::Attributes,
-        },
-        common::v1::{ActivityType, Payload, Payloads, RetryPolicy},
-        enums::v1::{CommandType, EventType},
-        history::v1::{History, HistoryEvent},
-        taskqueue::v1::TaskQueue,
-    },
+    protos::temporal::api::common::v1::{Payload, Payloads},
 };
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityOptions, SyncWorkflowContext, WorkflowContext, WorkflowResult,
+    ActivityOptions, ChildWorkflowOptions, SignalWorkflowOptions, SyncWorkflowContext, WorkflowContext,
+    WorkflowContextView, WorkflowResult,
     activities::{ActivityContext, ActivityError},
-    workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions},
 };
 
-/// One thing that the workflow does and waits for.
+/// The workflow that signals and cancel requests go to.
+pub(crate) const OTHER: &str = "other";
+
+/// One thing that the workflow does and waits for. The failure of an operation is not the workflow's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Step {
     Timer {
         millis: u64,
     },
-    /// At most so many attempts, 0 for any number. Its failure is not the workflow's.
+    /// At most so many attempts, 0 for any number.
     Activity {
         attempts: u32,
     },
     Signal,
+    /// An update that is accepted.
+    Update,
+    /// Starts a child, and waits for its end or only for its start.
+    Child {
+        to_the_end: bool,
+    },
+    SignalOther,
+    CancelOther,
 }
 
 #[workflow]
 #[derive(Default)]
 pub(crate) struct Script {
     signals: usize,
+    updates: usize,
 }
 
 #[workflow_methods]
 impl Script {
     #[run]
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, steps: Vec<Step>) -> WorkflowResult<()> {
-        let mut waited_for = 0;
+        let (mut signals, mut updates, mut children) = (0, 0, Vec::new());
         for step in steps {
             match step {
                 Step::Timer { millis } => {
@@ -56,13 +57,35 @@ impl Script {
                 }
                 Step::Activity { .. } => {
                     let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(10));
-                    // Its failure is not the workflow's.
                     let _ = ctx.execute_activity(Acts::act, (), options).await;
                 }
                 Step::Signal => {
-                    waited_for += 1;
-                    ctx.wait_condition(move |state| state.signals >= waited_for)
-                        .await?;
+                    signals += 1;
+                    ctx.wait_condition(move |state| state.signals >= signals).await?;
+                }
+                Step::Update => {
+                    updates += 1;
+                    ctx.wait_condition(move |state| state.updates >= updates).await?;
+                }
+                Step::Child { to_the_end } => {
+                    let options = ChildWorkflowOptions::workflow_id(child_id(children.len() + 1));
+                    let child = ctx.start_child_workflow(Script::run, Vec::new(), options).await;
+                    match child {
+                        Ok(child) if to_the_end => {
+                            children.push(None);
+                            let _ = child.result().await;
+                        }
+                        child => children.push(child.ok()),
+                    }
+                }
+                Step::SignalOther => {
+                    let other = ctx.external_workflow(OTHER, None);
+                    let _ = other
+                        .signal(Script::go, (), SignalWorkflowOptions::default())
+                        .await;
+                }
+                Step::CancelOther => {
+                    let _ = ctx.external_workflow(OTHER, None).cancel(None).await;
                 }
             }
         }
@@ -72,6 +95,32 @@ impl Script {
     #[signal]
     pub(crate) fn go(&mut self, _ctx: &mut SyncWorkflowContext<Self>, _input: ()) {
         self.signals += 1;
+    }
+
+    #[update_validator(bump)]
+    fn check_bump(
+        &self,
+        _ctx: &WorkflowContextView,
+        is_wanted: &bool,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if *is_wanted {
+            Ok(())
+        } else {
+            Err("not wanted".into())
+        }
+    }
+
+    /// An update that is completed at once, if it is accepted.
+    #[update]
+    pub(crate) fn bump(&mut self, _ctx: &mut SyncWorkflowContext<Self>, _is_wanted: bool) {
+        self.updates += 1;
+    }
+
+    /// An update that is completed when the workflow has had so many signals.
+    #[update]
+    pub(crate) async fn await_signals(ctx: &mut WorkflowContext<Self>, signals: usize) {
+        ctx.state_mut(|state| state.updates += 1);
+        let _ = ctx.wait_condition(move |state| state.signals >= signals).await;
     }
 }
 
@@ -83,6 +132,11 @@ impl Acts {
     pub(crate) async fn act(_ctx: ActivityContext, _input: ()) -> Result<(), ActivityError> {
         Ok(())
     }
+}
+
+/// The workflow id of the script's so manieth child.
+pub(crate) fn child_id(number: usize) -> String {
+    format!("child-{number}")
 }
 
 /// The workflow type's name.
@@ -104,151 +158,4 @@ pub(crate) fn json(text: &str) -> Payloads {
             ..Default::default()
         }],
     }
-}
-
-/// The commands that the workflow makes after this history: a model of what the SDK does.
-pub(crate) fn next_commands(run: &Run, steps: &[Step]) -> Vec<Command> {
-    let count = |types: &[EventType]| {
-        run.history
-            .iter()
-            .filter(|event| types.contains(&event.event_type()))
-            .count()
-    };
-    let timers = Progress {
-        begun: count(&[EventType::TimerStarted]),
-        ended: count(&[EventType::TimerFired]),
-        used: 0,
-    };
-    let activities = Progress {
-        begun: count(&[EventType::ActivityTaskScheduled]),
-        ended: count(&[
-            EventType::ActivityTaskCompleted,
-            EventType::ActivityTaskFailed,
-            EventType::ActivityTaskTimedOut,
-        ]),
-        used: 0,
-    };
-    let signals = count(&[EventType::WorkflowExecutionSignaled]);
-    walk(steps, timers, activities, signals)
-}
-
-/// How far the operations of one kind are.
-struct Progress {
-    begun: usize,
-    ended: usize,
-    used: usize,
-}
-
-enum State {
-    Over,
-    Waiting,
-    ToBegin(usize),
-}
-
-impl Progress {
-    fn next(&mut self) -> State {
-        self.used += 1;
-        if self.used <= self.ended {
-            State::Over
-        } else if self.used <= self.begun {
-            State::Waiting
-        } else {
-            State::ToBegin(self.used)
-        }
-    }
-}
-
-fn walk(steps: &[Step], mut timers: Progress, mut activities: Progress, signals: usize) -> Vec<Command> {
-    let mut signals = signals;
-    for step in steps {
-        match step {
-            Step::Signal if signals > 0 => signals -= 1,
-            Step::Signal => return Vec::new(),
-            Step::Timer { millis } => match timers.next() {
-                State::Over => {}
-                State::Waiting => return Vec::new(),
-                State::ToBegin(number) => return vec![start_timer(number, *millis)],
-            },
-            Step::Activity { attempts } => match activities.next() {
-                State::Over => {}
-                State::Waiting => return Vec::new(),
-                State::ToBegin(number) => return vec![schedule(number, *attempts)],
-            },
-        }
-    }
-    let attributes = CompleteWorkflowExecutionCommandAttributes {
-        result: Some(json("null")),
-    };
-    let attributes = Attributes::CompleteWorkflowExecutionCommandAttributes(attributes);
-    vec![command(CommandType::CompleteWorkflowExecution, attributes)]
-}
-
-fn start_timer(number: usize, millis: u64) -> Command {
-    let timeout = prost_types::Duration {
-        seconds: (millis / 1_000) as i64,
-        nanos: (millis % 1_000) as i32 * 1_000_000,
-    };
-    let attributes = StartTimerCommandAttributes {
-        timer_id: number.to_string(),
-        start_to_fire_timeout: Some(timeout),
-    };
-    command(
-        CommandType::StartTimer,
-        Attributes::StartTimerCommandAttributes(attributes),
-    )
-}
-
-fn schedule(number: usize, attempts: u32) -> Command {
-    let attributes = ScheduleActivityTaskCommandAttributes {
-        activity_id: number.to_string(),
-        activity_type: Some(ActivityType {
-            name: Acts::act.name().to_owned(),
-        }),
-        task_queue: Some(TaskQueue {
-            name: "queue".to_owned(),
-            ..Default::default()
-        }),
-        start_to_close_timeout: Some(prost_types::Duration {
-            seconds: 10,
-            nanos: 0,
-        }),
-        retry_policy: Some(RetryPolicy {
-            maximum_attempts: attempts as i32,
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    command(
-        CommandType::ScheduleActivityTask,
-        Attributes::ScheduleActivityTaskCommandAttributes(attributes),
-    )
-}
-
-fn command(command_type: CommandType, attributes: Attributes) -> Command {
-    Command {
-        command_type: command_type as i32,
-        attributes: Some(attributes),
-        ..Default::default()
-    }
-}
-
-/// Replays the history with the SDK; what it objects to, if anything.
-pub(crate) fn replay(events: Vec<HistoryEvent>) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let options = WorkflowReplayerOptions::new()
-            .register_workflow::<Script>()
-            .expect("a workflow")
-            .build();
-        let replayer = WorkflowReplayer::new(options).map_err(|error| error.to_string())?;
-        let history = WorkflowHistory::from(History { events });
-        replayer
-            .replay_workflow(history)
-            .await
-            .map_err(|error| format!("{error:?}"))
-    })
 }

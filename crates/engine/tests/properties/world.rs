@@ -1,37 +1,57 @@
-//! A run, a clock and a worker that does what the script says, moved by single inputs.
+//! A run, a clock and all that moves the run by single inputs. `worker` has its worker, `relatives` its
+//! children and others that it deals with, `resets` the run that takes its place.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use segno_engine::{
     clock::Nanos,
-    core::{
-        Activity, Completion, Identity, NewRun, Run, RunState, Signal, StartedActivity, Surroundings, Timer,
-        WorkflowTask, rebuild,
-    },
+    core::{Message, NewRun, Run, RunKey, Signal, StartedActivity, UpdateStage},
 };
-use temporalio_common::protos::temporal::api::{
-    enums::v1::WorkflowTaskFailedCause, failure::v1::Failure, history::v1::HistoryEvent,
-};
+use temporalio_common::protos::temporal::api::{failure::v1::Failure, history::v1::HistoryEvent};
 
-use crate::script::{self, Step};
+use crate::{
+    relatives::{Child, End},
+    script::{self, Step},
+    updates::{self, Kind},
+    worker::Held,
+};
 
 const SECOND: Nanos = 1_000_000_000;
-const SURROUNDINGS: Surroundings<'static> = Surroundings {
-    namespace: "default",
-    namespace_id: "id",
-    check_attributes: &|_| Ok(()),
-};
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Input {
     StartTask,
-    CompleteTask,
+    CompleteTask {
+        /// The worker takes speculative tasks back that brought events along.
+        can_discard: bool,
+        wants_next: bool,
+    },
     FailTask,
     /// The task did not reach its worker.
     ReturnTask,
     Signal,
+    /// A client sends an update, perhaps not for the first time.
+    Update {
+        number: u8,
+        kind: Kind,
+    },
     StartActivity,
     CompleteActivity,
     FailActivity,
+    /// What the run has sent to another one gets there, or cannot.
+    Deliver {
+        succeeds: bool,
+    },
+    EndChild {
+        which: usize,
+        end: End,
+    },
+    /// Another run goes on from a point of this one.
+    Reset {
+        point: usize,
+        reapplies: bool,
+    },
     /// The engine's process ends and starts again.
     Restart,
     Pass {
@@ -40,10 +60,19 @@ pub(crate) enum Input {
 }
 
 pub(crate) struct World {
-    run: Run,
-    steps: Vec<Step>,
-    now: Nanos,
+    pub(crate) run: Run,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) now: Nanos,
     signals: u32,
+    /// The workflow task that a worker has.
+    pub(crate) held: Option<Held>,
+    /// What runs have sent, with who sent it.
+    pub(crate) messages: VecDeque<(RunKey, Message)>,
+    pub(crate) children: Vec<Child>,
+    /// How far clients have been told that their updates are.
+    pub(crate) told: BTreeMap<String, UpdateStage>,
+    /// The runs that resets have replaced.
+    pub(crate) replaced: Vec<Run>,
 }
 
 impl World {
@@ -52,7 +81,7 @@ impl World {
         let new = NewRun {
             namespace_key: 1,
             workflow_id: "w".to_owned(),
-            run_id: "0b4a25e8-3f5e-4dd0-8a1b-52d4d1a3a4c9".to_owned(),
+            run_id: run_id(1),
             workflow_type: script::workflow_type(),
             task_queue: "queue".to_owned(),
             input: Some(script::input(steps)),
@@ -63,45 +92,36 @@ impl World {
             steps: steps.to_vec(),
             now,
             signals: 0,
+            held: None,
+            messages: VecDeque::new(),
+            children: Vec::new(),
+            told: BTreeMap::new(),
+            replaced: Vec::new(),
         }
     }
 
-    pub(crate) fn history(&self) -> Vec<HistoryEvent> {
-        self.run.history.iter().collect()
+    /// The histories of all runs, the last one's last.
+    pub(crate) fn histories(&self) -> Vec<Vec<HistoryEvent>> {
+        let runs = self.replaced.iter().chain([&self.run]);
+        runs.map(|run| run.history.iter().collect()).collect()
     }
 
     pub(crate) fn event_types(&self) -> Vec<&'static str> {
-        self.run
-            .history
-            .iter()
-            .map(|event| event.event_type().as_str_name())
-            .collect()
+        let events = self.run.history.iter();
+        events.map(|event| event.event_type().as_str_name()).collect()
     }
 
     /// Does what the input says, where it can be done now.
     pub(crate) fn apply(&mut self, input: Input) {
         let now = self.now;
         match input {
-            Input::StartTask => drop(
-                self.run
-                    .start_workflow_task(now, "worker", "request".to_owned())
-                    .ok(),
-            ),
-            Input::CompleteTask => self.complete_task(),
-            Input::FailTask => {
-                if let Some((id, attempt)) = self.started_task() {
-                    let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
-                    let failed = self
-                        .run
-                        .fail_workflow_task(now, id, attempt, cause, None, "worker");
-                    failed.expect("the started task can fail");
-                }
-            }
-            Input::ReturnTask => {
-                if let Some((id, attempt)) = self.started_task() {
-                    self.run.return_workflow_task(now, id, attempt);
-                }
-            }
+            Input::StartTask => self.start_task(),
+            Input::CompleteTask {
+                can_discard,
+                wants_next,
+            } => self.complete_task(can_discard, wants_next),
+            Input::FailTask => self.fail_task(),
+            Input::ReturnTask => self.return_task(),
             Input::Signal => {
                 self.signals += 1;
                 let signal = Signal {
@@ -113,6 +133,7 @@ impl World {
                 // A closed run takes none.
                 drop(self.run.signal(now, signal));
             }
+            Input::Update { number, kind } => self.update(&format!("update-{number}"), kind),
             Input::StartActivity => {
                 let due = self
                     .run
@@ -148,91 +169,70 @@ impl World {
                         .expect("it is started");
                 }
             }
-            Input::Restart => {
-                self.run = Run::load(1, self.run.state.clone(), self.run.history.clone());
-                let _changed = self.run.resume(now);
-            }
+            Input::Deliver { succeeds } => self.deliver(succeeds),
+            Input::EndChild { which, end } => self.end_child(which, end),
+            Input::Reset { point, reapplies } => self.reset(point, reapplies),
+            Input::Restart => self.restart(),
             Input::Pass { millis } => self.pass(millis as Nanos * 1_000_000),
         }
-    }
-
-    /// What holds after every input.
-    pub(crate) fn check(&self) {
-        for (index, event) in self.run.history.iter().enumerate() {
-            assert_eq!(event.event_id, index as i64 + 1, "ids are without gaps");
-        }
-        assert_eq!(self.run.state.next_event_id, self.run.history.len() as i64 + 1);
-        let due = self.run.next_wake();
-        assert!(
-            due.is_none_or(|at| at > self.now) || !self.run.is_running() || self.is_waiting_for_poll(),
-            "woken in time"
-        );
-        let times = self
-            .run
-            .history
-            .iter()
-            .map(|event| event.event_time.map(|t| (t.seconds, t.nanos)));
-        assert!(times.is_sorted(), "times do not go back");
-        self.check_rebuilt();
-    }
-
-    /// The state that the transitions made is the one that the history tells.
-    fn check_rebuilt(&self) {
-        let state = &self.run.state;
-        if !state.buffered.is_empty() {
-            // What is buffered has happened, and is not in the history yet.
-            return;
-        }
-        let identity = Identity {
-            namespace_key: state.namespace_key,
-            run_id: state.run_id.clone(),
-            start_request_id: state.start_request_id.clone(),
-            parent: state.parent.clone(),
-        };
-        let rebuilt = rebuild(identity, &self.run.history).expect("a history that can be replayed");
-        assert_eq!(told(rebuilt.state), told(state.clone()));
+        self.collect_messages();
     }
 
     /// Goes on until the workflow has ended.
     pub(crate) fn run_to_the_end(&mut self) {
-        for _ in 0..1_000 {
+        for number in 100..160 {
             if !self.run.is_running() {
                 return;
             }
+            let kind = Kind::Immediate;
             for input in [
+                Input::Deliver { succeeds: true },
+                Input::EndChild {
+                    which: 0,
+                    end: End::Completed,
+                },
                 Input::StartActivity,
                 Input::CompleteActivity,
                 Input::Signal,
+                Input::Update { number, kind },
                 Input::StartTask,
-                Input::CompleteTask,
+                Input::CompleteTask {
+                    can_discard: false,
+                    wants_next: false,
+                },
                 Input::Pass { millis: 30_000 },
             ] {
                 self.apply(input);
+                self.check();
             }
         }
         panic!("the workflow does not end: {:#?}", self.event_types());
     }
 
-    fn complete_task(&mut self) {
-        let Some((started_event_id, attempt)) = self.started_task() else {
-            return;
-        };
-        let commands = script::next_commands(&self.run, &self.steps);
-        let completion = Completion {
-            started_event_id,
-            attempt,
-            commands,
-            identity: "worker".to_owned(),
-            ..Default::default()
-        };
-        let completed = self
-            .run
-            .complete_workflow_task(self.now, completion, &SURROUNDINGS);
-        completed.expect("the started task can be completed");
+    fn update(&mut self, id: &str, kind: Kind) {
+        // A run that is closed, or whose tasks keep failing, takes none.
+        if let Ok(status) = self.run.admit_update(self.now, id, updates::request(id, kind)) {
+            self.told.insert(id.to_owned(), status.stage);
+        }
+    }
+
+    /// What is in memory alone is lost.
+    fn restart(&mut self) {
+        // What one batch has sent is delivered before the batch is on disk.
+        while !self.messages.is_empty() {
+            self.deliver(true);
+            self.collect_messages();
+        }
+        let mut state = self.run.state.clone();
+        state.workflow_task.take_if(|task| task.speculative);
+        self.run = Run::load(self.run.key, state, self.run.history.clone());
+        let _changed = self.run.resume(self.now);
+        // Clients that wait for an update are told when it is accepted.
+        self.told.retain(|_, stage| *stage >= UpdateStage::Accepted);
     }
 
     /// Lets time pass, waking the run whenever it wants to be.
-    fn pass(&mut self, by: Nanos) {
+    pub(crate) fn pass(&mut self, by: Nanos) {
         let until = self.now + by;
         while let Some(at) = self.run.next_wake().filter(|at| *at <= until) {
             self.now = self.now.max(at);
@@ -241,70 +241,20 @@ impl World {
         self.now = until;
     }
 
-    fn started_task(&self) -> Option<(i64, i32)> {
-        self.run
-            .started_task
-            .as_ref()
-            .map(|task| (task.started_event_id, task.attempt))
+    fn collect_messages(&mut self) {
+        let key = self.run.key;
+        let sent = self.run.effects.messages.drain(..);
+        self.messages.extend(sent.map(|message| (key, message)));
     }
 
     fn started_activity(&self) -> Option<(i64, i32)> {
-        let started = self
-            .run
-            .state
-            .activities
-            .iter()
-            .find(|activity| activity.started.is_some())?;
+        let mut activities = self.run.state.activities.iter();
+        let started = activities.find(|activity| activity.started.is_some())?;
         Some((started.scheduled_event_id, started.attempt))
-    }
-
-    /// A retry that became due by the very input that just passed is offered with the next wake-up.
-    fn is_waiting_for_poll(&self) -> bool {
-        self.run
-            .state
-            .activities
-            .iter()
-            .any(|activity| activity.backing_off && activity.attempt_at <= self.now)
     }
 }
 
-/// What of a state its history tells. Times to the microsecond: a task that is taken back is offered again
-/// a nanosecond later, so that an event may be that much later than its cause.
-fn told(state: RunState) -> RunState {
-    let rounded = |at: Nanos| at / 1_000 * 1_000;
-    let task = state.workflow_task.filter(|task| task.scheduled_event_id != 0);
-    let activity = |activity: Activity| Activity {
-        attempt: 1,
-        scheduled_at: rounded(activity.scheduled_at),
-        attempt_at: 0,
-        backing_off: false,
-        started: None,
-        last_heartbeat_at: 0,
-        heartbeat_details: None,
-        last_failure: None,
-        last_identity: String::new(),
-        last_attempt_ended_at: 0,
-        last_started_at: 0,
-        ..activity
-    };
-    RunState {
-        transition_count: 0,
-        workflow_task: task.map(|task| WorkflowTask {
-            scheduled_at: 0,
-            original_scheduled_at: 0,
-            scheduled_before: 0,
-            ..task
-        }),
-        activities: state.activities.into_iter().map(activity).collect(),
-        timers: state
-            .timers
-            .into_iter()
-            .map(|timer| Timer {
-                fire_at: rounded(timer.fire_at),
-                ..timer
-            })
-            .collect(),
-        close_time: rounded(state.close_time),
-        ..state
-    }
+/// The id of the so manieth run.
+pub(crate) fn run_id(number: RunKey) -> String {
+    format!("0b4a25e8-3f5e-4dd0-8a1b-{number:012x}")
 }
