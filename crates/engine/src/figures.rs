@@ -27,7 +27,7 @@ pub struct Figures {
     pub journal_bytes: u64,
 }
 
-/// [`Figures`] that one thread writes and others read.
+/// [`Figures`] that one at a time writes and others read.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     requests: AtomicU64,

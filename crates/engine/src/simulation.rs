@@ -10,20 +10,24 @@ use crate::{
     Error, Options,
     clock::Nanos,
     engine::Handle,
-    host::SteppedHost,
+    host::{Pace, SteppedHost},
     rpc::Call,
     service::Service,
     store::{Lock, Readers, Store},
     transport,
 };
 
-/// How far SQLite may go. Small numbers make happen often what else is rare.
+/// How far SQLite and the journal may go. Small numbers make happen often what else is rare.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
     /// Pages in the write-ahead log from which on it is copied into the file.
     pub checkpoint_pages: i64,
     /// Pages of the file that are kept in memory: more of one batch goes to the log before it is complete.
     pub cache_pages: i64,
+    /// Runs in the journal from which on they are filed along with the batches.
+    pub journaled_runs: usize,
+    /// Runs that are filed with one batch then.
+    pub filed_with_one_batch: usize,
 }
 
 /// An open engine that does nothing by itself.
@@ -53,7 +57,11 @@ impl SteppedEngine {
         store.set_pragma("busy_timeout", 0)?;
         let cluster_id = store.cluster_id()?.into();
         let limits = Arc::new(limits);
-        let host = SteppedHost::open(store, clock, limits.clone())?;
+        let mut host = SteppedHost::open(store, clock, limits.clone())?;
+        host.host().set_pace(Pace {
+            runs: tuning.journaled_runs,
+            with_one_batch: tuning.filed_with_one_batch,
+        });
         let service = Service::new(host.handle().clone(), Readers::new(file), cluster_id, limits);
         Ok(Self {
             host,

@@ -92,6 +92,8 @@ impl Bed {
         let tuning = Tuning {
             checkpoint_pages: 1_000,
             cache_pages: 2_000,
+            journaled_runs: 20,
+            filed_with_one_batch: 5,
         };
         self.engine = Some(SteppedEngine::open(options, tuning).expect("the file can be opened"));
         self.rest();

@@ -29,7 +29,7 @@ pub struct ServerLimits {
     pub connection_bytes: usize,
     /// The same of all connections together. 512 MiB.
     pub total_bytes: usize,
-    /// Requests that wait for the engine's thread. 16,384.
+    /// Requests that wait for the engine. 16,384.
     pub queued_requests: usize,
     /// Calls of one connection that wait for something to happen: polls for tasks, for news of a history, for an
     /// update or a query. 2,048.

@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::enums::v1::{
     ActivityIdConflictPolicy, ActivityIdReusePolicy, WorkflowExecutionStatus as Status,
 };
 
-use super::{Host, WakeKey, cache::Slot, unreadable, unwritable};
+use super::{Host, WakeKey, cache::Slot, filing::FoundBy, unreadable, unwritable};
 use crate::{
     core::{NewActivity, Run, RunKey, id_space},
     rpc::RpcError,
@@ -106,7 +106,7 @@ impl Host {
         self.file_all().map_err(unwritable)?;
         self.check_filed(key)?;
         let state = self.run(key)?.state.clone();
-        self.unfiled.forget(key, &state);
+        self.unfiled.forget(key, &FoundBy::of(&state));
         let (space, id) = (state.id_space(), state.workflow_id);
         if let Some(at) = self.cache.remove(key).and_then(|slot| slot.wake_at) {
             self.wakes.remove(&(at, WakeKey::Run(key)));

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::{AfterCommit, Host, InFlight, WakeKey, recover::Reason};
+use super::{AfterCommit, Host, InFlight, WakeKey, filing_round::Filed, recover::Reason};
 use crate::{
     clock::{Nanos, SECOND},
     core::RunKey,
     rpc::RpcError,
-    store::Error,
+    store::{Error, Unwritten},
 };
 
 /// When a run is tried again that could not be woken because it could not be read.
@@ -18,8 +18,8 @@ const FIRST_RETRY: Nanos = SECOND / 40;
 
 /// What a batch has come to.
 enum Written {
-    /// It is on its way to the disk.
-    InFlight,
+    /// It is on its way to the disk, and so are the rows of these runs.
+    InFlight(Vec<Filed>),
     OnDisk,
     /// It has changed nothing.
     Nothing,
@@ -69,9 +69,13 @@ impl Host {
     pub(super) fn end_batch(&mut self) {
         let since = self.now();
         match self.write_batch() {
-            Ok(Written::InFlight) => {
+            Ok(Written::InFlight(filed)) => {
                 let waiting = std::mem::take(&mut self.after_commit);
-                self.in_flight = Some(InFlight { since, waiting });
+                self.in_flight = Some(InFlight {
+                    since,
+                    waiting,
+                    filed,
+                });
             }
             Ok(Written::OnDisk) => {
                 self.count_batch(since);
@@ -92,21 +96,26 @@ impl Host {
         let Some(batch) = self.in_flight.take() else {
             return true;
         };
-        let InFlight { since, waiting } = batch;
         match self.store.journal_outcome(wait) {
             None => {
-                self.in_flight = Some(InFlight { since, waiting });
+                self.in_flight = Some(batch);
                 return false;
             }
             Some(Ok(())) => {
-                self.count_batch(since);
+                self.count_batch(batch.since);
                 self.failed_batches = 0;
-                for then in waiting {
+                for then in batch.waiting {
                     then(self, true);
                 }
+                self.note_filed(batch.filed);
             }
             // What came after it rests on it.
-            Some(Err(error)) => self.fail_batch(error, waiting),
+            Some(Err(Unwritten { error, run })) => {
+                if let Some(key) = run {
+                    self.note_unfilable(key, &error);
+                }
+                self.fail_batch(error, batch.waiting);
+            }
         }
         true
     }
@@ -151,8 +160,10 @@ impl Host {
         self.write_schedules()?;
         if !self.unfiled.journal.is_empty() {
             // Where a part of the file is damaged, this batch is filed before the next one.
-            if !self.damage.is_met && self.store.send_journal(&mut self.unfiled.journal) {
-                return Ok(Written::InFlight);
+            if !self.damage.is_met && self.store.can_send_journal() {
+                let (filed, filings, until) = self.file_some();
+                self.store.send_journal(&mut self.unfiled.journal, filings, until);
+                return Ok(Written::InFlight(filed));
             }
             self.store.append_journal(&mut self.unfiled.journal)?;
         }

@@ -34,6 +34,8 @@ pub(crate) struct Slot {
     pub(crate) is_dirty: bool,
     /// It is on disk in the journal, and its rows are older or missing.
     pub(crate) is_unfiled: bool,
+    /// Its rows are on their way to the disk as it is: it is unfiled until they are there.
+    pub(crate) is_being_filed: bool,
     /// How many events of its history have been filed.
     pub(crate) filed: usize,
     /// Its entry in the host's wake-up order.
@@ -54,6 +56,7 @@ impl Slot {
             is_touched: false,
             is_dirty: true,
             is_unfiled: false,
+            is_being_filed: false,
             filed: 0,
             wake_at: None,
             open_row: None,

@@ -2,21 +2,25 @@
 //!
 //! What a batch changes is on disk in the journal (see `store/journal.rs`). Until a run is filed its rows
 //! are missing or old, so it stays in memory, its workflow id is looked up here first, and whoever reads
-//! the tables (lists, counts) has all runs filed before.
+//! the tables (lists, counts) has all runs filed before. Under load they are filed some with each batch (see
+//! `filing_round`).
 
 use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
 use prost::Message as _;
 
-use super::{Host, Namespaces, attributes, cache::Slot};
+use super::{
+    Host,
+    cache::Slot,
+    filing_round::{Pace, Round},
+    rows::Rows,
+};
 use crate::{
     core::{Events, Run, RunKey, RunState},
-    store::{Change, Error, Journal, OpenRun, RunRef, Store},
+    store::{Change, Error, Journal, RunRef, Store},
 };
 
-/// Runs that wait to be filed, at most. Filing them holds everybody up, for some milliseconds.
-const MOST_RUNS: usize = 512;
-/// Bytes of changes that wait to be filed, at most.
+/// Bytes of changes that wait to be filed, likewise. At twice as many, all are filed at once.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// A batch with more changes than that is filed at once: written twice, it would cost more.
 const LARGE_BATCH: usize = 512 * 1024;
@@ -27,13 +31,27 @@ pub(super) struct Unfiled {
     /// The changes of the current batch.
     pub(super) journal: Journal,
     keys: Vec<RunKey>,
-    /// The runs that have no rows yet, oldest first, by what they are found by (see `RunState::id_space`).
-    ids: HashMap<(i64, String), Vec<RunRef>>,
-    bytes: usize,
+    /// Runs that are being filed along with the batches; they are not among the keys.
+    pub(super) round: Option<Round>,
+    /// The runs that have no rows yet, oldest first, by what they are found by.
+    ids: HashMap<FoundBy, Vec<RunRef>>,
+    /// How large the journal is.
+    pub(super) bytes: usize,
     /// Changes of runs whose rows are damaged: they stay in the journal.
     kept: Vec<Change>,
     /// Somebody is going to read the tables.
-    is_wanted: bool,
+    pub(super) is_wanted: bool,
+    pub(super) pace: Pace,
+}
+
+/// What a run without rows is found by: its id space (see `RunState::id_space`), and its id.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct FoundBy(i64, String);
+
+impl FoundBy {
+    pub(super) fn of(state: &RunState) -> Self {
+        Self(state.id_space(), state.workflow_id.clone())
+    }
 }
 
 impl Unfiled {
@@ -43,17 +61,15 @@ impl Unfiled {
             key: run.key,
             run_id: run.state.run_id.clone(),
         };
-        let found_by = (run.state.id_space(), run.state.workflow_id.clone());
-        self.ids.entry(found_by).or_default().push(ids);
+        self.ids.entry(FoundBy::of(&run.state)).or_default().push(ids);
     }
 
     /// Forgets a run that has rows now, or is gone.
-    pub(super) fn forget(&mut self, key: RunKey, state: &RunState) {
-        let found_by = (state.id_space(), state.workflow_id.clone());
-        if let Some(runs) = self.ids.get_mut(&found_by) {
+    pub(super) fn forget(&mut self, key: RunKey, found_by: &FoundBy) {
+        if let Some(runs) = self.ids.get_mut(found_by) {
             runs.retain(|run| run.key != key);
             if runs.is_empty() {
-                self.ids.remove(&found_by);
+                self.ids.remove(found_by);
             }
         }
     }
@@ -63,7 +79,7 @@ impl Unfiled {
         if self.ids.is_empty() {
             return None;
         }
-        let runs = self.ids.get(&(space, id.to_owned()))?;
+        let runs = self.ids.get(&FoundBy(space, id.to_owned()))?;
         if run_id.is_empty() {
             runs.last()
         } else {
@@ -73,28 +89,23 @@ impl Unfiled {
 
     /// Notes that a run is in the journal.
     pub(super) fn note_written(&mut self, slot: &mut Slot) {
-        if !slot.is_unfiled {
+        // The rows on their way are older than it is now.
+        if std::mem::take(&mut slot.is_being_filed) || !slot.is_unfiled {
             slot.is_unfiled = true;
             self.keys.push(slot.run.key);
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Whether the journal has more than what is to stay there.
     pub(super) fn has_journal(&self) -> bool {
-        !self.keys.is_empty() || self.bytes > 0
-    }
-
-    /// How large the changes are that wait to be filed.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        !self.keys.is_empty() || self.round.is_some() || self.bytes > 0
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            pace: self.pace,
+            ..Self::default()
+        };
     }
 }
 
@@ -113,18 +124,25 @@ impl Host {
         self.unfiled.is_wanted = true;
     }
 
-    /// Files what this batch and earlier ones have changed, where that is due; else the batch's changes stay
-    /// in its journal.
+    /// Files what this batch and earlier ones have changed, where that is due at once; else the batch's changes stay
+    /// in its journal, and a round may begin.
     pub(super) fn write_changes(&mut self) -> Result<(), Error> {
         let size = self.unfiled.journal.len();
+        let before = self.unfiled.bytes;
         self.unfiled.bytes += size;
-        let is_due = self.unfiled.is_wanted
-            || size > LARGE_BATCH
-            || self.unfiled.bytes > MOST_BYTES
-            || self.unfiled.keys.len() >= MOST_RUNS;
-        if is_due && !self.damage.is_met {
-            self.unfiled.journal.clear();
-            self.file_all()?;
+        if self.damage.is_met {
+            return Ok(());
+        }
+        let unfiled = &mut self.unfiled;
+        if unfiled.is_wanted || size > LARGE_BATCH || unfiled.bytes > 2 * MOST_BYTES {
+            unfiled.journal.clear();
+            return self.file_all();
+        }
+        let is_due = unfiled.keys.len() >= unfiled.pace.runs || unfiled.bytes > MOST_BYTES;
+        // What is to stay in the journal is written anew when that is emptied as a whole.
+        if is_due && unfiled.round.is_none() && unfiled.kept.is_empty() {
+            let keys = std::mem::take(&mut unfiled.keys);
+            unfiled.round = Some(Round::new(keys, self.store.last_journal_number(), before));
         }
         Ok(())
     }
@@ -136,18 +154,21 @@ impl Host {
             return Ok(());
         }
         let mut keys = std::mem::take(&mut self.unfiled.keys);
+        keys.extend(self.unfiled.round.take().into_iter().flat_map(Round::into_keys));
         keys.retain(|key| !self.damage.unfilable.contains(key));
         // In the order of the tables: neighbours share pages.
         keys.sort_unstable();
         for key in keys {
             if let Some(slot) = self.cache.get_mut(key) {
                 if slot.is_new {
-                    self.unfiled.forget(key, &slot.run.state);
+                    self.unfiled.forget(key, &FoundBy::of(&slot.run.state));
                 }
-                if let Err(error) = file(&mut self.store, slot, &self.namespaces) {
+                let rows = Rows::take(slot, &self.namespaces);
+                if let Err(error) = self.store.writing(|connection| rows.write(connection)) {
                     self.note_unfilable(key, &error);
                     return Err(error);
                 }
+                slot.is_unfiled = false;
                 if !slot.was_open {
                     self.cache.note_closed(key);
                 }
@@ -230,45 +251,4 @@ fn stored_slot(store: &Store, key: RunKey) -> Result<Slot, Error> {
         Some(run) => Ok(Slot::stored(run, store.open_run(key)?)),
         None => Ok(Slot::new(Run::load(key, RunState::default(), Events::default()))),
     }
-}
-
-/// Files a run as it is: brings its rows up to date.
-fn file(store: &mut Store, slot: &mut Slot, namespaces: &Namespaces) -> Result<(), Error> {
-    store.begin()?;
-    let run = &mut slot.run;
-    store.append_history(run.key, &run.history, slot.filed)?;
-    slot.filed = run.history.len();
-    if slot.is_new {
-        store.insert_run_id(run.key, &run.state)?;
-    }
-    let key = run.key;
-    run.durably(|state, _, _| store.put_state(key, state))?;
-
-    let is_open = run.is_running();
-    let open_row = is_open.then(|| OpenRun {
-        wake_at: run.wake_after_restart(),
-        ready: run.is_ready(),
-    });
-    if open_row != slot.open_row {
-        store.put_open_run(run.key, open_row)?;
-        slot.open_row = open_row;
-    }
-
-    let connection = store.connection();
-    let registry = || namespaces.registry(run.state.namespace_key);
-    if slot.is_new {
-        attributes::file_started(connection, run, &registry())?;
-    } else {
-        if run.effects.attributes_changed {
-            attributes::file_attributes(connection, run, &registry())?;
-        }
-        if slot.was_open && !is_open {
-            attributes::file_closed(connection, run)?;
-        }
-    }
-    run.effects.attributes_changed = false;
-    slot.is_new = false;
-    slot.was_open = is_open;
-    slot.is_unfiled = false;
-    Ok(())
 }

@@ -1,9 +1,11 @@
-//! The host of the pure core: one thread that owns all state, applies requests in batches, and puts
+//! The host of the pure core: it owns all state, applies requests in batches, one at a time, and puts
 //! each batch on disk before anybody is answered.
 //!
 //! | file | what |
 //! |---|---|
-//! | `thread` | the loop, and the handle through which the rest of the process talks to it |
+//! | `handle`, `seat` | how the rest of the process reaches the host, and who works on it when |
+//! | `thread` | the engine's thread |
+//! | `stepped` | a host without a thread, for the simulator |
 //! | `activity` | standalone activities by their ids |
 //! | `attributes` | search attributes |
 //! | `audit` | whether memory and file say the same |
@@ -14,7 +16,7 @@
 //! | `matching`, `task_queue`, `backlog`, `rates` | task queues |
 //! | `deployments` | worker deployments, and which version a task goes to |
 //! | `messages` | messages from run to run |
-//! | `filing` | from the journal to the tables |
+//! | `filing`, `filing_round`, `rows` | from the journal to the tables |
 //! | `damage` | what is done where a part of the file is damaged |
 //! | `dispatch` | tasks and polls meet |
 //! | `delivery` | tasks as workers get them |
@@ -41,6 +43,8 @@ pub(crate) mod delivery;
 pub(crate) mod deployments;
 mod dispatch;
 mod filing;
+mod filing_round;
+mod handle;
 pub(crate) mod matching;
 mod messages;
 mod namespaces;
@@ -48,8 +52,11 @@ pub(crate) mod queries;
 mod rates;
 mod recover;
 mod reset;
+mod rows;
 pub(crate) mod schedules;
+mod seat;
 pub(crate) mod start;
+mod stepped;
 pub(crate) mod task_queue;
 mod thread;
 pub(crate) mod updates;
@@ -70,6 +77,7 @@ use self::{
     damage::Damage,
     deployments::Deployments,
     filing::Unfiled,
+    filing_round::Filed,
     matching::{Delivery, Poller, TaskQueues},
     queries::Queries,
     schedules::Schedules,
@@ -77,8 +85,11 @@ use self::{
     workers::Workers,
 };
 pub(crate) use self::{
+    filing_round::Pace,
+    handle::Handle,
     namespaces::{Namespace, Namespaces},
-    thread::{Handle, HostThread, SteppedHost},
+    stepped::SteppedHost,
+    thread::HostThread,
 };
 use crate::{
     clock::{Clock, Nanos},
@@ -96,9 +107,11 @@ struct InFlight {
     since: Nanos,
     /// What is done once it is there.
     waiting: Vec<AfterCommit>,
+    /// The runs that are filed with it.
+    filed: Vec<Filed>,
 }
 
-/// Everything the engine knows, on its one thread.
+/// Everything the engine knows.
 pub(crate) struct Host {
     store: Store,
     clock: Arc<dyn Clock>,
@@ -163,7 +176,7 @@ impl Host {
     fn count(&self, requests: u64) {
         self.counters.took_requests(requests);
         self.counters
-            .holds(self.cache.len(), self.wakes.len(), self.unfiled.bytes());
+            .holds(self.cache.len(), self.wakes.len(), self.unfiled.bytes);
     }
 
     /// The time, which never goes back within one life of the engine.

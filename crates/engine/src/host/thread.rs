@@ -1,28 +1,19 @@
-//! The engine's thread, and the handle to it.
-//!
-//! Requests are functions on the host. The thread takes all that are waiting as one batch, so that
-//! under load many requests share one write to the disk. While that is under way it is at the next batch
-//! already; it sends that one off when the one before is on disk, so that they get there in their order.
+//! The engine's thread: it does what nobody asks for, and what would keep those who ask for little.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
 
-use temporalio_protos::temporal::api::enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope};
-use tokio::sync::oneshot;
-
-use super::Host;
+use super::{
+    Handle, Host,
+    handle::Request,
+    seat::{Place, Seat},
+};
 use crate::{
     clock::{Clock, Nanos},
-    figures::{Counters, Figures},
     limits::Limits,
-    rpc::RpcError,
     store::{self, Store},
 };
 
@@ -32,149 +23,12 @@ const BATCH: usize = 1_024;
 const QUIET: Duration = Duration::from_millis(50);
 /// How often unused task queues are forgotten.
 const TIDY: Duration = Duration::from_secs(30);
-/// When to try again a request that found too many waiting: they are done within a fraction of that.
-const RETRY_WHEN_FULL: Duration = Duration::from_millis(250);
-type Request = Box<dyn FnOnce(&mut Host) + Send>;
-
-enum Message {
-    Request(Request),
-    /// A batch is on disk, or could not be put there.
-    Written,
-    Stop,
-}
-
-/// How the rest of the process reaches the host. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    sender: mpsc::Sender<Message>,
-    counters: Arc<Counters>,
-    /// None: requests of this process, which are as many as it makes.
-    bound: Option<Bound>,
-}
-
-/// How many requests may wait for the thread.
-#[derive(Clone)]
-struct Bound {
-    waiting: Arc<AtomicUsize>,
-    most: usize,
-}
-
-/// A request that waits for the thread.
-struct Waiting(Arc<AtomicUsize>);
-
-impl Bound {
-    fn take(&self) -> Result<Waiting, RpcError> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(self.waiting.clone());
-        if before >= self.most {
-            return Err(RpcError::Throttled {
-                message: "too many requests wait for the engine".into(),
-                cause: ResourceExhaustedCause::SystemOverloaded,
-                scope: ResourceExhaustedScope::System,
-                retry_after: RETRY_WHEN_FULL,
-            });
-        }
-        Ok(waiting)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Handle")
-    }
-}
-
-fn stopped() -> RpcError {
-    RpcError::Unavailable("the engine is stopping, or could not write its file".into())
-}
-
-impl Handle {
-    fn new(sender: mpsc::Sender<Message>, host: &Host) -> Self {
-        Self {
-            sender,
-            counters: host.counters.clone(),
-            bound: None,
-        }
-    }
-
-    /// Runs `request` on the host and answers with its result once all that it changed is on disk.
-    ///
-    /// # Errors
-    /// Those of the request; or when the engine stops or cannot write.
-    pub(crate) async fn call<R: Send + 'static>(
-        &self,
-        request: impl FnOnce(&mut Host) -> Result<R, RpcError> + Send + 'static,
-    ) -> Result<R, RpcError> {
-        let (reply, answer) = oneshot::channel();
-        self.submit(move |host| {
-            let result = request(host);
-            host.after_commit(move |host, is_on_disk| {
-                let answer = match result {
-                    result if is_on_disk => result,
-                    Err(error @ (RpcError::Unavailable(_) | RpcError::DataLoss(_))) => Err(error),
-                    // Also what was refused may have been refused for what the batch had changed.
-                    _ => Err(RpcError::Unavailable(host.failure.clone())),
-                };
-                // Whoever asked may have gone; the change stands.
-                let _ = reply.send(answer);
-            });
-        })?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
-    }
-
-    /// What the host has done and holds.
-    pub(crate) fn figures(&self) -> Figures {
-        self.counters.read()
-    }
-
-    /// The same handle for requests from outside, of which no more than `most` wait; more are refused.
-    pub(crate) fn bounded(&self, most: usize) -> Self {
-        Self {
-            sender: self.sender.clone(),
-            counters: self.counters.clone(),
-            bound: Some(Bound {
-                waiting: Arc::default(),
-                most,
-            }),
-        }
-    }
-
-    /// Runs `request` on the host without waiting.
-    ///
-    /// # Errors
-    /// When the engine has stopped, or too many wait.
-    pub(crate) fn submit(&self, request: impl FnOnce(&mut Host) + Send + 'static) -> Result<(), RpcError> {
-        let Some(bound) = &self.bound else {
-            return self.tell(request);
-        };
-        let waiting = bound.take()?;
-        self.tell(move |host| {
-            drop(waiting);
-            request(host);
-        })
-    }
-
-    /// The same for what must not be refused, as it gives back what an earlier request has taken.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub(crate) fn tell(&self, request: impl FnOnce(&mut Host) + Send + 'static) -> Result<(), RpcError> {
-        self.sender
-            .send(Message::Request(Box::new(request)))
-            .map_err(|_| stopped())
-    }
-}
 
 /// The running thread.
 #[derive(Debug)]
 pub(crate) struct HostThread {
     handle: Handle,
+    seat: Arc<Seat>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -188,23 +42,26 @@ impl HostThread {
         clock: Arc<dyn Clock>,
         limits: Arc<Limits>,
     ) -> Result<Self, store::Error> {
-        let mut host = Host::open(store, clock, limits)?;
-        let (sender, receiver) = mpsc::channel();
-        let handle = Handle::new(sender.clone(), &host);
-        let written = sender;
-        host.store.start_writer(move || {
-            // Fails only when the engine's thread has ended, which needs no news then.
-            let _ = written.send(Message::Written);
-        })?;
+        let host = Host::open(store, clock, limits)?;
+        let (requests, queue) = mpsc::channel();
+        let counters = host.counters.clone();
+        let seat = Arc::new(Seat::new(host, queue));
+        if let Some(Place { host, .. }) = &mut *seat.place() {
+            let seat = seat.clone();
+            host.store.start_writer(move || seat.batch_ended())?;
+        }
+        let at = seat.clone();
         let spawned = std::thread::Builder::new()
             .name("segno-engine".into())
-            .spawn(move || run(&mut host, &receiver));
+            .spawn(move || run(&at));
         let thread = spawned.map_err(|source| store::Error::Open {
             path: "the engine's thread".into(),
             source,
         })?;
+        seat.set_thread(thread.thread().clone());
         Ok(Self {
-            handle,
+            handle: Handle::new(requests, Some(seat.clone()), counters),
+            seat,
             thread: Some(thread),
         })
     }
@@ -215,8 +72,7 @@ impl HostThread {
 
     /// Ends the thread after the batch it is at. Blocks until it has ended.
     pub(crate) fn stop(&mut self) {
-        // Fails only if the thread has ended already.
-        let _ = self.handle.sender.send(Message::Stop);
+        self.seat.stop();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -231,32 +87,36 @@ impl Drop for HostThread {
     }
 }
 
-fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
-    let mut next_tidy = host.now();
+/// Empties the seat when the thread ends, also by a panic: nobody knows what is in memory then, and who asks is told
+/// that the engine has stopped.
+struct Ends<'a>(&'a Seat);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        *self.0.place() = None;
+    }
+}
+
+fn run(seat: &Seat) {
+    let _ends = Ends(seat);
+    let mut next_tidy = Nanos::MIN;
+    let (mut waited, mut requests) = (Duration::ZERO, 0);
     loop {
-        // What there is to do waits for the batch in flight.
-        let is_free = host.in_flight.is_none() && !host.is_broken;
-        let wait = if is_free && host.has_work() {
-            Duration::ZERO
-        } else {
-            time_to_wake(host)
+        let was_called = seat.take_call();
+        let mut guard = seat.place();
+        let Some(place) = guard.as_mut().filter(|place| !place.is_at_work) else {
+            tracing::error!("the engine has ended with a panic");
+            return;
         };
-        let wait = if host.unfiled.is_empty() {
-            wait
-        } else {
-            wait.min(QUIET)
-        };
-        let first = match receiver.recv_timeout(wait) {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout) => {
-                if wait == QUIET {
-                    host.file_with_this_batch();
-                }
-                None
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        let goes_on = take_batch(host, first, receiver);
+        place.is_at_work = true;
+        let goes_on = !seat.is_stopping();
+        seat.note_look();
+        let host = &mut place.host;
+        if waited == QUIET && !was_called && place.requests == requests {
+            host.file_with_this_batch();
+        }
+        place.requests += take_batch(host, &place.queue, goes_on, || seat.note_taken());
+        requests = place.requests;
         if host.now() >= next_tidy {
             next_tidy = host
                 .now
@@ -265,36 +125,39 @@ fn run(host: &mut Host, receiver: &mpsc::Receiver<Message>) {
             host.queues.forget_unused(now);
             host.workers.forget_silent(now);
         }
+        place.is_at_work = false;
         if !goes_on {
             return;
+        }
+        let at = next_at(host);
+        waited = Duration::from_nanos(at.saturating_sub(host.now).max(0).unsigned_abs());
+        seat.set_wakes_at(at);
+        drop(guard);
+        if !waited.is_zero() && !seat.is_called() {
+            std::thread::park_timeout(waited);
         }
     }
 }
 
-/// Takes `first`, and what waits after it, into the batch that is being made, and ends that unless another
-/// one is in flight. Answers whether to go on.
+/// Takes what waits in the queue into the batch that is being made, and ends that unless another one is in flight.
+/// Answers how many requests it took. `goes_on`: this is not the last batch.
 ///
 /// While the file cannot be read again after a failure, nobody is served: a request that is dropped
 /// here is answered with `UNAVAILABLE` by its handle.
-fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver<Message>) -> bool {
+pub(super) fn take_batch(
+    host: &mut Host,
+    queue: &mpsc::Receiver<Request>,
+    goes_on: bool,
+    note_taken: impl Fn(),
+) -> u64 {
     host.settle_in_flight(false);
     let is_sound = host.is_sound();
-    let mut next = first;
-    let (mut taken, mut requests) = (0, 0);
-    let mut goes_on = true;
-    while let Some(message) = next.take() {
-        match message {
-            Message::Request(request) if is_sound => {
-                requests += 1;
-                request(host);
-            }
-            Message::Request(request) => drop(request),
-            Message::Written => {}
-            Message::Stop => goes_on = false,
-        }
-        taken += 1;
-        if taken < BATCH && goes_on {
-            next = receiver.try_recv().ok();
+    let mut requests = 0;
+    for request in queue.try_iter().take(BATCH) {
+        note_taken();
+        if is_sound {
+            requests += 1;
+            request(host);
         }
     }
     if is_sound {
@@ -304,9 +167,7 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
             host.clean();
         }
         host.hand_ahead();
-        // As many are answered with this batch; more are not taken into it.
-        let is_full = host.after_commit.len() >= BATCH;
-        if host.settle_in_flight(is_full || !goes_on) && host.is_sound() {
+        if host.settle_in_flight(!host.has_room() || !goes_on) && host.is_sound() {
             host.end_batch();
         }
         if !goes_on {
@@ -316,65 +177,40 @@ fn take_batch(host: &mut Host, first: Option<Message>, receiver: &mpsc::Receiver
         host.hand_ahead();
     }
     host.count(requests);
-    goes_on
+    requests
 }
 
-/// A host without a thread: whoever has it says when a batch is taken. For the simulator.
-pub(crate) struct SteppedHost {
-    host: Host,
-    handle: Handle,
-    receiver: mpsc::Receiver<Message>,
-}
-
-impl SteppedHost {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn open(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        limits: Arc<Limits>,
-    ) -> Result<Self, store::Error> {
-        let mut host = Host::open(store, clock, limits)?;
-        host.store.defer_journals();
-        let (sender, receiver) = mpsc::channel();
-        Ok(Self {
-            handle: Handle::new(sender, &host),
-            host,
-            receiver,
-        })
+impl Host {
+    /// Whether more can be taken into the batch that is being made: so many are answered with one.
+    pub(super) fn has_room(&self) -> bool {
+        self.after_commit.len() < BATCH
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    pub(crate) fn host(&mut self) -> &mut Host {
-        &mut self.host
-    }
-
-    /// Takes what waits as one batch. Answers whether there was anything to do.
-    pub(crate) fn step(&mut self) -> bool {
-        let first = self.receiver.try_recv().ok();
-        let is_due = time_to_wake(&self.host).is_zero();
-        let had_work = first.is_some() || is_due || self.host.has_work() || self.host.in_flight.is_some();
-        take_batch(&mut self.host, first, &self.receiver);
-        had_work
+    /// Whether the batch that is being made is nothing but a journal, which is written beside the host.
+    pub(super) fn is_light(&self) -> bool {
+        !self.unfiled.is_wanted
+            && !self.schedules.has_touched()
+            && !self.damage.is_met
+            && !self.store.is_in_transaction()
     }
 }
 
-/// How long the thread may sleep: until a run wants to be woken, a rate limit lets a task go, or something
-/// in the background is due; or until the file is read again.
-fn time_to_wake(host: &Host) -> Duration {
-    let at = if host.is_broken {
-        host.retry_at
-    } else {
-        let next = host.next_wake().into_iter().chain(host.queues.next_release());
-        let next = next.fold(Nanos::MAX, Nanos::min);
-        next.min(host.cleaning.next_at())
-            .min(host.batch_operations.next_at())
-    };
-    let left = at.saturating_sub(host.now.max(host.clock.now())).max(0);
-    Duration::from_nanos(left.unsigned_abs()).min(TIDY)
+/// When the thread is to look by itself: at once where a batch can be ended; when a run wants to be woken, a rate limit
+/// lets a task go, or something in the background is due; or when the file is read again.
+pub(super) fn next_at(host: &Host) -> Nanos {
+    let now = host.now.max(host.clock.now());
+    if host.is_broken {
+        return host.retry_at;
+    }
+    // What there is to do waits for the batch in flight.
+    if host.in_flight.is_none() && host.has_work() {
+        return now;
+    }
+    let next = host.next_wake().into_iter().chain(host.queues.next_release());
+    let next = next.fold(Nanos::MAX, Nanos::min);
+    let next = next
+        .min(host.cleaning.next_at())
+        .min(host.batch_operations.next_at());
+    let rest = if host.unfiled.has_journal() { QUIET } else { TIDY };
+    next.min(now.saturating_add(i64::try_from(rest.as_nanos()).unwrap_or(i64::MAX)))
 }

@@ -96,6 +96,7 @@ fn check(copy: &Path) -> Result<Copied, Error> {
     let mut executions = filed.unsigned_abs();
     // Those that have no rows yet.
     let written: HashSet<RunKey> = journal::read(&connection)?
+        .0
         .into_iter()
         .map(|change| change.key)
         .collect();

@@ -12,6 +12,7 @@ use prost::{
     Message as _,
     encoding::{WireType, encode_key, encode_varint, encoded_len_varint, int64, key_len, message},
 };
+use rusqlite::{Connection, params};
 
 /// The changes of one batch.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -75,10 +76,18 @@ impl Journal {
 }
 
 /// Writes one batch's changes inside the open transaction.
-pub(super) fn insert(connection: &rusqlite::Connection, changes: &[u8]) -> Result<(), Error> {
+pub(super) fn insert(connection: &Connection, number: i64, changes: &[u8]) -> Result<(), Error> {
     connection
-        .prepare_cached("INSERT INTO journal (changes) VALUES (?1)")?
-        .execute([changes])?;
+        .prepare_cached("INSERT INTO journal (number, changes) VALUES (?1, ?2)")?
+        .execute(params![number, changes])?;
+    Ok(())
+}
+
+/// Removes the changes up to this number: what they say is filed.
+pub(super) fn clear(connection: &Connection, until: i64) -> Result<(), Error> {
+    connection
+        .prepare_cached("DELETE FROM journal WHERE number <= ?1")?
+        .execute([until])?;
     Ok(())
 }
 
@@ -89,45 +98,56 @@ impl Store {
             return Ok(());
         }
         self.begin()?;
-        insert(self.connection(), &journal.bytes)?;
+        let number = self.next_journal_number();
+        insert(self.connection(), number, &journal.bytes)?;
         journal.clear();
         Ok(())
     }
 
+    /// The number of the last batch's changes, also if they are still on their way to the disk.
+    pub(crate) fn last_journal_number(&self) -> i64 {
+        self.journal_number
+    }
+
+    pub(super) fn next_journal_number(&mut self) -> i64 {
+        self.journal_number += 1;
+        self.journal_number
+    }
+
     /// The changes that are not filed yet, in the order they were made.
-    pub(crate) fn journal(&self) -> Result<Vec<Change>, Error> {
-        self.reading(read)
+    pub(crate) fn journal(&mut self) -> Result<Vec<Change>, Error> {
+        let (changes, last) = self.reading(read)?;
+        self.journal_number = self.journal_number.max(last);
+        Ok(changes)
     }
 
     /// Empties the journal: all of it is filed.
     pub(crate) fn clear_journal(&mut self) -> Result<(), Error> {
         self.begin()?;
-        self.connection()
-            .prepare_cached("DELETE FROM journal")?
-            .execute([])?;
-        Ok(())
+        clear(self.connection(), i64::MAX)
     }
 }
 
-/// The changes that are not filed yet, in the order they were made.
-pub(super) fn read(connection: &rusqlite::Connection) -> Result<Vec<Change>, Error> {
+/// The changes that are not filed yet, in the order they were made, and the number of the last batch's.
+pub(super) fn read(connection: &Connection) -> Result<(Vec<Change>, i64), Error> {
     // A file that was made before there was a journal, and has not been opened since.
     if !connection.table_exists(None, "journal")? {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     }
     let mut statement = connection.prepare("SELECT number, changes FROM journal ORDER BY number")?;
     let mut rows = statement.query([])?;
-    let mut all = Vec::new();
+    let (mut all, mut last) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        last = row.get(0)?;
         let Ok(batch) = Changes::decode(bytes) else {
             return Err(Error::Damaged {
-                what: format!("row {} of the journal", row.get::<_, i64>(0)?),
+                what: format!("row {last} of the journal"),
             });
         };
         all.extend(batch.changes);
     }
-    Ok(all)
+    Ok((all, last))
 }
 
 #[cfg(test)]

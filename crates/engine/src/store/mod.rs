@@ -1,6 +1,6 @@
 //! The SQLite file: schema, the writer's connection, and what is read from it.
 //!
-//! One connection writes all, owned by the engine's thread; it is in WAL mode with `synchronous=FULL`,
+//! One connection writes all, owned by the host; it is in WAL mode with `synchronous=FULL`,
 //! so a committed transaction is on disk. A second one writes the journal beside it (`writer`), never at the
 //! same time. Other connections only read.
 
@@ -34,9 +34,10 @@ pub(crate) use journal::{Change, Journal};
 pub(crate) use lock::Lock;
 pub(crate) use namespace::NamespaceRecord;
 pub(crate) use reader::Readers;
-pub(crate) use run::{OpenRun, RunRef};
+pub(crate) use run::{OpenRun, RunRef, append_history, insert_run_id, put_open_run, put_state};
 pub(crate) use schedule::{ScheduleKey, load_schedule};
 use writer::Writer;
+pub(crate) use writer::{Filing, Unwritten};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// The version of the file's form. A file with another one is not opened.
@@ -55,6 +56,8 @@ pub(crate) struct Store {
     failure: Cell<Option<Problem>>,
     /// Writes batches that are nothing but a journal, one at a time.
     writer: Option<Writer>,
+    /// The number of the last batch in the journal.
+    journal_number: i64,
 }
 
 impl Store {
@@ -87,6 +90,7 @@ impl Store {
             has_failed: Cell::new(false),
             failure: Cell::new(None),
             writer: None,
+            journal_number: 0,
         })
     }
 
@@ -123,6 +127,11 @@ impl Store {
             .query_row("SELECT value FROM meta WHERE name = 'cluster_id'", [], |row| {
                 row.get(0)
             })?)
+    }
+
+    /// Whether the batch's transaction is open.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.in_transaction
     }
 
     /// The connection, inside the current transaction if one is open.

@@ -86,59 +86,6 @@ impl Store {
         })
     }
 
-    /// Makes a run findable by its workflow id.
-    pub(crate) fn insert_run_id(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
-        self.writing(|connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![state.id_space(), state.workflow_id, key, state.run_id])?;
-            Ok(())
-        })
-    }
-
-    /// Writes a run's state.
-    pub(crate) fn put_state(&mut self, key: RunKey, state: &RunState) -> Result<(), Error> {
-        self.writing(|connection| {
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO run (key, state) VALUES (?1, ?2)")?
-                .execute(params![key, state.encode_to_vec()])?;
-            Ok(())
-        })
-    }
-
-    /// Writes the events of a run's history that follow the first `filed`.
-    pub(crate) fn append_history(&mut self, key: RunKey, events: &Events, filed: usize) -> Result<(), Error> {
-        if events.len() <= filed {
-            return Ok(());
-        }
-        let first_event = filed as i64 + 1;
-        self.writing(|connection| {
-            connection
-                .prepare_cached("INSERT INTO history (key, first_event, events) VALUES (?1, ?2, ?3)")?
-                .execute(params![key, first_event, events.encoded(filed..events.len())])?;
-            Ok(())
-        })
-    }
-
-    /// Writes or, for a closed run (none), removes the narrow row of a run.
-    pub(crate) fn put_open_run(&mut self, key: RunKey, open: Option<OpenRun>) -> Result<(), Error> {
-        self.writing(|connection| {
-            match open {
-                Some(OpenRun { wake_at, ready }) => connection
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO open_run (key, wake_at, ready) VALUES (?1, ?2, ?3)",
-                    )?
-                    .execute(params![key, wake_at, ready])?,
-                None => connection
-                    .prepare_cached("DELETE FROM open_run WHERE key = ?1")?
-                    .execute([key])?,
-            };
-            Ok(())
-        })
-    }
-
     /// Removes a run and its history. `space` and `id`: where and what it is found by.
     pub(crate) fn delete_run(&mut self, key: RunKey, space: i64, id: &str) -> Result<(), Error> {
         self.begin()?;
@@ -217,6 +164,48 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Makes a run findable by its workflow id.
+pub(crate) fn insert_run_id(connection: &Connection, key: RunKey, state: &RunState) -> Result<(), Error> {
+    connection
+        .prepare_cached("INSERT INTO run_id (namespace, workflow_id, key, run_id) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![state.id_space(), state.workflow_id, key, state.run_id])?;
+    Ok(())
+}
+
+/// Writes a run's state.
+pub(crate) fn put_state(connection: &Connection, key: RunKey, state: &RunState) -> Result<(), Error> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO run (key, state) VALUES (?1, ?2)")?
+        .execute(params![key, state.encode_to_vec()])?;
+    Ok(())
+}
+
+/// Writes events of a run's history, encoded, from `first_event` on.
+pub(crate) fn append_history(
+    connection: &Connection,
+    key: RunKey,
+    first_event: i64,
+    events: &[u8],
+) -> Result<(), Error> {
+    connection
+        .prepare_cached("INSERT INTO history (key, first_event, events) VALUES (?1, ?2, ?3)")?
+        .execute(params![key, first_event, events])?;
+    Ok(())
+}
+
+/// Writes or, for a closed run (none), removes the narrow row of a run.
+pub(crate) fn put_open_run(connection: &Connection, key: RunKey, open: Option<OpenRun>) -> Result<(), Error> {
+    match open {
+        Some(OpenRun { wake_at, ready }) => connection
+            .prepare_cached("INSERT OR REPLACE INTO open_run (key, wake_at, ready) VALUES (?1, ?2, ?3)")?
+            .execute(params![key, wake_at, ready])?,
+        None => connection
+            .prepare_cached("DELETE FROM open_run WHERE key = ?1")?
+            .execute([key])?,
+    };
+    Ok(())
 }
 
 fn load_history(connection: &Connection, key: RunKey) -> Result<Events, Error> {

@@ -1,4 +1,5 @@
-//! The journal is written beside the host: while one batch is on its way to the disk, the host is at the next.
+//! The journal is written beside the host: while one batch is on its way to the disk, the host is at the next. Some runs
+//! of earlier batches are filed in the same transaction, so that this costs no sync and holds nobody up.
 //!
 //! The writer has a connection of its own, so the host can read meanwhile. It cannot write: SQLite has one
 //! writer at a time, so whoever begins a transaction waits until the journal is on disk.
@@ -10,7 +11,11 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{Error, Journal, Store, journal, make_durable};
+use super::{Error, Journal, Problem, Store, journal, make_durable};
+use crate::core::RunKey;
+
+/// Pages of the file that the writer's connection keeps, in KiB.
+const CACHE_KIB: i64 = 32 * 1024;
 
 /// Puts one journal after the other on disk.
 #[derive(Debug)]
@@ -19,22 +24,73 @@ pub(super) struct Writer {
     /// A journal is on its way.
     is_busy: bool,
     /// What became of the last one, until somebody asks.
-    outcome: Option<Result<(), Error>>,
+    outcome: Option<Result<(), Unwritten>>,
     /// To be filled again.
     spare: Vec<u8>,
+}
+
+/// Writes rows inside the open transaction.
+type Write = dyn FnOnce(&Connection) -> Result<(), Error> + Send;
+
+/// One run's rows, to be written to the tables.
+pub(crate) struct Filing {
+    pub(crate) key: RunKey,
+    pub(crate) write: Box<Write>,
+}
+
+/// Why a journal could not be written.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    pub(crate) error: Error,
+    /// It was for the rows of this run.
+    pub(crate) run: Option<RunKey>,
+}
+
+impl From<rusqlite::Error> for Unwritten {
+    fn from(error: rusqlite::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<Error> for Unwritten {
+    fn from(error: Error) -> Self {
+        Self { error, run: None }
+    }
+}
+
+impl Unwritten {
+    fn problem(&self) -> Option<Problem> {
+        self.error.problem()
+    }
+}
+
+/// What is written in one transaction.
+#[derive(Debug, Default)]
+struct Job {
+    number: i64,
+    changes: Vec<u8>,
+    filings: Vec<Filing>,
+    /// The journal up to this number has been filed with it.
+    filed_until: Option<i64>,
+}
+
+impl std::fmt::Debug for Filing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Filing").field(&self.key).finish()
+    }
 }
 
 /// Where the writing is done.
 #[derive(Debug)]
 enum Place {
     Thread {
-        journals: Option<Sender<Vec<u8>>>,
-        written: Receiver<(Result<(), Error>, Vec<u8>)>,
+        jobs: Option<Sender<Job>>,
+        written: Receiver<(Result<(), Unwritten>, Vec<u8>)>,
         thread: Option<JoinHandle<()>>,
     },
     /// Here, and only once somebody asks for the outcome a second time or waits for it: for the simulator, which
     /// has one thread, so that the next batch begins before this one is on disk.
-    Deferred { bytes: Vec<u8>, is_asked: bool },
+    Deferred { job: Job, is_asked: bool },
 }
 
 impl Store {
@@ -45,11 +101,14 @@ impl Store {
     pub(crate) fn start_writer(&mut self, notify: impl Fn() + Send + 'static) -> Result<(), Error> {
         let connection = Connection::open(&self.path)?;
         make_durable(&connection)?;
-        let (journals, to_write) = mpsc::channel::<Vec<u8>>();
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let (jobs, to_write) = mpsc::channel::<Job>();
         let (outcomes, written) = mpsc::channel();
         let write_all = move || {
-            for bytes in to_write {
-                if outcomes.send((write(&connection, &bytes), bytes)).is_err() {
+            for mut job in to_write {
+                let outcome = write(&connection, &mut job);
+                if outcomes.send((outcome, job.changes)).is_err() {
                     return;
                 }
                 notify();
@@ -63,7 +122,7 @@ impl Store {
             source,
         })?;
         self.writer = Some(Writer::new(Place::Thread {
-            journals: Some(journals),
+            jobs: Some(jobs),
             written,
             thread: Some(thread),
         }));
@@ -73,22 +132,41 @@ impl Store {
     /// Has journals written when their outcome is asked for.
     pub(crate) fn defer_journals(&mut self) {
         self.writer = Some(Writer::new(Place::Deferred {
-            bytes: Vec::new(),
+            job: Job::default(),
             is_asked: false,
         }));
     }
 
-    /// Sends a batch's changes on their way to the disk, and empties `journal` for the next batch. Answers
-    /// whether they are on their way; if not, they are still to be written. The last outcome must have been taken.
-    pub(crate) fn send_journal(&mut self, journal: &mut Journal) -> bool {
-        match &mut self.writer {
-            Some(writer) if !self.in_transaction && !self.has_failed.get() => writer.send(journal),
-            _ => false,
+    /// Whether a batch can be sent on its way to the disk. The last outcome must have been taken.
+    pub(crate) fn can_send_journal(&self) -> bool {
+        self.writer.is_some() && !self.in_transaction && !self.has_failed.get()
+    }
+
+    /// Sends a batch's changes on their way to the disk, and empties `journal` for the next batch; with them the rows
+    /// of runs, and up to which number the journal has been filed then. Does nothing where it cannot be sent.
+    pub(crate) fn send_journal(
+        &mut self,
+        journal: &mut Journal,
+        filings: Vec<Filing>,
+        filed_until: Option<i64>,
+    ) {
+        if !self.can_send_journal() {
+            return;
+        }
+        let number = self.next_journal_number();
+        if let Some(writer) = &mut self.writer {
+            let spare = std::mem::take(&mut writer.spare);
+            writer.send(Job {
+                number,
+                changes: journal.take(spare),
+                filings,
+                filed_until,
+            });
         }
     }
 
     /// What became of the journal on its way; none: it is still there, or there was none.
-    pub(crate) fn journal_outcome(&mut self, wait: bool) -> Option<Result<(), Error>> {
+    pub(crate) fn journal_outcome(&mut self, wait: bool) -> Option<Result<(), Unwritten>> {
         let writer = self.writer.as_mut()?;
         writer.look(&self.connection, wait);
         writer.outcome.take()
@@ -115,22 +193,16 @@ impl Writer {
         }
     }
 
-    fn send(&mut self, journal: &mut Journal) -> bool {
-        let spare = std::mem::take(&mut self.spare);
-        let bytes = journal.take(spare);
+    fn send(&mut self, job: Job) {
         self.is_busy = true;
         match &mut self.place {
             // The thread ends with this writer alone; if it has panicked, `look` says so.
-            Place::Thread { journals, .. } => drop(journals.as_ref().map(|journals| journals.send(bytes))),
-            Place::Deferred {
-                bytes: place,
-                is_asked,
-            } => {
-                *place = bytes;
+            Place::Thread { jobs, .. } => drop(jobs.as_ref().map(|jobs| jobs.send(job))),
+            Place::Deferred { job: place, is_asked } => {
+                *place = job;
                 *is_asked = false;
             }
         }
-        true
     }
 
     fn look(&mut self, connection: &Connection, wait: bool) {
@@ -147,14 +219,16 @@ impl Writer {
                 match next {
                     Ok(written) => written,
                     Err(mpsc::TryRecvError::Empty) => return,
-                    Err(mpsc::TryRecvError::Disconnected) => (Err(Error::BatchFailed(None)), Vec::new()),
+                    Err(mpsc::TryRecvError::Disconnected) => {
+                        (Err(Error::BatchFailed(None).into()), Vec::new())
+                    }
                 }
             }
-            Place::Deferred { bytes, is_asked } => {
+            Place::Deferred { job, is_asked } => {
                 if !wait && !std::mem::replace(is_asked, true) {
                     return;
                 }
-                (write(connection, bytes), std::mem::take(bytes))
+                (write(connection, job), std::mem::take(&mut job.changes))
             }
         };
         self.is_busy = false;
@@ -166,8 +240,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if let Place::Thread { journals, thread, .. } = &mut self.place {
-            *journals = None;
+        if let Place::Thread { jobs, thread, .. } = &mut self.place {
+            *jobs = None;
             if let Some(thread) = thread.take()
                 && thread.join().is_err()
             {
@@ -177,14 +251,28 @@ impl Drop for Writer {
     }
 }
 
-/// Writes a journal in a transaction of its own.
-fn write(connection: &Connection, changes: &[u8]) -> Result<(), Error> {
+/// Writes a journal, and what goes with it, in a transaction of its own.
+fn write(connection: &Connection, job: &mut Job) -> Result<(), Unwritten> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let written = journal::insert(connection, changes)
-        .and_then(|()| Ok(connection.prepare_cached("COMMIT")?.execute([])?));
+    let written = write_all(connection, job);
     // SQLite ends a transaction by itself after some failures.
     if written.is_err() && !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
     }
-    written.map(drop)
+    written
+}
+
+fn write_all(connection: &Connection, job: &mut Job) -> Result<(), Unwritten> {
+    journal::insert(connection, job.number, &job.changes)?;
+    for Filing { key, write } in job.filings.drain(..) {
+        write(connection).map_err(|error| Unwritten {
+            error,
+            run: Some(key),
+        })?;
+    }
+    if let Some(until) = job.filed_until {
+        journal::clear(connection, until)?;
+    }
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(())
 }

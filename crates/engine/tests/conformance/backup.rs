@@ -79,6 +79,8 @@ async fn a_copy_made_under_load_has_all_that_was_acknowledged() {
     let tuning = Tuning {
         checkpoint_pages: 1_000,
         cache_pages: 2_000,
+        journaled_runs: 20,
+        filed_with_one_batch: 5,
     };
     let options = Options::new(&put_back).with_clock(SystemClock);
     let mut stepped = SteppedEngine::open(options, tuning).expect("an engine");

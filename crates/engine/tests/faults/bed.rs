@@ -128,6 +128,8 @@ impl Stepped {
         let tuning = Tuning {
             checkpoint_pages: 1_000,
             cache_pages: 2_000,
+            journaled_runs: 4,
+            filed_with_one_batch: 1,
         };
         SteppedEngine::open(options, tuning).expect("an engine")
     }

@@ -32,6 +32,8 @@ impl World {
         let tuning = Tuning {
             checkpoint_pages: 1_000,
             cache_pages: 1_000,
+            journaled_runs: 20,
+            filed_with_one_batch: 5,
         };
         Self {
             runtime: tokio::runtime::Builder::new_current_thread()

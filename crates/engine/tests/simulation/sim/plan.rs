@@ -11,6 +11,9 @@ pub(crate) struct Plan {
     pub(crate) checkpoint_pages: i64,
     /// Pages kept in memory: with few of them, parts of a batch are in the log before it is complete.
     pub(crate) cache_pages: i64,
+    /// Runs in the journal from which on they are filed along with the batches, and how many with one.
+    pub(crate) journaled_runs: usize,
+    pub(crate) filed_with_one_batch: usize,
     /// The clock may be behind after a restart: then nothing is said of timers that are early.
     pub(crate) clock_goes_back: bool,
     pub(crate) steps: Vec<Step>,
@@ -162,6 +165,10 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let checkpoint_pages = [4, 20, 60, 1_000][rng.index(4)];
         let cache_pages = [8, 40, 2_000][rng.index(3)];
+        // From numbers of their own: the rest of a seed's plan is what it was.
+        let mut pace = Rng::new(!seed);
+        let journaled_runs = [1, 3, 10, 512][pace.index(4)];
+        let filed_with_one_batch = [1, 2, 64][pace.index(3)];
         let clock_goes_back = rng.one_in(6);
         let faults = rng.one_in(2);
         let crashes = !rng.one_in(5);
@@ -170,6 +177,8 @@ impl Plan {
             seed,
             checkpoint_pages,
             cache_pages,
+            journaled_runs,
+            filed_with_one_batch,
             clock_goes_back,
             steps,
         }

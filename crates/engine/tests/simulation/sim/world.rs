@@ -101,6 +101,8 @@ impl World {
             tuning: Tuning {
                 checkpoint_pages: plan.checkpoint_pages,
                 cache_pages: plan.cache_pages,
+                journaled_runs: plan.journaled_runs,
+                filed_with_one_batch: plan.filed_with_one_batch,
             },
             clock_goes_back: plan.clock_goes_back,
             calls: Vec::new(),
