@@ -81,7 +81,7 @@ impl Store {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(SCHEMA)?;
-        connection.execute_batch(crate::visibility::SCHEMA)?;
+        crate::visibility::prepare(&connection)?;
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?1)", [FORMAT])?;
         Ok(Self {
             connection,

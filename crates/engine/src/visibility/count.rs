@@ -10,14 +10,13 @@ use super::access::Access;
 use super::analysis::{Analysis, OPEN, analyse};
 use super::attribute::{AttributeType, Field};
 use super::builtin::DIVISION;
+use super::counts;
 use super::error::{Error, QueryError};
 use super::filter::{Group, Query};
 use super::literal::status_name;
 use super::plan::{SMALL, Way, choose, size};
 use super::sql::{Sql, field_sql};
-
-/// How many statuses there are, from 0 on.
-const STATUSES: usize = 9;
+use super::statuses::{self, ByStatus};
 
 /// The status of an execution that has closed and is in no index of statuses.
 const COMPLETED: usize = WorkflowExecutionStatus::Completed as usize;
@@ -40,19 +39,24 @@ pub fn count(conn: &Connection, namespace_key: i64, query: &Query) -> Result<Cou
     }
     let analysis = analyse(query, namespace_key);
     let mut counted = Count::default();
-    let mut statuses = [0; STATUSES];
+    let mut by_status = ByStatus::default();
     let mut divisions: BTreeMap<String, i64> = BTreeMap::new();
+    let is_kept = counts::can_answer(query) && counts::are_kept(conn)?;
     for scope in &analysis.scopes {
+        if is_kept {
+            let kept = counts::answer(conn, query, *scope)?;
+            counted.total += kept.iter().sum::<i64>();
+            if query.group.is_some() {
+                statuses::add(&mut by_status, &kept);
+            }
+            continue;
+        }
         if let (Some(Group::Status), Some(access)) = (query.group, &analysis.exact)
             && size(conn, access, *scope, &analysis.bounds, SMALL)? > SMALL
         {
-            for (total, of_set) in statuses
-                .iter_mut()
-                .zip(statuses_of(conn, query, access, &analysis, *scope)?)
-            {
-                *total += of_set;
-                counted.total += of_set;
-            }
+            let of_set = statuses_of(conn, query, access, &analysis, *scope)?;
+            counted.total += of_set.iter().sum::<i64>();
+            statuses::add(&mut by_status, &of_set);
             continue;
         }
         let way = choose(conn, &analysis, *scope, true)?;
@@ -64,11 +68,7 @@ pub fn count(conn: &Connection, namespace_key: i64, query: &Query) -> Result<Cou
             counted.total += count;
             match query.group {
                 None => {}
-                Some(Group::Status) => {
-                    for (status, count) in statuses.iter_mut().enumerate() {
-                        *count += row.get::<_, i64>(status + 1)?;
-                    }
-                }
+                Some(Group::Status) => statuses::add(&mut by_status, &statuses::read(row, 1)?),
                 Some(Group::Division) => {
                     *divisions
                         .entry(row.get::<_, Option<String>>(1)?.unwrap_or_default())
@@ -83,7 +83,7 @@ pub fn count(conn: &Connection, namespace_key: i64, query: &Query) -> Result<Cou
             .map(|status| (status_of(status), count))
     };
     counted.groups.extend(
-        statuses
+        by_status
             .into_iter()
             .enumerate()
             .filter(|(_, count)| *count > 0)
@@ -101,34 +101,29 @@ fn statuses_of(
     access: &Access,
     analysis: &Analysis,
     scope: i64,
-) -> rusqlite::Result<[i64; STATUSES]> {
-    let mut statuses = [0; STATUSES];
+) -> rusqlite::Result<ByStatus> {
+    let mut by_status = ByStatus::default();
     let total = size(conn, access, scope, &analysis.bounds, i64::MAX)?;
     for others in [
         "INDEXED BY execution_by_order WHERE e.order_time = 9223372036854775807",
         "INDEXED BY execution_by_status WHERE e.status BETWEEN 3 AND 7",
     ] {
         let mut sql = Sql::new("SELECT ");
-        for status in 0..STATUSES {
-            let comma = if status == 0 { "" } else { ", " };
-            sql.push(&format!("{comma}count(*) FILTER (WHERE e.status = {status})"));
-        }
-        sql.push(" FROM execution e ").push(others);
+        sql.push(&statuses::columns("count(*)"))
+            .push(" FROM execution e ")
+            .push(others);
         sql.push(" AND e.scope = ").bind(scope);
         if let Some(filter) = &query.filter {
             sql.push(" AND (").filter(filter).push(")");
         }
-        conn.prepare_cached(&sql.text)?
-            .query_row(params_from_iter(&sql.params), |row| {
-                for (status, count) in statuses.iter_mut().enumerate() {
-                    *count += row.get::<_, i64>(status)?;
-                }
-                Ok(())
-            })?;
+        let others = conn
+            .prepare_cached(&sql.text)?
+            .query_row(params_from_iter(&sql.params), |row| statuses::read(row, 0))?;
+        statuses::add(&mut by_status, &others);
     }
-    let others: i64 = statuses.iter().sum();
-    statuses[COMPLETED] += total - others;
-    Ok(statuses)
+    let others: i64 = by_status.iter().sum();
+    by_status[COMPLETED] += total - others;
+    Ok(by_status)
 }
 
 /// A group's value as `AggregationGroup.group_values` has it.
@@ -163,11 +158,8 @@ fn statement(query: &Query, analysis: &Analysis, scope: i64, way: &Way<'_>) -> S
     }
     match query.group {
         None => {}
-        // One pass over an index, where GROUP BY would sort all rows.
         Some(Group::Status) => {
-            for status in 0..STATUSES {
-                sql.push(&format!(", count(*) FILTER (WHERE e.status = {status})"));
-            }
+            sql.push(", ").push(&statuses::columns("count(*)"));
         }
         Some(Group::Division) => {
             sql.push(", ").push(&field_sql(Field::Stored(DIVISION)));

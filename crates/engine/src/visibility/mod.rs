@@ -11,6 +11,7 @@ mod ast;
 mod attribute;
 mod builtin;
 mod count;
+mod counts;
 mod error;
 mod filter;
 mod lexer;
@@ -25,6 +26,7 @@ mod resolve;
 mod row;
 mod schedules;
 mod sql;
+mod statuses;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -37,6 +39,7 @@ pub(crate) use attribute::{ActivityAttributes, activity_namespace};
 pub use attribute::{AttributeId, AttributeType, AttributeTypes};
 pub use builtin::{is_system, predefined_attributes, system_attributes};
 pub use count::{Count, count, group_value};
+pub(crate) use counts::prepare;
 pub use error::{Error, QueryError};
 pub use filter::Query;
 pub use list::{Page, list};
@@ -51,5 +54,5 @@ pub use write::{
     update_open_status, upsert_start,
 };
 
-/// The tables and indexes; may be run on a file that has them.
-pub const SCHEMA: &str = include_str!("schema.sql");
+/// The tables, indexes and triggers, for a new file; may be run on one that has them all.
+pub const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("counts.sql"));

@@ -1,5 +1,6 @@
 //! Tests on whole queries, each against a database in memory.
 
+mod counts;
 mod model;
 mod payloads;
 mod property;
