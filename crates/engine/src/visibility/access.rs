@@ -12,7 +12,8 @@ use super::sql::Sql;
 pub(super) enum Access {
     /// Of these workflow types; each type's in the default order.
     Types(Vec<Value>),
-    /// Of these statuses, all of them in the partial index; each status's in the default order.
+    TypeRange(Range),
+    /// Of these statuses, which are open ones or in the partial index; each status's in the default order.
     Statuses(Vec<Value>),
     /// With these values of an attribute; each value's in the default order.
     Stored(AttributeId, Vec<Value>),
@@ -23,6 +24,8 @@ pub(super) enum Access {
     Parents(Vec<Value>),
     Roots(Vec<Value>),
     StartRange(Range),
+    /// Between the query's times, in the default order.
+    Times,
     /// Those that one of these finds.
     Any(Vec<Access>),
 }
@@ -53,16 +56,25 @@ impl Access {
     /// A query of the keys: of all within the bounds, and of others where the index does not have the time. It may give a
     /// key more than once.
     pub(super) fn keys(&self, scope: i64, bounds: &Bounds) -> Sql {
+        self.rows("key", scope, bounds)
+    }
+
+    /// A query of columns that its index has, of the same rows.
+    pub(super) fn rows(&self, columns: &str, scope: i64, bounds: &Bounds) -> Sql {
         let mut sql = Sql::default();
         let execution = |sql: &mut Sql, index: &str, column: &str| {
-            sql.push("SELECT key FROM execution INDEXED BY ")
+            sql.push("SELECT ")
+                .push(columns)
+                .push(" FROM execution INDEXED BY ")
                 .push(index)
                 .push(" WHERE scope = ")
                 .bind(scope);
             sql.push(" AND ").push(column);
         };
         let stored = |sql: &mut Sql, id: AttributeId| {
-            sql.push("SELECT key FROM execution_attribute WHERE scope = ")
+            sql.push("SELECT ")
+                .push(columns)
+                .push(" FROM execution_attribute WHERE scope = ")
                 .bind(scope);
             sql.push(" AND attribute = ").bind(id.stored()).push(" AND value");
         };
@@ -72,14 +84,21 @@ impl Access {
                 sql.bind_list(values);
                 bounds.push_to(&mut sql);
             }
-            Access::Statuses(values) => {
-                execution(
-                    &mut sql,
-                    "execution_by_status",
-                    "status BETWEEN 3 AND 7 AND status IN ",
-                );
-                sql.bind_list(values);
+            Access::TypeRange(range) => {
+                execution(&mut sql, "execution_by_type", "workflow_type IS NOT NULL");
+                range.push_to(&mut sql, "workflow_type");
                 bounds.push_to(&mut sql);
+            }
+            Access::Statuses(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        sql.push(" UNION ALL ");
+                    }
+                    let (index, condition) = status_index(value);
+                    execution(&mut sql, index, &format!("{condition} AND status = "));
+                    sql.bind(value.clone());
+                    bounds.push_to(&mut sql);
+                }
             }
             Access::Stored(id, values) => {
                 stored(&mut sql, *id);
@@ -115,24 +134,93 @@ impl Access {
                 execution(&mut sql, "execution_by_start", "start_time IS NOT NULL");
                 range.push_to(&mut sql, "start_time");
             }
+            Access::Times => {
+                execution(&mut sql, "execution_by_order", "order_time IS NOT NULL");
+                bounds.push_to(&mut sql);
+            }
             Access::Any(parts) => {
                 for (index, part) in parts.iter().enumerate() {
                     if index > 0 {
                         sql.push(" UNION ALL ");
                     }
-                    sql.append(&part.keys(scope, bounds));
+                    sql.append(&part.rows(columns, scope, bounds));
                 }
             }
         }
         sql
     }
 
-    /// The values within each of which rows come in the default order, if there are such.
-    pub(super) fn ordered_values(&self) -> Option<&[Value]> {
+    /// What an index is gone through for to give the keys: those, and others that it meets between them.
+    pub(super) fn entries(&self, scope: i64, bounds: &Bounds) -> Sql {
+        let order_time = |low, high| Bounds {
+            low,
+            high,
+            start: Range::default(),
+        };
         match self {
-            Access::Types(values) | Access::Statuses(values) | Access::Stored(_, values) => Some(values),
-            _ => None,
+            Access::Any(parts) => {
+                let mut sql = Sql::default();
+                for (index, part) in parts.iter().enumerate() {
+                    if index > 0 {
+                        sql.push(" UNION ALL ");
+                    }
+                    sql.append(&part.entries(scope, bounds));
+                }
+                sql
+            }
+            Access::StoredRange(..) | Access::TypeRange(_) => {
+                self.keys(scope, &order_time(i64::MIN, i64::MAX))
+            }
+            _ => self.keys(scope, &order_time(bounds.low, bounds.high)),
         }
+    }
+
+    /// Whether rows come in the default order: all of them, or those of each of the values.
+    pub(super) fn is_ordered(&self) -> bool {
+        matches!(
+            self,
+            Access::Types(_) | Access::Statuses(_) | Access::Stored(..) | Access::Times
+        )
+    }
+
+    /// Whether its index has the times of the default order, so that its entries can be sorted by them.
+    pub(super) fn has_times(&self) -> bool {
+        match self {
+            Access::TypeRange(_) | Access::StoredRange(..) => true,
+            Access::Any(parts) => parts.iter().all(Access::has_times),
+            other => other.is_ordered(),
+        }
+    }
+
+    /// The condition that a row `a` with the columns of the default order is one of these, by a look into the index; none
+    /// where that does not tell.
+    pub(super) fn probe(&self, scope: i64) -> Option<Sql> {
+        let mut sql = Sql::new("EXISTS (SELECT 1 FROM ");
+        match self {
+            Access::Types(types) => {
+                sql.push("execution p INDEXED BY execution_by_type WHERE p.workflow_type IN ")
+                    .bind_list(types);
+            }
+            Access::Stored(id, values) => {
+                sql.push("execution_attribute p WHERE p.attribute = ")
+                    .bind(id.stored())
+                    .push(" AND p.value IN ")
+                    .bind_list(values);
+            }
+            _ => return None,
+        }
+        sql.push(" AND p.scope = ").bind(scope);
+        sql.push(" AND p.order_time = a.order_time AND p.start_time = a.start_time AND p.key = a.key)");
+        Some(sql)
+    }
+}
+
+/// The index that has the executions of a status in the default order, and the condition that says so.
+pub(super) fn status_index(status: &Value) -> (&'static str, &'static str) {
+    match status {
+        // The partial index is used only by conditions from which its own visibly follows.
+        Value::Integer(3..=7) => ("execution_by_status", "status BETWEEN 3 AND 7"),
+        _ => ("execution_by_order", "order_time = 9223372036854775807"),
     }
 }
 

@@ -19,6 +19,8 @@ const MAX_IDS: usize = 1_000;
 /// The bits of the open statuses (1 running, 8 paused) and of those in the partial index (3 to 7).
 const OPEN_STATUSES: u32 = 1 << 1 | 1 << 8;
 const INDEXED_STATUSES: u32 = 0b1111_1000;
+/// The bits of the statuses that an execution can have: unspecified is none.
+const ALL_STATUSES: u32 = 0b1_1111_1110;
 
 /// Conclusions from a query, each of which holds for all executions that it selects.
 #[derive(Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub(super) struct Analysis {
     pub(super) exact: Option<Access>,
     /// The statuses possible, by bit.
     statuses: u32,
+    /// The types possible, where a condition tells.
+    types: Range,
     stored_ranges: BTreeMap<AttributeId, Range>,
 }
 
@@ -48,10 +52,19 @@ pub(super) fn analyse(query: &Query, namespace_key: i64) -> Analysis {
         analysis.exact = exact(filter);
     }
     analysis.finish();
+    if analysis.bounds.low > i64::MIN || analysis.bounds.high < OPEN - 1 {
+        analysis.accesses.push(Access::Times);
+    }
     analysis
 }
 
 impl Analysis {
+    /// The statuses possible, where not all are.
+    pub(super) fn statuses(&self) -> Option<Vec<Value>> {
+        let possible = (1..=8).filter(|status| self.statuses & (1 << status) != 0);
+        (self.statuses != ALL_STATUSES).then(|| possible.map(Value::Integer).collect())
+    }
+
     /// What is known without a condition.
     fn of_all(scopes: Vec<i64>) -> Self {
         Self {
@@ -63,7 +76,8 @@ impl Analysis {
             },
             accesses: Vec::new(),
             exact: None,
-            statuses: u32::MAX,
+            statuses: ALL_STATUSES,
+            types: Range::default(),
             stored_ranges: BTreeMap::new(),
         }
     }
@@ -111,6 +125,7 @@ impl Analysis {
                     Field::Column(Column::WorkflowId, _) => {
                         self.accesses.push(Access::WorkflowIdRange(range))
                     }
+                    Field::Column(Column::WorkflowType, _) => self.type_range(range),
                     Field::Stored(id) => self.stored_range(*id, range),
                     Field::Column(..) => {}
                 }
@@ -179,9 +194,18 @@ impl Analysis {
                 }
             }
             (Field::Column(Column::WorkflowId, _), _) => self.accesses.push(Access::WorkflowIdRange(range)),
+            (Field::Column(Column::WorkflowType, _), _) => self.type_range(range),
+            // Nothing is executed before it starts.
+            (Field::Column(Column::ExecutionTime, _), Value::Integer(_)) if !lower => {
+                self.bounds.start = std::mem::take(&mut self.bounds.start).and(range);
+            }
             (Field::Stored(id), _) => self.stored_range(id, range),
             _ => {}
         }
+    }
+
+    fn type_range(&mut self, range: Range) {
+        self.types = std::mem::take(&mut self.types).and(range);
     }
 
     fn one_of(&mut self, field: Field, values: &[Value]) {
@@ -233,10 +257,12 @@ impl Analysis {
         if self.statuses & OPEN_STATUSES == 0 {
             self.bounds.high = self.bounds.high.min(OPEN - 1);
         }
-        if self.statuses & !INDEXED_STATUSES == 0 && self.statuses != 0 {
-            let statuses = (3..=7).filter(|status| self.statuses & (1 << status) != 0);
-            self.accesses
-                .push(Access::Statuses(statuses.map(Value::Integer).collect()));
+        // Open ones alone are between the times.
+        if self.statuses & !(INDEXED_STATUSES | OPEN_STATUSES) == 0 && self.statuses & INDEXED_STATUSES != 0 {
+            self.accesses.extend(self.statuses().map(Access::Statuses));
+        }
+        if !self.types.is_all() {
+            self.accesses.push(Access::TypeRange(self.types.clone()));
         }
         let ranges = std::mem::take(&mut self.stored_ranges);
         self.accesses.extend(

@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::access::Access;
+use super::access::{Access, status_index};
 use super::analysis::{Analysis, OPEN, analyse};
 use super::error::Error;
 use super::filter::Query;
@@ -40,7 +40,6 @@ pub fn list(
     let default_order = query.order.is_empty();
     let place = Place::decode(page_token, if default_order { 3 } else { query.order.len() + 1 })?;
     for scope in &analysis.scopes {
-        let way = choose(conn, &analysis, *scope, default_order)?;
         let list = List {
             query,
             analysis: &analysis,
@@ -48,7 +47,7 @@ pub fn list(
             place: place.as_ref(),
             limit: page_size + 1,
         };
-        for sql in list.statements(&way) {
+        for sql in list.statements(&choose(conn, &analysis, *scope, default_order)?) {
             let mut statement = conn.prepare_cached(&sql.text)?;
             let mut found = statement.query(params_from_iter(&sql.params))?;
             while let Some(row) = found.next()? {
@@ -80,6 +79,32 @@ pub fn list(
     })
 }
 
+/// The statements that such a page is read with.
+#[cfg(test)]
+pub(super) fn statements(
+    conn: &Connection,
+    namespace_key: i64,
+    query: &Query,
+    page_size: usize,
+    page_token: &[u8],
+) -> Result<Vec<Sql>, Error> {
+    let analysis = analyse(query, namespace_key);
+    let default_order = query.order.is_empty();
+    let place = Place::decode(page_token, if default_order { 3 } else { query.order.len() + 1 })?;
+    let mut statements = Vec::new();
+    for scope in &analysis.scopes {
+        let list = List {
+            query,
+            analysis: &analysis,
+            scope: *scope,
+            place: place.as_ref(),
+            limit: page_size + 1,
+        };
+        statements.extend(list.statements(&choose(conn, &analysis, *scope, default_order)?));
+    }
+    Ok(statements)
+}
+
 struct List<'a> {
     query: &'a Query,
     analysis: &'a Analysis,
@@ -91,12 +116,12 @@ struct List<'a> {
 impl List<'_> {
     /// The statements that together give the rows.
     fn statements(&self, way: &Way<'_>) -> Vec<Sql> {
+        let default_order = self.query.order.is_empty();
         match way {
             Way::Ordered(
                 access @ (Access::Types(values) | Access::Statuses(values) | Access::Stored(_, values)),
-            ) if self.query.order.is_empty() => {
-                values.iter().map(|value| self.ordered(access, value)).collect()
-            }
+            ) if default_order => values.iter().map(|value| self.ordered(access, value)).collect(),
+            Way::Small(access) if default_order && access.has_times() => vec![self.sorted(access)],
             Way::Small(access) => vec![self.among(access)],
             // To be sorted anyhow, the fewer the better; unless an index has the order asked for.
             Way::Ordered(access) if !self.by_start() => vec![self.among(access)],
@@ -131,33 +156,63 @@ impl List<'_> {
         self.rest(sql, "e")
     }
 
+    /// The rows of a set, whose entries in the index are sorted first: so no more executions are fetched than are looked at
+    /// until the page is full.
+    fn sorted(&self, access: &Access) -> Sql {
+        let mut sql = self.select();
+        sql.push(" FROM (SELECT DISTINCT order_time, start_time, key FROM (")
+            .append(&access.rows("order_time, start_time, key", self.scope, &self.analysis.bounds))
+            .push(") a WHERE 1");
+        if let Some(place) = self.place {
+            sql.push(" AND ");
+            after(&mut sql, &self.query.order, "a", place);
+        }
+        order_by(&mut sql, &self.query.order, "a");
+        // The limit, which is none, keeps the order from being dropped as one of a subquery.
+        sql.push(" LIMIT -1) a CROSS JOIN execution e ON e.key = a.key WHERE 1");
+        self.filter(&mut sql);
+        self.limit(&mut sql);
+        sql
+    }
+
+    /// The rows of one value, in the order of its index. What another index says of them is asked before the execution is fetched.
     fn ordered(&self, access: &Access, value: &Value) -> Sql {
         let mut sql = self.select();
-        let column = match access {
-            Access::Types(_) => "INDEXED BY execution_by_type WHERE e.workflow_type = ",
-            // The partial index is used only by conditions from which its own visibly follows.
-            Access::Statuses(_) => {
-                "INDEXED BY execution_by_status WHERE e.status BETWEEN 3 AND 7 AND e.status = "
-            }
+        sql.push(" FROM ");
+        match access {
             Access::Stored(id, _) => {
                 sql.push(
-                    " FROM execution_attribute a CROSS JOIN execution e ON e.key = a.key WHERE a.scope = ",
+                    "execution_attribute a CROSS JOIN execution e ON e.key = a.key WHERE a.attribute = ",
                 );
-                sql.bind(self.scope)
-                    .push(" AND a.attribute = ")
-                    .bind(id.stored())
-                    .push(" AND a.value = ");
-                sql.bind(value.clone());
-                return self.rest(sql, "a");
+                sql.bind(id.stored()).push(" AND a.value = ");
             }
-            _ => "WHERE ",
-        };
-        sql.push(" FROM execution e ")
-            .push(column)
-            .bind(value.clone())
-            .push(" AND e.scope = ")
-            .bind(self.scope);
-        self.rest(sql, "e")
+            Access::Statuses(_) => {
+                let (index, condition) = status_index(value);
+                sql.push("execution a INDEXED BY ")
+                    .push(index)
+                    .push(" CROSS JOIN execution e ON e.key = a.key WHERE a.")
+                    .push(condition)
+                    .push(" AND a.status = ");
+            }
+            _ => {
+                sql.push(
+                    "execution a INDEXED BY execution_by_type CROSS JOIN execution e ON e.key = a.key WHERE ",
+                );
+                if let Some(statuses) = self.analysis.statuses() {
+                    sql.push("a.status IN ").bind_list(&statuses).push(" AND ");
+                }
+                sql.push("a.workflow_type = ");
+            }
+        }
+        sql.bind(value.clone()).push(" AND a.scope = ").bind(self.scope);
+        for other in &self.analysis.accesses {
+            if other != access
+                && let Some(probe) = other.probe(self.scope)
+            {
+                sql.push(" AND ").append(&probe);
+            }
+        }
+        self.rest(sql, "a")
     }
 
     fn select(&self) -> Sql {
@@ -192,12 +247,20 @@ impl List<'_> {
             sql.push(" AND ");
             after(&mut sql, &self.query.order, table, place);
         }
+        self.filter(&mut sql);
+        order_by(&mut sql, &self.query.order, table);
+        self.limit(&mut sql);
+        sql
+    }
+
+    fn filter(&self, sql: &mut Sql) {
         if let Some(filter) = &self.query.filter {
             sql.push(" AND (").filter(filter).push(")");
         }
-        order_by(&mut sql, &self.query.order, table);
+    }
+
+    fn limit(&self, sql: &mut Sql) {
         sql.push(" LIMIT ")
             .bind(i64::try_from(self.limit).unwrap_or(i64::MAX));
-        sql
     }
 }

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::access::{Access, Bounds};
 use super::analysis::Analysis;
+use super::sql::Sql;
 
 /// A set of at most this many executions is fetched and sorted; of a larger one the order is followed. About what
 /// can be fetched in a hundredth of a second; and where a set is larger, following the order through a million
@@ -19,7 +20,7 @@ const LARGE: i64 = if cfg!(test) { 8 } else { 100_000 };
 /// The way to the rows, in one scope.
 #[derive(Debug, PartialEq)]
 pub(super) enum Way<'a> {
-    /// All executions, in order.
+    /// All executions between the query's times, in order.
     All,
     /// A large set whose index has the default order within each of its values.
     Ordered(&'a Access),
@@ -27,7 +28,8 @@ pub(super) enum Way<'a> {
     Small(&'a Access),
 }
 
-/// Chooses by asking the indexes how large the sets are, counting no further than `LARGE`.
+/// Chooses by asking the indexes how much there is to go through for each set, and no further than matters: a set that is small
+/// is found by few looks, whatever the others are.
 pub(super) fn choose<'a>(
     conn: &Connection,
     analysis: &'a Analysis,
@@ -35,29 +37,52 @@ pub(super) fn choose<'a>(
     default_order: bool,
 ) -> rusqlite::Result<Way<'a>> {
     let accesses = &analysis.accesses;
-    // Nothing to choose, nor to gain from sorting: each value's rows are in order.
-    if let [only] = accesses.as_slice()
-        && default_order
-        && only.ordered_values().is_some()
-    {
-        return Ok(Way::Ordered(only));
-    }
-    let mut sizes = Vec::with_capacity(accesses.len());
-    for access in accesses {
-        sizes.push((size(conn, access, scope, &analysis.bounds, LARGE)?, access));
-    }
-    let least = |(size, _): &&(i64, &Access)| *size;
-    let ordered = sizes
-        .iter()
-        .filter(|(_, access)| access.ordered_values().is_some());
-    Ok(
-        match (sizes.iter().min_by_key(least), ordered.min_by_key(least)) {
-            (Some((size, access)), _) if *size <= SMALL => Way::Small(access),
-            (_, Some((_, access))) => Way::Ordered(access),
-            (Some((size, access)), None) if *size <= MEDIUM => Way::Small(access),
-            _ => Way::All,
+    let least = |of: &mut dyn Iterator<Item = &'a Access>, most| -> rusqlite::Result<_> {
+        let mut least = None;
+        for access in of {
+            let most = least.map_or(most, |(entries, _)| entries);
+            let entries = entries(conn, access, scope, &analysis.bounds, most)?;
+            if least.is_none_or(|(least, _)| entries < least) {
+                least = Some((entries, access));
+            }
+        }
+        Ok(least)
+    };
+    let is_followed = |access: &&Access| access.is_ordered() && **access != Access::Times;
+    let followed = || accesses.iter().filter(is_followed);
+    let small = |least, most| match least {
+        Some((entries, access)) if entries <= most => Some(access),
+        _ => None,
+    };
+    let way = match accesses.as_slice() {
+        // Nothing to choose, nor to gain from sorting: each value's rows are in order.
+        [only] if default_order && only.is_ordered() => Way::Ordered(only),
+        _ => match (
+            small(least(&mut accesses.iter(), SMALL)?, SMALL),
+            followed().count(),
+        ) {
+            (Some(small), _) => Way::Small(small),
+            (None, 0) => small(least(&mut accesses.iter(), MEDIUM)?, MEDIUM).map_or(Way::All, Way::Small),
+            (None, 1) => followed().next().map_or(Way::All, Way::Ordered),
+            (None, _) => least(&mut followed(), LARGE)?.map_or(Way::All, |(_, access)| Way::Ordered(access)),
         },
-    )
+    };
+    Ok(match way {
+        Way::Ordered(Access::Times) => Way::All,
+        Way::Small(Access::Times) if default_order => Way::All,
+        way => way,
+    })
+}
+
+/// How many entries an index is gone through for a set, counted up to one more than `most`.
+fn entries(
+    conn: &Connection,
+    access: &Access,
+    scope: i64,
+    bounds: &Bounds,
+    most: i64,
+) -> rusqlite::Result<i64> {
+    counted(conn, &access.entries(scope, bounds), most)
 }
 
 /// How many executions a set has, counted up to one more than `most`; those that it has twice count twice.
@@ -68,8 +93,12 @@ pub(super) fn size(
     bounds: &Bounds,
     most: i64,
 ) -> rusqlite::Result<i64> {
-    let mut sql = super::sql::Sql::new("SELECT count(*) FROM (");
-    sql.append(&access.keys(scope, bounds))
+    counted(conn, &access.keys(scope, bounds), most)
+}
+
+fn counted(conn: &Connection, rows: &Sql, most: i64) -> rusqlite::Result<i64> {
+    let mut sql = Sql::new("SELECT count(*) FROM (");
+    sql.append(rows)
         .push(" LIMIT ")
         .bind(most.saturating_add(1))
         .push(")");

@@ -91,3 +91,84 @@ fn large_sets_are_counted_by_status() {
         );
     }
 }
+
+#[test]
+fn a_small_set_is_found_whatever_stands_beside_it() {
+    for (condition, expected) in [
+        ("WorkflowType STARTS_WITH 'None'", "small TypeRange"),
+        ("WorkflowType > 'Typf' AND KwField = 'busy'", "small TypeRange"),
+        ("IntField >= 0 AND CloseTime > '1970-01-01T00:00:39Z'", "all"),
+        ("IntField >= 0 AND ExecutionStatus = 'Running'", "all"),
+        ("IntField > 5 AND KwField = 'busy'", "small StoredRange"),
+        (
+            "IntField >= 0 AND ExecutionStatus != 'Completed'",
+            "ordered Statuses",
+        ),
+    ] {
+        let way = way(condition);
+        assert!(way.starts_with(expected), "{condition}: {way}");
+    }
+}
+
+/// The steps of SQLite's plan for the first page of a list and for the one after it.
+fn plans(conn: &Connection, registry: &Registry, text: &str) -> Vec<String> {
+    let query = Query::parse(text, registry).unwrap();
+    let page = list(conn, NAMESPACE, &query, 1, &[]).unwrap();
+    let mut steps = Vec::new();
+    for token in [Vec::new(), page.next_page_token] {
+        for sql in super::super::list::statements(conn, NAMESPACE, &query, 1, &token).unwrap() {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text)).unwrap();
+            let plan = plan.query_map(rusqlite::params_from_iter(&sql.params), |row| row.get(3));
+            steps.extend(plan.unwrap().map(|step| step.unwrap()));
+        }
+    }
+    steps
+}
+
+#[test]
+fn no_list_goes_through_all_executions_or_sorts_them_all() {
+    let (conn, registry) = forty();
+    let (types, times) = ("WorkflowType = 'Type'", "CloseTime > '1970-01-01T00:00:05Z'");
+    let (status, attribute) = ("ExecutionStatus = 'Failed'", "KwField = 'busy'");
+    let both = |a: &str, b: &str| format!("{a} AND {b}");
+    for condition in [
+        String::new(),
+        types.to_owned(),
+        times.to_owned(),
+        status.to_owned(),
+        attribute.to_owned(),
+        "ExecutionStatus = 'Completed'".to_owned(),
+        "ExecutionStatus != 'Completed'".to_owned(),
+        both(types, status),
+        both(types, times),
+        both(types, attribute),
+        both(status, times),
+        both(status, attribute),
+        both(attribute, times),
+        both(&both(types, status), &both(attribute, times)),
+    ] {
+        let steps = plans(&conn, &registry, &condition);
+        let how_many = |beginnings: &[&str]| {
+            let is_one = |step: &&String| beginnings.iter().any(|beginning| step.starts_with(beginning));
+            steps.iter().filter(is_one).count()
+        };
+        // What an index gave of a small set is sorted as a subquery, and gone through then.
+        assert!(
+            how_many(&["SCAN"]) <= how_many(&["CO-ROUTINE", "MATERIALIZE"]),
+            "{condition}: {steps:?}"
+        );
+        assert!(how_many(&["SEARCH"]) > 0, "{condition}: {steps:?}");
+    }
+    for condition in [
+        String::new(),
+        types.to_owned(),
+        status.to_owned(),
+        both(status, attribute),
+    ] {
+        let steps = plans(&conn, &registry, &condition);
+        assert!(
+            !steps.iter().any(|step| step == "USE TEMP B-TREE FOR ORDER BY"),
+            "{condition}: {steps:?}"
+        );
+    }
+}
