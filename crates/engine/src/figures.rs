@@ -52,6 +52,11 @@ impl Counters {
         }
     }
 
+    /// How much has been done: it changes with every request and batch.
+    pub(crate) fn done(&self) -> (u64, u64) {
+        (self.requests.load(Relaxed), self.batches.load(Relaxed))
+    }
+
     pub(crate) fn took_requests(&self, count: u64) {
         self.requests.fetch_add(count, Relaxed);
     }

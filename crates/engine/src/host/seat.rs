@@ -43,8 +43,6 @@ pub(super) struct Place {
     pub(super) queue: mpsc::Receiver<Request>,
     /// Somebody is working on it. Who finds it so has found what a panic has left.
     pub(super) is_at_work: bool,
-    /// Requests taken so far.
-    pub(super) requests: u64,
 }
 
 impl Seat {
@@ -54,7 +52,6 @@ impl Seat {
                 host,
                 queue,
                 is_at_work: false,
-                requests: 0,
             })),
             waiting: AtomicIsize::new(0),
             has_ended: AtomicBool::new(false),
@@ -197,7 +194,6 @@ impl Seat {
             requests += 1;
             request(host);
         }
-        place.requests += requests;
         host.count(requests);
         host.wake_due();
         host.hand_ahead();
@@ -223,7 +219,9 @@ impl std::fmt::Debug for Seat {
 mod tests {
     use std::{sync::Arc, thread};
 
-    use crate::{clock::SystemClock, host::HostThread, limits::Limits, rpc::RpcError, store::Store};
+    use crate::{
+        clock::SystemClock, core::NewRun, host::HostThread, limits::Limits, rpc::RpcError, store::Store,
+    };
 
     fn host(folder: &tempfile::TempDir) -> HostThread {
         let store = Store::open(&folder.path().join("engine.db")).expect("a file");
@@ -260,6 +258,36 @@ mod tests {
             }
         });
         assert_eq!(*sum.lock().expect("not poisoned"), 500 * (0..8).sum::<u64>());
+    }
+
+    /// What is journaled is filed by the engine's thread once nobody asks for anything.
+    #[test]
+    fn runs_are_filed_after_a_moment_of_quiet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let host = host(&folder);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let filed = || {
+            let read = rusqlite::Connection::open(folder.path().join("engine.db")).expect("the file");
+            let count = |table: &str| -> i64 {
+                let count = format!("SELECT count(*) FROM {table}");
+                read.query_row(&count, [], |row| row.get(0)).expect("a count")
+            };
+            (count("run"), count("journal"))
+        };
+        let started = host.handle().call(|host| {
+            host.create(NewRun {
+                namespace_key: host.namespaces.key_of("default")?,
+                workflow_id: "workflow".to_owned(),
+                run_id: uuid::Uuid::new_v4().to_string(),
+                ..NewRun::default()
+            })
+        });
+        runtime.block_on(started).expect("a run");
+        while filed() != (1, 0) || host.handle().figures().journal_bytes != 0 {
+            thread::yield_now();
+        }
     }
 
     /// A request that panics takes the engine with it, and nobody waits for it for ever.

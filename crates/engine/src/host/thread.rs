@@ -100,7 +100,8 @@ impl Drop for Ends<'_> {
 fn run(seat: &Seat) {
     let _ends = Ends(seat);
     let mut next_tidy = Nanos::MIN;
-    let (mut waited, mut requests) = (Duration::ZERO, 0);
+    // What had been done when the thread lay down for a moment of quiet.
+    let mut before = None;
     loop {
         let was_called = seat.take_call();
         let mut guard = seat.place();
@@ -112,11 +113,10 @@ fn run(seat: &Seat) {
         let goes_on = !seat.is_stopping();
         seat.note_look();
         let host = &mut place.host;
-        if waited == QUIET && !was_called && place.requests == requests {
+        if !was_called && before == Some(host.counters.done()) {
             host.file_with_this_batch();
         }
-        place.requests += take_batch(host, &place.queue, goes_on, || seat.note_taken());
-        requests = place.requests;
+        take_batch(host, &place.queue, goes_on, || seat.note_taken());
         if host.now() >= next_tidy {
             next_tidy = host
                 .now
@@ -130,11 +130,13 @@ fn run(seat: &Seat) {
             return;
         }
         let at = next_at(host);
-        waited = Duration::from_nanos(at.saturating_sub(host.now).max(0).unsigned_abs());
+        let waits = Duration::from_nanos(at.saturating_sub(host.now).max(0).unsigned_abs());
+        let is_for_quiet = host.unfiled.has_journal() && waits >= QUIET;
+        before = is_for_quiet.then(|| host.counters.done());
         seat.set_wakes_at(at);
         drop(guard);
-        if !waited.is_zero() && !seat.is_called() {
-            std::thread::park_timeout(waited);
+        if !waits.is_zero() && !seat.is_called() {
+            std::thread::park_timeout(waits);
         }
     }
 }
