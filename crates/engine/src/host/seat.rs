@@ -201,10 +201,13 @@ impl Seat {
             host.end_batch();
             host.hand_ahead();
         }
+        // What is due is not left to the thread's own time: where the clock has jumped, that is long in coming.
+        let at = next_at(host);
         requests < AT_A_TIME
             && host.has_room()
             && !host.is_broken
-            && next_at(host) >= self.wakes_at.load(Ordering::SeqCst)
+            && at > host.now()
+            && at >= self.wakes_at.load(Ordering::SeqCst)
     }
 }
 
@@ -217,15 +220,24 @@ impl std::fmt::Debug for Seat {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 mod tests {
-    use std::{sync::Arc, thread};
+    use std::{sync::Arc, thread, time::Duration};
 
     use crate::{
-        clock::SystemClock, core::NewRun, host::HostThread, limits::Limits, rpc::RpcError, store::Store,
+        clock::{Clock, ManualClock, SECOND, SystemClock},
+        core::NewRun,
+        host::HostThread,
+        limits::Limits,
+        rpc::RpcError,
+        store::Store,
     };
 
     fn host(folder: &tempfile::TempDir) -> HostThread {
+        host_at(folder, Arc::new(SystemClock))
+    }
+
+    fn host_at(folder: &tempfile::TempDir, clock: Arc<dyn Clock>) -> HostThread {
         let store = Store::open(&folder.path().join("engine.db")).expect("a file");
-        HostThread::start(store, Arc::new(SystemClock), Arc::new(Limits::default())).expect("a host")
+        HostThread::start(store, clock, Arc::new(Limits::default())).expect("a host")
     }
 
     /// Each request is done once and answered, whoever works on it; some of them need the disk.
@@ -258,6 +270,29 @@ mod tests {
             }
         });
         assert_eq!(*sum.lock().expect("not poisoned"), 500 * (0..8).sum::<u64>());
+    }
+
+    /// The engine's thread does not come by itself within the time that is allowed here.
+    #[test]
+    fn a_clock_that_jumps_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = ManualClock::new(SECOND);
+        let host = host_at(&folder, Arc::new(clock.clone()));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        for _ in 0..20 {
+            clock.advance(Duration::from_secs(600));
+            // For the engine's thread, as it writes the tables.
+            let wanted = host.handle().call(|host| {
+                host.file_with_this_batch();
+                Ok(())
+            });
+            let answer =
+                runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), wanted).await });
+            assert_eq!(answer.expect("an answer"), Ok(()));
+        }
     }
 
     /// What is journaled is filed by the engine's thread once nobody asks for anything.
