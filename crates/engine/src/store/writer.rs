@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{Error, Journal, Problem, Store, journal, make_durable};
+use super::{Error, Journal, Store, journal, make_durable};
 use crate::core::RunKey;
 
 /// Pages of the file that the writer's connection keeps, in KiB.
@@ -55,12 +55,6 @@ impl From<rusqlite::Error> for Unwritten {
 impl From<Error> for Unwritten {
     fn from(error: Error) -> Self {
         Self { error, run: None }
-    }
-}
-
-impl Unwritten {
-    fn problem(&self) -> Option<Problem> {
-        self.error.problem()
     }
 }
 
@@ -176,8 +170,8 @@ impl Store {
     pub(super) fn wait_for_writer(&mut self) {
         let Some(writer) = &mut self.writer else { return };
         writer.look(&self.connection, true);
-        if let Some(Err(error)) = &writer.outcome {
-            let problem = error.problem();
+        if let Some(Err(unwritten)) = &writer.outcome {
+            let problem = unwritten.error.problem();
             self.fail(problem);
         }
     }

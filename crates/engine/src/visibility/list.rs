@@ -35,33 +35,21 @@ pub fn list(
     page_token: &[u8],
 ) -> Result<Page, Error> {
     let page_size = page_size.clamp(1, 100_000);
-    let analysis = analyse(query, namespace_key);
     let mut rows = Vec::new();
-    let default_order = query.order.is_empty();
-    let place = Place::decode(page_token, if default_order { 3 } else { query.order.len() + 1 })?;
-    for scope in &analysis.scopes {
-        let list = List {
-            query,
-            analysis: &analysis,
-            scope: *scope,
-            place: place.as_ref(),
-            limit: page_size + 1,
-        };
-        for sql in list.statements(&choose(conn, &analysis, *scope, default_order)?) {
-            let mut statement = conn.prepare_cached(&sql.text)?;
-            let mut found = statement.query(params_from_iter(&sql.params))?;
-            while let Some(row) = found.next()? {
-                let execution = ExecutionRow::read(row)?;
-                let mut place: Vec<Value> = if default_order {
-                    let order_time = execution.close_time.unwrap_or(OPEN);
-                    vec![order_time.into(), execution.start_time.into()]
-                } else {
-                    let values = COLUMN_COUNT..COLUMN_COUNT + query.order.len();
-                    values.map(|index| row.get(index)).collect::<Result<_, _>>()?
-                };
-                place.push(execution.key.into());
-                rows.push((Place(place), execution));
-            }
+    for sql in statements(conn, namespace_key, query, page_size, page_token)? {
+        let mut statement = conn.prepare_cached(&sql.text)?;
+        let mut found = statement.query(params_from_iter(&sql.params))?;
+        while let Some(row) = found.next()? {
+            let execution = ExecutionRow::read(row)?;
+            let mut place: Vec<Value> = if query.order.is_empty() {
+                let order_time = execution.close_time.unwrap_or(OPEN);
+                vec![order_time.into(), execution.start_time.into()]
+            } else {
+                let values = COLUMN_COUNT..COLUMN_COUNT + query.order.len();
+                values.map(|index| row.get(index)).collect::<Result<_, _>>()?
+            };
+            place.push(execution.key.into());
+            rows.push((Place(place), execution));
         }
     }
     // Each statement gives its rows in order, but there may be several.
@@ -80,7 +68,6 @@ pub fn list(
 }
 
 /// The statements that such a page is read with.
-#[cfg(test)]
 pub(super) fn statements(
     conn: &Connection,
     namespace_key: i64,
