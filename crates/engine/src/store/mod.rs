@@ -6,6 +6,7 @@
 
 mod backup;
 mod batch_operation;
+mod checkpoint;
 mod delete;
 mod deployment;
 mod error;
@@ -28,6 +29,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 pub use backup::{Copied, backup, restore};
 pub(crate) use batch_operation::{BatchPlace, BatchRecord};
+use checkpoint::Copier;
 pub(crate) use delete::Budget;
 pub use error::{Error, Problem};
 pub(crate) use journal::{Change, Journal};
@@ -56,6 +58,8 @@ pub(crate) struct Store {
     failure: Cell<Option<Problem>>,
     /// Writes batches that are nothing but a journal, one at a time.
     writer: Option<Writer>,
+    /// Copies the log into the file beside all that. None: SQLite does, at the end of a transaction.
+    copier: Option<Copier>,
     /// The number of the last batch in the journal.
     journal_number: i64,
 }
@@ -90,6 +94,7 @@ impl Store {
             has_failed: Cell::new(false),
             failure: Cell::new(None),
             writer: None,
+            copier: None,
             journal_number: 0,
         })
     }
@@ -198,6 +203,9 @@ impl Store {
         if was_written {
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             self.in_transaction = false;
+            if let Some(copier) = &self.copier {
+                copier.checkpoints().look(&self.connection);
+            }
         }
         Ok(was_written)
     }

@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{Error, Journal, Store, journal, make_durable};
+use super::{Error, Journal, Store, checkpoint::Copier, journal, make_durable};
 use crate::core::RunKey;
 
 /// Pages of the file that the writer's connection keeps, in KiB.
@@ -88,13 +88,20 @@ enum Place {
 }
 
 impl Store {
-    /// Starts the thread that writes journals; it calls `notify` after each.
+    /// Starts the thread that writes journals, and calls `notify` after each; and the one that copies the log into the
+    /// file.
     ///
     /// # Errors
-    /// When its connection cannot be opened, or no thread started.
+    /// When their connections cannot be opened, or no thread started.
     pub(crate) fn start_writer(&mut self, notify: impl Fn() + Send + 'static) -> Result<(), Error> {
+        let copier = Copier::start(&self.path)?;
         let connection = Connection::open(&self.path)?;
         make_durable(&connection)?;
+        for connection in [&self.connection, &connection] {
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        }
+        let checkpoints = copier.checkpoints().clone();
+        self.copier = Some(copier);
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(64);
         let (jobs, to_write) = mpsc::channel::<Job>();
@@ -106,6 +113,8 @@ impl Store {
                     return;
                 }
                 notify();
+                // Nobody waits for this.
+                checkpoints.look(&connection);
             }
         };
         let spawned = std::thread::Builder::new()
