@@ -164,6 +164,14 @@ pub(super) fn file_attributes(
     replace_attributes(connection, run.key, &indexed(run, registry)).map(drop)
 }
 
+/// The status that a run has in lists.
+pub(super) fn listed_status(run: &Run) -> i32 {
+    match run.is_running() {
+        true => open_status(run) as i32,
+        false => run.state.status,
+    }
+}
+
 fn open_status(run: &Run) -> WorkflowExecutionStatus {
     if run.is_standalone() && run.is_paused_activity() {
         WorkflowExecutionStatus::Paused

@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use temporalio_protos::temporal::api::{enums::v1::EventType, history::v1::HistoryEvent};
 
-use super::{Host, WakeKey, matching::Waiting};
+use super::{Host, WakeKey, attributes::listed_status, matching::Waiting};
 use crate::{
     clock::Nanos,
     core::{Events, Run, RunKey},
     store::OpenRun,
+    visibility,
 };
 
 /// A task that waits for a worker.
@@ -45,10 +46,35 @@ impl Host {
                 wakes.entry(*key).or_insert(*at);
             }
         }
+        let listed = match self.listed() {
+            Ok(listed) => listed,
+            Err(error) => {
+                found.push(format!("the executions cannot be read: {error}"));
+                return found;
+            }
+        };
+        let deleted: HashSet<RunKey> = match self.store.marked_deleted(usize::MAX) {
+            Ok(keys) => keys.into_iter().collect(),
+            Err(error) => {
+                found.push(format!("deletion cannot be read: {error}"));
+                return found;
+            }
+        };
+        match visibility::audit(self.store.connection()) {
+            Ok(differences) => found.extend(differences),
+            Err(error) => found.push(format!("the executions cannot be compared: {error}")),
+        }
         let last = self.store.next_run_key().unwrap_or(1);
         for key in 1..last {
             match self.store.load_run(key) {
                 Ok(Some(stored)) => {
+                    let status = listed.get(&key).copied();
+                    if status != Some(listed_status(&stored)) && !deleted.contains(&key) {
+                        found.push(format!(
+                            "run {key} has the status {} and is listed with {status:?}",
+                            listed_status(&stored)
+                        ));
+                    }
                     let row = rows.get(&key).copied();
                     let wake = wakes.get(&key).copied();
                     self.audit_run(&stored, row, wake, &queued, &mut found);
@@ -57,11 +83,23 @@ impl Host {
                     if rows.contains_key(&key) {
                         found.push(format!("run {key} has a row in open_run and none in run"));
                     }
+                    if listed.contains_key(&key) {
+                        found.push(format!("run {key} is listed and has no row in run"));
+                    }
                 }
                 Err(error) => found.push(format!("run {key} cannot be read: {error}")),
             }
         }
         found
+    }
+
+    /// The status of each run in lists.
+    fn listed(&self) -> rusqlite::Result<HashMap<RunKey, i32>> {
+        let mut all = self
+            .store
+            .connection()
+            .prepare("SELECT key, status FROM execution")?;
+        all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
     fn queued(&self) -> HashSet<Queued> {
