@@ -13,16 +13,30 @@ const COUNTS: &str = include_str!("counts.sql");
 /// The tables of executions.
 const TABLES: &str = include_str!("schema.sql");
 
+/// Without the triggers the table is not kept, and nothing depends on it.
+const NO_MORE: &str = "DROP TRIGGER execution_is_counted; DROP TRIGGER execution_is_counted_no_more; \
+    DROP TRIGGER execution_is_counted_anew;";
+
 /// Makes the tables where there are none. A file of a version that did not keep counts has its executions counted once, which
 /// goes through an index of them all. Where that cannot be done (the disk is full, a page is damaged) it is left for another
-/// time: counts go through the executions then.
+/// time: counts go through the executions then. Where a page of the counts themselves is damaged they are given up, as no
+/// execution could be filed that is counted there.
 ///
 /// # Errors
 /// Those of the file.
 pub(crate) fn prepare(conn: &Connection) -> rusqlite::Result<()> {
-    let is_new = !has_table(conn, "execution")?;
+    let is_new = !exists(conn, "table", "execution")?;
     conn.execute_batch(TABLES)?;
-    if is_new || are_kept(conn)? {
+    let mut are_kept = are_kept(conn)?;
+    if are_kept && let Err(error) = read_all(conn) {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "what the file has counted of its executions cannot be read, and is given up: counts of them take longer"
+        );
+        conn.execute_batch(NO_MORE)?;
+        are_kept = false;
+    }
+    if is_new || are_kept {
         return conn.execute_batch(COUNTS);
     }
     if let Err(error) = count_all(conn) {
@@ -34,9 +48,14 @@ pub(crate) fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+fn read_all(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("SELECT total(count) FROM execution_count", [], |_| Ok(()))
+}
+
 fn count_all(conn: &Connection) -> rusqlite::Result<()> {
     let all = conn.unchecked_transaction()?;
     all.execute_batch(COUNTS)?;
+    all.execute("DELETE FROM execution_count", [])?;
     {
         let mut types = all.prepare(&format!(
             "SELECT e.scope, e.workflow_type, {} FROM execution e INDEXED BY execution_by_type \
@@ -59,12 +78,12 @@ fn count_all(conn: &Connection) -> rusqlite::Result<()> {
 
 /// Whether the file keeps counts.
 pub(super) fn are_kept(conn: &Connection) -> rusqlite::Result<bool> {
-    has_table(conn, "execution_count")
+    exists(conn, "trigger", "execution_is_counted")
 }
 
-fn has_table(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")?
-        .exists([name])
+fn exists(conn: &Connection, what: &str, name: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?")?
+        .exists([what, name])
 }
 
 /// Whether a query asks for nothing but types and statuses, so that the counts answer it.

@@ -16,9 +16,9 @@ use temporalio_protos::temporal::api::{
     common::v1::{Payload, Payloads, WorkflowExecution, WorkflowType},
     taskqueue::v1::TaskQueue,
     workflowservice::v1::{
-        GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
-        ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse, StartWorkflowExecutionRequest,
-        StartWorkflowExecutionResponse, TerminateWorkflowExecutionRequest,
+        CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse, GetWorkflowExecutionHistoryRequest,
+        GetWorkflowExecutionHistoryResponse, ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse,
+        StartWorkflowExecutionRequest, StartWorkflowExecutionResponse, TerminateWorkflowExecutionRequest,
         TerminateWorkflowExecutionResponse,
     },
 };
@@ -102,6 +102,16 @@ pub(crate) async fn list(handle: &Handle, query: &str) -> Result<Vec<String>, St
     Ok(executions
         .map(|info| info.execution.unwrap_or_default().workflow_id)
         .collect())
+}
+
+/// How many executions the query finds.
+pub(crate) async fn count(handle: &Handle, query: &str) -> Result<i64, Status> {
+    let request = CountWorkflowExecutionsRequest {
+        namespace: "default".to_owned(),
+        query: query.to_owned(),
+    };
+    let answer: CountWorkflowExecutionsResponse = ask(handle, "CountWorkflowExecutions", request).await?;
+    Ok(answer.count)
 }
 
 /// An engine whose batches the test takes.

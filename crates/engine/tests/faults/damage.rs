@@ -3,10 +3,10 @@
 use std::{fs, path::Path, time::Duration};
 
 use rusqlite::Connection;
-use segno_engine::{StoreProblem, backup};
+use segno_engine::{Engine, Options, StoreProblem, backup};
 use tonic::Code;
 
-use crate::bed::{Stepped, assert_told, events, open, start};
+use crate::bed::{Stepped, assert_told, count, events, open, start};
 
 /// Damages the page of this table that these words are on; answers how many pages it has.
 fn damage(file: &Path, table: &str, words: &str) -> usize {
@@ -134,6 +134,46 @@ fn a_run_that_cannot_be_filed_keeps_nobody_waiting() {
         .query_row("SELECT count(*) FROM journal", [], |row| row.get(0))
         .unwrap();
     assert!(waiting <= 1, "the journal has {waiting} rows");
+}
+
+/// Every run is counted, most of them on one page. An engine that opens such a file does without the counts.
+#[tokio::test]
+async fn damaged_counts_keep_no_run_from_being_filed() {
+    let mut stepped = filed(20).meanwhile(|file| {
+        damage(file, "execution_count", "Test");
+    });
+    for number in 0..10 {
+        stepped
+            .start(&format!("new {number}"), b"small")
+            .expect("the engine goes on");
+        stepped
+            .terminate(&format!("run-{number}-of-many"))
+            .expect("the engine goes on");
+    }
+    stepped.file();
+    let Stepped {
+        engine,
+        clock,
+        folder,
+    } = stepped;
+    drop(engine);
+    let file = folder.path().join("engine.db");
+    let waiting: i64 = Connection::open(&file)
+        .unwrap()
+        .query_row("SELECT count(*) FROM journal", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(waiting, 0, "all of it is filed");
+    let engine = Engine::open(Options::new(&file).with_clock(clock)).await;
+    let engine = engine.expect("the rest is whole");
+    for (query, expected) in [
+        ("", 30),
+        ("ExecutionStatus = 'Running'", 20),
+        ("ExecutionStatus = 'Terminated'", 10),
+    ] {
+        let counted = count(&engine.handle(), query).await.expect("a count");
+        assert_eq!(counted, expected, "{query}");
+    }
+    engine.shutdown().await;
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::audit::audit;
 use super::super::counts::{answer, are_kept, can_answer, prepare};
 use super::super::statuses::ByStatus;
 use super::*;
@@ -158,5 +159,28 @@ fn what_is_asked_of_types_and_statuses_goes_through_no_executions() {
     ] {
         let query = Query::parse(text, &registry).unwrap();
         assert!(!can_answer(&query), "{text}");
+    }
+}
+
+/// What the simulator relies on.
+#[test]
+fn the_audit_sees_what_does_not_agree() {
+    let (conn, registry) = database();
+    let value = attributes(&registry, json!({ "TemporalNamespaceDivision": "d" }));
+    (1..=3).for_each(|key| start(&conn, key, &value));
+    close(&conn, 2, 3, 9_000_000_000);
+    assert_eq!(audit(&conn).unwrap(), Vec::<String>::new());
+    for wrong in [
+        "UPDATE execution_count SET count = count + 1",
+        "DELETE FROM execution_count",
+        "INSERT INTO execution_count VALUES (1, 'Nobody', 1, 1)",
+        "UPDATE execution_attribute SET order_time = 7 WHERE key = 1",
+        "INSERT INTO execution_attribute SELECT scope, attribute, value, order_time, start_time, 77 \
+         FROM execution_attribute LIMIT 1",
+    ] {
+        let all = conn.unchecked_transaction().unwrap();
+        conn.execute_batch(wrong).unwrap();
+        assert!(!audit(&conn).unwrap().is_empty(), "{wrong}");
+        all.rollback().unwrap();
     }
 }
