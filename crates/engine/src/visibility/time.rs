@@ -69,10 +69,11 @@ fn parse_units(text: &str) -> Option<i64> {
             "d" => 86_400.0 * SECOND,
             _ => return None,
         };
-        total += match amount.parse::<i64>() {
+        // A number with many digits becomes the largest that there is.
+        total = total.checked_add(match amount.parse::<i64>() {
             Ok(whole) => i128::from(whole) * nanos as i128,
             Err(_) => (amount.parse::<f64>().ok()? * nanos).round() as i128,
-        };
+        })?;
         rest = &rest[unit..];
     }
     i64::try_from(if negative { -total } else { total }).ok()
@@ -133,6 +134,7 @@ mod tests {
             ".",
             "1..5s",
             "9999999999h",
+            &format!("{0}s{0}s", "9".repeat(40)),
         ] {
             assert_eq!(parse_duration(text).filter(|_| text != "1"), None, "{text}");
         }
