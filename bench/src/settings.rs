@@ -79,7 +79,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 20)]
     pub(crate) pollers: usize,
     /// Asks for the first workflow task with the start (eager workflow start)
-    #[arg(long)]
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) eager_start: bool,
     /// Executions that wait for workers in the figure of restarts; ten times as many wait for timers
     #[arg(long, default_value_t = 100_000)]
