@@ -23,6 +23,12 @@ use super::{Error, make_durable};
 /// Pages in the log that are not copied, from which on they are.
 const PAGES: i64 = 4_000;
 
+/// So few are copied by whoever ends a transaction; more are left to the thread once more.
+const FEW: i64 = 400;
+
+/// Unless the log has as many pages in all: it grows where more is written than is copied at the same time.
+const MOST: i64 = 4 * PAGES;
+
 /// Nobody copies.
 const IDLE: u8 = 0;
 /// The thread copies.
@@ -93,20 +99,20 @@ impl Drop for Copier {
 impl Checkpoints {
     /// Looks, after a transaction of this connection has ended, whether the log is to be copied.
     pub(super) fn look(&self, connection: &Connection) {
-        match self.stage.load(Ordering::SeqCst) {
-            IDLE => match uncopied(connection) {
-                Ok(pages) if pages >= PAGES => {
-                    self.move_on(IDLE, COPYING);
-                    self.thread.unpark();
-                }
-                Ok(_) => {}
-                Err(error) => complain(&error),
-            },
-            COPIED => {
-                copy(connection);
-                self.move_on(COPIED, IDLE);
-            }
-            _ => {}
+        let stage = self.stage.load(Ordering::SeqCst);
+        if !matches!(stage, IDLE | COPIED) {
+            return;
+        }
+        let log = match Log::read(connection) {
+            Ok(log) => log,
+            Err(error) => return complain(&error),
+        };
+        if stage == COPIED && (log.uncopied < FEW || log.pages >= MOST) {
+            copy(connection);
+            self.move_on(COPIED, IDLE);
+        } else if stage == COPIED || log.uncopied >= PAGES {
+            self.move_on(stage, COPYING);
+            self.thread.unpark();
         }
     }
 
@@ -142,11 +148,25 @@ fn copy(connection: &Connection) {
     }
 }
 
-/// Pages that are in the log alone.
-fn uncopied(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
-        .query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+/// How long the log is.
+struct Log {
+    pages: i64,
+    /// Pages that are in the log alone.
+    uncopied: i64,
+}
+
+impl Log {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        connection
+            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
+            .query_row([], |row| {
+                let (pages, copied): (i64, i64) = (row.get(1)?, row.get(2)?);
+                Ok(Self {
+                    pages,
+                    uncopied: pages - copied,
+                })
+            })
+    }
 }
 
 fn complain(error: &rusqlite::Error) {
