@@ -1,8 +1,9 @@
 //! The write-ahead log is copied into the file beside the writing, so that no batch waits for that.
 //!
 //! SQLite would copy at the end of whichever transaction has made the log long, and keep its writer for tens of
-//! milliseconds. Here a thread with a connection of its own copies what the log has, while more is written. What came
-//! meanwhile is little; whoever ends the next transaction copies that, and then the log begins again from its start.
+//! milliseconds. Here a thread with a connection of its own copies what the log has, while more is written, and then what
+//! came meanwhile, until that is little: whoever ends the next transaction copies it, and the log begins again from its
+//! start.
 //!
 //! Source: "Write-Ahead Logging", "Checkpointing", of SQLite's documentation: a passive checkpoint waits for nobody, and
 //! the log is written over from its start once all of it is copied and nobody reads it.
@@ -14,6 +15,7 @@ use std::{
         atomic::{AtomicU8, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -28,6 +30,9 @@ const FEW: i64 = 400;
 
 /// Unless the log has as many pages in all: it grows where more is written than is copied at the same time.
 const MOST: i64 = 4 * PAGES;
+
+/// When the thread tries again after a failure: where the disk is full, say, it fails each time.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Nobody copies.
 const IDLE: u8 = 0;
@@ -129,23 +134,27 @@ fn copy_when_asked(connection: &Connection, stage: &AtomicU8) {
         match stage.load(Ordering::SeqCst) {
             STOPPING => return,
             COPYING => {
-                copy(connection);
-                let _ = stage.compare_exchange(COPYING, COPIED, Ordering::SeqCst, Ordering::SeqCst);
+                if copy(connection) {
+                    let _ = stage.compare_exchange(COPYING, COPIED, Ordering::SeqCst, Ordering::SeqCst);
+                } else {
+                    std::thread::park_timeout(RETRY);
+                }
             }
             _ => std::thread::park(),
         }
     }
 }
 
-/// Copies what the log has, as far as no reader needs the file as it is. Nothing is lost where that fails: the log
-/// keeps what it has, and the next one tries again.
-fn copy(connection: &Connection) {
+/// Copies what the log has, as far as no reader needs the file as it is. Answers whether that went well; nothing is lost
+/// where it did not: the log keeps what it has.
+fn copy(connection: &Connection) -> bool {
     let copied = connection
         .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")
         .and_then(|mut copy| copy.query_row([], |_| Ok(())));
-    if let Err(error) = copied {
-        complain(&error);
+    if let Err(error) = &copied {
+        complain(error);
     }
+    copied.is_ok()
 }
 
 /// How long the log is.
