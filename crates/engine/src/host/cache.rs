@@ -90,7 +90,8 @@ impl Slot {
 pub(crate) struct Cache {
     /// What every run in here may hold.
     limits: Arc<Limits>,
-    slots: HashMap<RunKey, Slot>,
+    /// Each in a place of its own: a table of some kilobytes an entry takes a tenth of a second to grow, at a time.
+    slots: HashMap<RunKey, Box<Slot>>,
     /// Uses in their order; an entry counts only if it is the slot's last use.
     uses: VecDeque<(RunKey, u64)>,
     /// Runs that have closed since they are in memory, and are filed.
@@ -118,11 +119,11 @@ impl Cache {
     }
 
     pub(crate) fn get_mut(&mut self, key: RunKey) -> Option<&mut Slot> {
-        self.slots.get_mut(&key)
+        self.slots.get_mut(&key).map(Box::as_mut)
     }
 
     pub(crate) fn get(&self, key: RunKey) -> Option<&Slot> {
-        self.slots.get(&key)
+        self.slots.get(&key).map(Box::as_ref)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -133,13 +134,14 @@ impl Cache {
         self.slots.contains_key(&key)
     }
 
-    pub(crate) fn insert(&mut self, mut slot: Slot) {
+    pub(crate) fn insert(&mut self, slot: Slot) {
+        let mut slot = Box::new(slot);
         slot.run.limits.clone_from(&self.limits);
         self.slots.insert(slot.run.key, slot);
     }
 
     /// Drops a run that is there no longer.
-    pub(crate) fn remove(&mut self, key: RunKey) -> Option<Slot> {
+    pub(crate) fn remove(&mut self, key: RunKey) -> Option<Box<Slot>> {
         let slot = self.slots.remove(&key)?;
         self.events = self.events.saturating_sub(slot.weight);
         Some(slot)
@@ -168,7 +170,7 @@ impl Cache {
             let Some(key) = self.closed.pop_front() else {
                 break;
             };
-            if self.slots.get(&key).is_some_and(Slot::is_evictable) {
+            if self.slots.get(&key).is_some_and(|slot| slot.is_evictable()) {
                 self.remove(key);
             }
         }
