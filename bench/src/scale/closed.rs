@@ -1,6 +1,6 @@
 //! Very many closed executions: how long a page of a list takes, and whether new work feels them.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -35,17 +35,40 @@ const PAGE: i32 = 100;
 /// Pages of each list that are read.
 const PAGES: usize = 20;
 
-/// What is listed.
-const QUERIES: [(&str, &str); 5] = [
-    ("all", ""),
-    ("by type", "WorkflowType = 'Scale7'"),
-    ("by status", "ExecutionStatus = 'Terminated'"),
-    (
-        "by time",
-        "StartTime > '2020-01-01T00:00:00Z' AND CloseTime < '2100-01-01T00:00:00Z'",
-    ),
-    ("by attribute", "ScaleCustomer = 'customer-77'"),
-];
+/// What is listed, of executions that were filed between these two times.
+fn queries([began, ended]: [SystemTime; 2]) -> Result<Vec<(&'static str, String)>> {
+    let nanos = |time: SystemTime| Ok::<_, anyhow::Error>(time.duration_since(UNIX_EPOCH)?.as_nanos());
+    let (began, ended) = (nanos(began)?, nanos(ended)?);
+    let at = |tenth: u128| began + (ended - began) / 10 * tenth;
+    Ok(vec![
+        ("all", String::new()),
+        ("by type", "WorkflowType = 'Scale7'".to_owned()),
+        ("by status", "ExecutionStatus = 'Terminated'".to_owned()),
+        ("started after", format!("StartTime > {}", at(1))),
+        ("started before", format!("StartTime < {}", at(1))),
+        (
+            "started between",
+            format!("StartTime BETWEEN {} AND {}", at(2), at(3)),
+        ),
+        ("closed before", format!("CloseTime < {}", at(1))),
+        (
+            "closed between",
+            format!("CloseTime BETWEEN {} AND {}", at(2), at(3)),
+        ),
+        (
+            "executed between",
+            format!("ExecutionTime BETWEEN {} AND {}", at(2), at(3)),
+        ),
+        (
+            "by type, status and time",
+            format!(
+                "WorkflowType = 'Scale7' AND ExecutionStatus = 'Terminated' AND StartTime < {}",
+                at(1)
+            ),
+        ),
+        ("by attribute", "ScaleCustomer = 'customer-77'".to_owned()),
+    ])
+}
 
 /// A list.
 #[derive(Clone, Debug, Serialize)]
@@ -98,10 +121,12 @@ pub(crate) async fn measure(executions: usize, settings: &Settings) -> Result<Cl
         terminate(&client, &id).await
     })
     .await?;
-    eprintln!("  {executions} closed in {:.0} s", began.elapsed().as_secs_f64());
+    let took = began.elapsed();
+    eprintln!("  {executions} closed in {:.0} s", took.as_secs_f64());
+    let now = SystemTime::now();
     let mut lists = Vec::new();
-    for (list, query) in QUERIES {
-        lists.push(listed(&client, list, query).await?);
+    for (list, query) in queries([now - took, now])? {
+        lists.push(listed(&client, list, &query).await?);
     }
     let per_second_full = rate(&client, "full", settings).await?;
     let deletion = deleting::measure(&target, &client, "WorkflowType = 'Scale3'", settings.limit()).await?;

@@ -114,19 +114,17 @@ impl Checkpoints {
         };
         if stage == COPIED && (log.uncopied < FEW || log.pages >= MOST) {
             copy(connection);
-            self.move_on(COPIED, IDLE);
+            move_on(&self.stage, COPIED, IDLE);
         } else if stage == COPIED || log.uncopied >= PAGES {
-            self.move_on(stage, COPYING);
+            move_on(&self.stage, stage, COPYING);
             self.thread.unpark();
         }
     }
+}
 
-    /// Unless the thread is to end meanwhile.
-    fn move_on(&self, from: u8, to: u8) {
-        let _ = self
-            .stage
-            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
-    }
+/// Unless the thread is to end meanwhile.
+fn move_on(stage: &AtomicU8, from: u8, to: u8) {
+    let _ = stage.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
 }
 
 fn copy_when_asked(connection: &Connection, stage: &AtomicU8) {
@@ -135,7 +133,7 @@ fn copy_when_asked(connection: &Connection, stage: &AtomicU8) {
             STOPPING => return,
             COPYING => {
                 if copy(connection) {
-                    let _ = stage.compare_exchange(COPYING, COPIED, Ordering::SeqCst, Ordering::SeqCst);
+                    move_on(stage, COPYING, COPIED);
                 } else {
                     std::thread::park_timeout(RETRY);
                 }

@@ -257,6 +257,14 @@ impl Range {
         }
     }
 
+    /// No number in the range is greater, where it tells.
+    pub(super) fn greatest(&self) -> Option<i64> {
+        match self.high {
+            Some((Value::Integer(high), _)) => Some(high),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_all(&self) -> bool {
         self.low.is_none() && self.high.is_none()
     }

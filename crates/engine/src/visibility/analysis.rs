@@ -33,6 +33,8 @@ pub(super) struct Analysis {
     pub(super) accesses: Vec<Access>,
     /// A set that is just what is selected, each execution in it once.
     pub(super) exact: Option<Access>,
+    /// The least execution time: those that closed before they were to begin may have closed before it.
+    pub(super) begins: i64,
     /// The statuses possible, by bit.
     statuses: u32,
     /// The types possible, where a condition tells.
@@ -76,6 +78,7 @@ impl Analysis {
             },
             accesses: Vec::new(),
             exact: None,
+            begins: i64::MIN,
             statuses: ALL_STATUSES,
             types: Range::default(),
             stored_ranges: BTreeMap::new(),
@@ -195,8 +198,11 @@ impl Analysis {
             }
             (Field::Column(Column::WorkflowId, _), _) => self.accesses.push(Access::WorkflowIdRange(range)),
             (Field::Column(Column::WorkflowType, _), _) => self.type_range(range),
+            (Field::Column(Column::ExecutionTime, _), Value::Integer(time)) if lower => {
+                self.begins = self.begins.max(*time);
+            }
             // Nothing is executed before it starts.
-            (Field::Column(Column::ExecutionTime, _), Value::Integer(_)) if !lower => {
+            (Field::Column(Column::ExecutionTime, _), Value::Integer(_)) => {
                 self.bounds.start = std::mem::take(&mut self.bounds.start).and(range);
             }
             (Field::Stored(id), _) => self.stored_range(id, range),
@@ -211,7 +217,7 @@ impl Analysis {
     fn one_of(&mut self, field: Field, values: &[Value]) {
         match field {
             Field::Column(Column::ExecutionStatus, _) => self.statuses &= bits(values),
-            Field::Column(Column::StartTime | Column::CloseTime, _) => {
+            Field::Column(Column::StartTime | Column::CloseTime | Column::ExecutionTime, _) => {
                 if let [value] = values {
                     self.compare(field, Operator::GreaterOrEqual, value);
                     self.compare(field, Operator::LessOrEqual, value);

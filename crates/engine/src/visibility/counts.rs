@@ -13,13 +13,16 @@ const COUNTS: &str = include_str!("counts.sql");
 /// The tables of executions.
 const TABLES: &str = include_str!("schema.sql");
 
+/// Indexes that a file of an earlier version does not have.
+const LATER_INDEXES: &str = include_str!("durations.sql");
+
 /// Without the triggers the table is not kept, and nothing depends on it.
 const NO_MORE: &str = "DROP TRIGGER execution_is_counted; DROP TRIGGER execution_is_counted_no_more; \
     DROP TRIGGER execution_is_counted_anew;";
 
-/// Makes the tables where there are none. A file of a version that did not keep counts has its executions counted once, which
-/// goes through an index of them all. Where that cannot be done (the disk is full, a page is damaged) it is left for another
-/// time: counts go through the executions then. Where a page of the counts themselves is damaged they are given up, as no
+/// Makes the tables where there are none. A file of an earlier version has its executions indexed and counted once, which
+/// goes through them all. Where that cannot be done (the disk is full, a page is damaged) it is left for another time: lists
+/// and counts go through the executions then. Where a page of the counts themselves is damaged they are given up, as no
 /// execution could be filed that is counted there.
 ///
 /// # Errors
@@ -27,6 +30,12 @@ const NO_MORE: &str = "DROP TRIGGER execution_is_counted; DROP TRIGGER execution
 pub(crate) fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     let is_new = !exists(conn, "table", "execution")?;
     conn.execute_batch(TABLES)?;
+    if let Err(error) = conn.execute_batch(LATER_INDEXES) {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the executions in the file cannot be indexed now: lists by the time of their start take longer"
+        );
+    }
     let mut are_kept = are_kept(conn)?;
     if are_kept && let Err(error) = read_all(conn) {
         tracing::warn!(
@@ -81,7 +90,8 @@ pub(super) fn are_kept(conn: &Connection) -> rusqlite::Result<bool> {
     exists(conn, "trigger", "execution_is_counted")
 }
 
-fn exists(conn: &Connection, what: &str, name: &str) -> rusqlite::Result<bool> {
+/// Whether the file has an index, a table or a trigger of this name.
+pub(super) fn exists(conn: &Connection, what: &str, name: &str) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?")?
         .exists([what, name])
 }

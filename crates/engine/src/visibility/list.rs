@@ -5,6 +5,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::access::{Access, status_index};
 use super::analysis::{Analysis, OPEN, analyse};
+use super::duration;
 use super::error::Error;
 use super::filter::Query;
 use super::order::{after, order_by};
@@ -86,6 +87,8 @@ pub(super) fn statements(
             scope: *scope,
             place: place.as_ref(),
             limit: page_size + 1,
+            has_durations: duration::are_indexed(conn)?,
+            has_closed_early: duration::closed_early_are_indexed(conn)?,
         };
         statements.extend(list.statements(&choose(conn, &analysis, *scope, default_order)?));
     }
@@ -98,6 +101,9 @@ struct List<'a> {
     scope: i64,
     place: Option<&'a Place>,
     limit: usize,
+    /// Indexes that a file of an earlier version may not have.
+    has_durations: bool,
+    has_closed_early: bool,
 }
 
 impl List<'_> {
@@ -112,15 +118,57 @@ impl List<'_> {
             Way::Small(access) => vec![self.among(access)],
             // To be sorted anyhow, the fewer the better; unless an index has the order asked for.
             Way::Ordered(access) if !self.by_start() => vec![self.among(access)],
-            Way::Ordered(_) | Way::All => vec![self.all()],
+            Way::Ordered(_) | Way::All if !default_order => vec![self.all(i64::MIN)],
+            Way::Ordered(_) | Way::All if self.has_closed_early && self.analysis.begins > i64::MIN => {
+                vec![self.in_order(self.analysis.begins), self.closed_early()]
+            }
+            Way::Ordered(_) | Way::All => vec![self.in_order(i64::MIN)],
         }
+    }
+
+    /// All with at least this `order_time`, in the default order.
+    fn in_order(&self, low: i64) -> Sql {
+        match self.analysis.bounds.start.greatest() {
+            Some(until) if self.has_durations => self.started(until, low),
+            _ => self.all(low),
+        }
+    }
+
+    /// Those that started until then.
+    fn started(&self, until: i64, low: i64) -> Sql {
+        let part = duration::Part {
+            scope: self.scope,
+            bounds: &self.analysis.bounds,
+            until,
+            low: low.max(self.analysis.bounds.low),
+            place: self.place.and_then(Place::times),
+        };
+        let mut sql = self.select();
+        sql.push(" FROM (").append(&part.rows());
+        sql.push(" ORDER BY order_time DESC, start_time DESC, key DESC");
+        self.fetch(&mut sql);
+        if let Some(place) = self.place {
+            sql.push(" AND ");
+            after(&mut sql, &self.query.order, "a", place);
+        }
+        self.filter(&mut sql);
+        self.limit(&mut sql);
+        sql
+    }
+
+    /// Those that closed before they were to begin.
+    fn closed_early(&self) -> Sql {
+        let mut sql = self.select();
+        sql.push(" FROM execution e INDEXED BY execution_closed_early WHERE e.execution_time > e.order_time AND e.scope = ")
+            .bind(self.scope);
+        self.rest(sql, "e")
     }
 
     fn by_start(&self) -> bool {
         matches!(self.query.order.as_slice(), [term] if never_null(term.field))
     }
 
-    fn all(&self) -> Sql {
+    fn all(&self, low: i64) -> Sql {
         let index = if self.by_start() {
             "execution_by_start"
         } else {
@@ -131,6 +179,9 @@ impl List<'_> {
             .push(index)
             .push(" WHERE e.scope = ")
             .bind(self.scope);
+        if low > self.analysis.bounds.low {
+            sql.push(" AND e.order_time >= ").bind(low);
+        }
         self.rest(sql, "e")
     }
 
@@ -155,11 +206,16 @@ impl List<'_> {
             after(&mut sql, &self.query.order, "a", place);
         }
         order_by(&mut sql, &self.query.order, "a");
-        // The limit, which is none, keeps the order from being dropped as one of a subquery.
-        sql.push(" LIMIT -1) a CROSS JOIN execution e ON e.key = a.key WHERE 1");
+        self.fetch(&mut sql);
         self.filter(&mut sql);
         self.limit(&mut sql);
         sql
+    }
+
+    /// Goes from a subquery of the default order's columns, in order, to the executions.
+    fn fetch(&self, sql: &mut Sql) {
+        // The limit, which is none, keeps the order from being dropped as one of a subquery.
+        sql.push(" LIMIT -1) a CROSS JOIN execution e ON e.key = a.key WHERE 1");
     }
 
     /// The rows of one value, in the order of its index. What another index says of them is asked before the execution is fetched.

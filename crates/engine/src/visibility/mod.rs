@@ -13,6 +13,7 @@ mod audit;
 mod builtin;
 mod count;
 mod counts;
+mod duration;
 mod error;
 mod filter;
 mod lexer;
@@ -57,4 +58,8 @@ pub use write::{
 };
 
 /// The tables, indexes and triggers, for a new file; may be run on one that has them all.
-pub const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("counts.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("schema.sql"),
+    include_str!("durations.sql"),
+    include_str!("counts.sql")
+);

@@ -14,6 +14,14 @@ const REAL: u8 = 2;
 const TEXT: u8 = 3;
 
 impl Place {
+    /// The first two values of a place in the default order: `order_time` and `start_time`.
+    pub(super) fn times(&self) -> Option<(i64, i64)> {
+        match self.0.as_slice() {
+            [Value::Integer(order_time), Value::Integer(start_time), _] => Some((*order_time, *start_time)),
+            _ => None,
+        }
+    }
+
     /// The place as a token: for each value a tag and its bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut token = Vec::with_capacity(9 * self.0.len());

@@ -92,8 +92,14 @@ pub(crate) async fn terminate(handle: &Handle, id: &str) -> Result<(), Status> {
 
 /// Workflow ids; whoever lists has everything filed before.
 pub(crate) async fn list(handle: &Handle, query: &str) -> Result<Vec<String>, Status> {
+    list_page(handle, query, 0).await
+}
+
+/// The first of them, at most so many (0: as many as the engine takes).
+pub(crate) async fn list_page(handle: &Handle, query: &str, page_size: i32) -> Result<Vec<String>, Status> {
     let request = ListWorkflowExecutionsRequest {
         namespace: "default".to_owned(),
+        page_size,
         query: query.to_owned(),
         ..Default::default()
     };

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use segno_engine::{Engine, Options, StoreProblem, backup};
 use tonic::Code;
 
-use crate::bed::{Stepped, assert_told, count, events, open, start};
+use crate::bed::{Stepped, assert_told, count, events, list_page, open, start};
 
 /// Damages the page of this table that these words are on; answers how many pages it has.
 fn damage(file: &Path, table: &str, words: &str) -> usize {
@@ -129,11 +129,14 @@ fn a_run_that_cannot_be_filed_keeps_nobody_waiting() {
             .expect("the engine goes on");
         stepped.file();
     }
-    let waiting: i64 = Connection::open(file)
-        .unwrap()
-        .query_row("SELECT count(*) FROM journal", [], |row| row.get(0))
-        .unwrap();
+    let waiting = journal_rows(&file);
     assert!(waiting <= 1, "the journal has {waiting} rows");
+}
+
+fn journal_rows(file: &Path) -> i64 {
+    let file = Connection::open(file).unwrap();
+    file.query_row("SELECT count(*) FROM journal", [], |row| row.get(0))
+        .unwrap()
 }
 
 /// Every run is counted, most of them on one page. An engine that opens such a file does without the counts.
@@ -158,11 +161,7 @@ async fn damaged_counts_keep_no_run_from_being_filed() {
     } = stepped;
     drop(engine);
     let file = folder.path().join("engine.db");
-    let waiting: i64 = Connection::open(&file)
-        .unwrap()
-        .query_row("SELECT count(*) FROM journal", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(waiting, 0, "all of it is filed");
+    assert_eq!(journal_rows(&file), 0, "all of it is filed");
     let engine = Engine::open(Options::new(&file).with_clock(clock)).await;
     let engine = engine.expect("the rest is whole");
     for (query, expected) in [
@@ -173,6 +172,39 @@ async fn damaged_counts_keep_no_run_from_being_filed() {
         let counted = count(&engine.handle(), query).await.expect("a count");
         assert_eq!(counted, expected, "{query}");
     }
+    engine.shutdown().await;
+}
+
+/// An engine indexes what one of an earlier version has left. If it cannot, lists go through all executions as before.
+#[tokio::test]
+async fn an_index_that_cannot_be_made_keeps_nothing() {
+    let Stepped {
+        engine,
+        clock,
+        folder,
+    } = filed(60);
+    drop(engine);
+    let file = folder.path().join("engine.db");
+    let connection = Connection::open(&file).unwrap();
+    connection
+        .execute_batch("DROP INDEX execution_by_duration; DROP INDEX execution_closed_early")
+        .unwrap();
+    drop(connection);
+    damage(&file, "execution", "run-5-of-many");
+    let engine = Engine::open(Options::new(&file).with_clock(clock.clone())).await;
+    let engine = engine.expect("the rest is whole");
+    let indexes = "SELECT count(*) FROM sqlite_schema WHERE name IN ('execution_by_duration', 'execution_closed_early')";
+    let connection = Connection::open(&file).unwrap();
+    let indexes: i64 = connection.query_row(indexes, [], |row| row.get(0)).unwrap();
+    assert_eq!(indexes, 0, "to make them is to read what is damaged");
+    let handle = engine.handle();
+    for id in ["new", "newer"] {
+        clock.advance(Duration::from_secs(1));
+        start(&handle, id, b"small").await.expect("the engine goes on");
+    }
+    let newest = "ExecutionTime > '1970-01-01T00:00:00Z' AND TaskQueue = 'queue'";
+    let mut page = list_page(&handle, newest, 1).await.expect("a page");
+    assert_eq!(page.pop().as_deref(), Some("newer"));
     engine.shutdown().await;
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Execution {
     pub(super) workflow_type: String,
     pub(super) status: i32,
     pub(super) start: i64,
+    /// How long after its start it was to begin.
+    pub(super) delay: i64,
     pub(super) close: Option<i64>,
     pub(super) parent: Option<String>,
     pub(super) given: Given,
@@ -72,11 +74,12 @@ impl Scalar {
 }
 
 /// Attributes with one value, by name.
-pub(super) const SCALARS: [&str; 11] = [
+pub(super) const SCALARS: [&str; 12] = [
     "WorkflowId",
     "WorkflowType",
     "ExecutionStatus",
     "StartTime",
+    "ExecutionTime",
     "CloseTime",
     "ExecutionDuration",
     "KwField",
@@ -94,10 +97,11 @@ pub(super) fn scalar(execution: &Execution, name: &str) -> Option<Scalar> {
         "ParentWorkflowId" => execution.parent.clone().map(Scalar::Text),
         "ExecutionStatus" => Some(Scalar::Status(execution.status)),
         "StartTime" => Some(Scalar::Time(execution.start)),
+        "ExecutionTime" => Some(Scalar::Time(execution.start + execution.delay)),
         "CloseTime" => execution.close.map(Scalar::Time),
         "ExecutionDuration" => execution
             .close
-            .map(|close| Scalar::Duration(close - execution.start)),
+            .map(|close| Scalar::Duration(close - execution.start - execution.delay)),
         "KwField" => given.keyword.clone().map(Scalar::Text),
         "IntField" => given.int.map(|number| Scalar::Number(number as f64)),
         "DblField" => given.double.map(Scalar::Number),

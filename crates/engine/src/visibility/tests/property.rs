@@ -57,33 +57,37 @@ fn execution() -> impl Strategy<Value = (Execution, Given)> {
         keyword(),
         ends,
         0..8_i64,
+        prop_oneof![3 => Just(0), 1 => 1..9_i64],
         parent,
         given_attributes(),
         given_attributes(),
     )
-        .prop_map(|(workflow_id, workflow_type, end, start, parent, first, given)| {
-            let status = end.map_or(1, |(status, _)| status);
-            let close = end.map(|(_, duration)| start + duration);
-            (
-                Execution {
-                    key: 0,
-                    workflow_id,
-                    workflow_type,
-                    status,
-                    start,
-                    close,
-                    parent,
-                    given,
-                },
-                first,
-            )
-        })
+        .prop_map(
+            |(workflow_id, workflow_type, end, start, delay, parent, first, given)| {
+                let status = end.map_or(1, |(status, _)| status);
+                let close = end.map(|(_, duration)| start + duration);
+                (
+                    Execution {
+                        key: 0,
+                        workflow_id,
+                        workflow_type,
+                        status,
+                        start,
+                        delay,
+                        close,
+                        parent,
+                        given,
+                    },
+                    first,
+                )
+            },
+        )
 }
 
 fn value_for(name: &'static str) -> BoxedStrategy<Scalar> {
     match name {
         "ExecutionStatus" => (1..9_i32).prop_map(Scalar::Status).boxed(),
-        "StartTime" | "CloseTime" | "DtField" => (0..14_i64).prop_map(Scalar::Time).boxed(),
+        "StartTime" | "ExecutionTime" | "CloseTime" | "DtField" => (0..14_i64).prop_map(Scalar::Time).boxed(),
         "ExecutionDuration" => (0..6_i64).prop_map(Scalar::Duration).boxed(),
         "IntField" => select(vec![-3.0, -0.5, 0.0, 1.0, 2.5, 3.0])
             .prop_map(Scalar::Number)
@@ -114,7 +118,7 @@ fn predicate() -> impl Strategy<Value = Condition> {
             let values = prop::collection::vec(value_for(name), 1..4);
             values.prop_map(move |values| Condition::In(name, values, negated))
         }),
-        2 => (select(&SCALARS[..10]), any::<bool>()).prop_flat_map(|(name, negated)| {
+        2 => (select(&SCALARS[..11]), any::<bool>()).prop_flat_map(|(name, negated)| {
             (value_for(name), value_for(name))
                 .prop_map(move |(low, high)| Condition::Between(name, low, high, negated))
         }),
@@ -168,7 +172,7 @@ fn file(conn: &Connection, registry: &Registry, execution: &Execution, first: &G
         task_queue: "q",
         status: 1,
         start_time: execution.start * SECOND,
-        execution_time: execution.start * SECOND,
+        execution_time: (execution.start + execution.delay) * SECOND,
         parent: execution.parent.as_deref().map(|id| (id, "r")),
         ..StartedExecution::default()
     };
@@ -193,8 +197,12 @@ proptest! {
         condition in condition(),
         order in order(),
         page_size in 1..6_usize,
+        is_of_earlier_version in any::<bool>(),
     ) {
         let (conn, registry) = database();
+        if is_of_earlier_version {
+            conn.execute_batch("DROP INDEX execution_by_duration; DROP INDEX execution_closed_early").unwrap();
+        }
         let mut all = Vec::new();
         for (key, ((mut execution, first), close_first)) in (1..).zip(executions) {
             execution.key = key;

@@ -145,6 +145,9 @@ fn no_list_goes_through_all_executions_or_sorts_them_all() {
         both(status, times),
         both(status, attribute),
         both(attribute, times),
+        "StartTime < '1970-01-01T00:00:09Z'".to_owned(),
+        "StartTime BETWEEN '1970-01-01T00:00:09Z' AND '1970-01-01T00:00:19Z'".to_owned(),
+        "ExecutionTime > '1970-01-01T00:00:09Z'".to_owned(),
         both(&both(types, status), &both(attribute, times)),
     ] {
         let steps = plans(&conn, &registry, &condition);
@@ -171,4 +174,75 @@ fn no_list_goes_through_all_executions_or_sorts_them_all() {
             "{condition}: {steps:?}"
         );
     }
+}
+
+/// The steps that SQLite takes for the first page of a list.
+fn steps(conn: &Connection, registry: &Registry, text: &str) -> i32 {
+    let query = Query::parse(text, registry).unwrap();
+    let mut steps = 0;
+    for sql in super::super::list::statements(conn, NAMESPACE, &query, 5, &[]).unwrap() {
+        let mut statement = conn.prepare(&sql.text).unwrap();
+        let rows = statement.query_map(rusqlite::params_from_iter(&sql.params), |_| Ok(()));
+        rows.unwrap().for_each(|row| row.unwrap());
+        steps += statement.get_status(rusqlite::StatementStatus::VmStep);
+    }
+    steps
+}
+
+/// Ten that took a second each, another ten that took longer, then as many as are asked for: where the latter do not
+/// match, they are not gone through.
+#[test]
+fn what_started_or_closed_later_is_not_gone_through() {
+    for condition in [
+        "StartTime < '1970-01-01T00:00:15Z'",
+        "StartTime BETWEEN '1970-01-01T00:00:02Z' AND '1970-01-01T00:00:15Z'",
+        "ExecutionTime < '1970-01-01T00:00:15Z'",
+        "ExecutionTime BETWEEN '1970-01-01T00:00:02Z' AND '1970-01-01T00:00:15Z'",
+        "ExecutionTime = '1970-01-01T00:00:12Z'",
+    ] {
+        let steps = [100, 1_000].map(|later| {
+            let (conn, registry) = database();
+            for key in 1..=20 + later {
+                start(&conn, key, &IndexedAttributes::default());
+                let seconds = if (10..20).contains(&key) { 100 } else { 1 };
+                close(&conn, key, 2, (key + seconds) * 1_000_000_000);
+            }
+            let steps = steps(&conn, &registry, condition);
+            conn.execute_batch("DROP INDEX execution_by_duration").unwrap();
+            (steps, self::steps(&conn, &registry, condition))
+        });
+        let [(few, few_without), (many, many_without)] = steps;
+        assert!(many < few + 100, "{condition}: {steps:?}");
+        assert!(many_without > few_without + 4_000, "{condition}: {steps:?}");
+    }
+}
+
+/// The times of what has closed before it was to begin say nothing of its beginning.
+#[test]
+fn what_begins_later_is_looked_up_among_what_closed_later() {
+    let condition = "ExecutionTime > '1970-01-01T01:00:00Z'";
+    let steps = [100, 1_000].map(|earlier| {
+        let (conn, registry) = database();
+        for key in 1..=earlier {
+            start(&conn, key, &IndexedAttributes::default());
+            close(&conn, key, 2, (key + 1) * 1_000_000_000);
+        }
+        let started = StartedExecution {
+            key: earlier + 1,
+            namespace_key: NAMESPACE,
+            workflow_id: "delayed",
+            run_id: "run",
+            workflow_type: "Type",
+            task_queue: "queue",
+            status: 1,
+            start_time: 1,
+            execution_time: 3_601_000_000_000,
+            ..StartedExecution::default()
+        };
+        upsert_start(&conn, &started, &IndexedAttributes::default()).unwrap();
+        close(&conn, started.key, 4, 2);
+        assert_eq!(keys(&conn, &registry, condition, 10), [started.key]);
+        self::steps(&conn, &registry, condition)
+    });
+    assert!(steps[1] < steps[0] + 100, "{steps:?}");
 }
