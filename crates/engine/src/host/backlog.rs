@@ -4,9 +4,9 @@
 //! weight says, however many tasks of it wait. Tasks without one count as one more key. A queue in which no task has a
 //! fairness key is a plain list.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
-use super::matching::Waiting;
+use super::{fifo::Fifo, matching::Waiting};
 use crate::{clock::Nanos, core::Rank};
 
 /// Priority keys go from 1, the most urgent, to this.
@@ -39,7 +39,7 @@ pub(crate) struct Backlog {
 #[derive(Debug, Default)]
 struct Lane {
     /// Those without a fairness key.
-    plain: VecDeque<Entry>,
+    plain: Fifo<Entry>,
     /// The others; none as long as there are none.
     fair: Option<Box<Fair>>,
 }
@@ -47,7 +47,7 @@ struct Lane {
 /// Tasks with fairness keys, and whose turn it is. A key's place is how far it has got; the one that is least far is next.
 #[derive(Debug, Default)]
 struct Fair {
-    tasks: HashMap<String, VecDeque<(f32, Entry)>>,
+    tasks: HashMap<String, Fifo<(f32, Entry)>>,
     order: BTreeSet<(u64, String)>,
     places: HashMap<String, u64>,
     /// Where the last one was whose turn it was.
@@ -107,7 +107,7 @@ impl Fair {
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.tasks.values().flatten().map(|(_, entry)| entry)
+        self.tasks.values().flat_map(Fifo::iter).map(|(_, entry)| entry)
     }
 }
 
@@ -148,7 +148,7 @@ impl Lane {
 
     fn len(&self) -> usize {
         let fair = self.fair.as_ref();
-        self.plain.len() + fair.map_or(0, |fair| fair.tasks.values().map(VecDeque::len).sum())
+        self.plain.len() + fair.map_or(0, |fair| fair.tasks.values().map(Fifo::len).sum())
     }
 
     /// Since when the oldest task has waited.
@@ -166,14 +166,14 @@ impl Lane {
     /// Takes out the tasks that `is_it` says.
     fn take(&mut self, is_it: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
         let mut taken = Vec::new();
-        let (out, kept): (VecDeque<_>, _) = std::mem::take(&mut self.plain)
+        let (out, kept): (Fifo<_>, _) = std::mem::take(&mut self.plain)
             .into_iter()
             .partition(|entry| is_it(&entry.task));
         self.plain = kept;
         taken.extend(out.into_iter().map(|entry| entry.task));
         if let Some(fair) = &mut self.fair {
             for tasks in fair.tasks.values_mut() {
-                let (out, kept): (VecDeque<_>, _) = std::mem::take(tasks)
+                let (out, kept): (Fifo<_>, _) = std::mem::take(tasks)
                     .into_iter()
                     .partition(|(_, entry)| is_it(&entry.task));
                 *tasks = kept;

@@ -13,7 +13,7 @@
 //! | `batch_operations` | batch operations, a few executions at a time; `batch_one`: what is done to one |
 //! | `cache` | runs in memory |
 //! | `cleaning` | what is deleted in the background |
-//! | `matching`, `task_queue`, `backlog`, `rates` | task queues |
+//! | `matching`, `task_queue`, `backlog`, `fifo`, `rates` | task queues |
 //! | `deployments` | worker deployments, and which version a task goes to |
 //! | `messages` | messages from run to run |
 //! | `filing`, `filing_round`, `rows` | from the journal to the tables |
@@ -42,6 +42,7 @@ mod damage;
 pub(crate) mod delivery;
 pub(crate) mod deployments;
 mod dispatch;
+mod fifo;
 mod filing;
 mod filing_round;
 mod handle;
