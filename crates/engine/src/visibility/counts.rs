@@ -6,36 +6,22 @@ use super::attribute::{Column, Field};
 use super::filter::{Filter, Group, Query};
 use super::sql::Sql;
 use super::statuses::{self, ByStatus};
+use super::tables::exists;
 
 /// The table and the triggers that keep it; for a file without executions.
 const COUNTS: &str = include_str!("counts.sql");
-
-/// The tables of executions.
-const TABLES: &str = include_str!("schema.sql");
-
-/// Indexes that a file of an earlier version does not have.
-const LATER_INDEXES: &str = include_str!("durations.sql");
 
 /// Without the triggers the table is not kept, and nothing depends on it.
 const NO_MORE: &str = "DROP TRIGGER execution_is_counted; DROP TRIGGER execution_is_counted_no_more; \
     DROP TRIGGER execution_is_counted_anew;";
 
-/// Makes the tables where there are none. A file of an earlier version has its executions indexed and counted once, which
-/// goes through them all. Where that cannot be done (the disk is full, a page is damaged) it is left for another time: lists
-/// and counts go through the executions then. Where a page of the counts themselves is damaged they are given up, as no
-/// execution could be filed that is counted there.
+/// Makes the table of counts where there is none: what a file of an earlier version has is counted then, or another time
+/// where that cannot be done. Counts that cannot be read (a page of theirs is damaged) are given up, as no execution could
+/// be filed that is counted there; the next opening tries to count anew.
 ///
 /// # Errors
 /// Those of the file.
-pub(crate) fn prepare(conn: &Connection) -> rusqlite::Result<()> {
-    let is_new = !exists(conn, "table", "execution")?;
-    conn.execute_batch(TABLES)?;
-    if let Err(error) = conn.execute_batch(LATER_INDEXES) {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the executions in the file cannot be indexed now: lists by the time of their start take longer"
-        );
-    }
+pub(super) fn prepare(conn: &Connection, has_no_executions: bool) -> rusqlite::Result<()> {
     let mut are_kept = are_kept(conn)?;
     if are_kept && let Err(error) = read_all(conn) {
         tracing::warn!(
@@ -45,7 +31,7 @@ pub(crate) fn prepare(conn: &Connection) -> rusqlite::Result<()> {
         conn.execute_batch(NO_MORE)?;
         are_kept = false;
     }
-    if is_new || are_kept {
+    if has_no_executions || are_kept {
         return conn.execute_batch(COUNTS);
     }
     if let Err(error) = count_all(conn) {
@@ -88,12 +74,6 @@ fn count_all(conn: &Connection) -> rusqlite::Result<()> {
 /// Whether the file keeps counts.
 pub(super) fn are_kept(conn: &Connection) -> rusqlite::Result<bool> {
     exists(conn, "trigger", "execution_is_counted")
-}
-
-/// Whether the file has an index, a table or a trigger of this name.
-pub(super) fn exists(conn: &Connection, what: &str, name: &str) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?")?
-        .exists([what, name])
 }
 
 /// Whether a query asks for nothing but types and statuses, so that the counts answer it.

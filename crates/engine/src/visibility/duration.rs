@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 use super::access::Bounds;
 use super::analysis::OPEN;
-use super::counts::exists;
 use super::sql::Sql;
+use super::tables::exists;
 
 /// The hexadecimal digits of the nanoseconds that executions of a kind took: as in `durations.sql`.
 const DIGITS: std::ops::RangeInclusive<u32> = 5..=16;
@@ -19,9 +19,8 @@ const DIGITS_SQL: &str = "max(5, length(format('%x', order_time - start_time)))"
 /// Where in the default order they are looked for.
 pub(super) struct Part<'a> {
     pub(super) scope: i64,
+    /// With a latest start.
     pub(super) bounds: &'a Bounds,
-    /// The latest start.
-    pub(super) until: i64,
     /// The least `order_time`.
     pub(super) low: i64,
     /// `order_time` and `start_time` of the place that they come after.
@@ -43,12 +42,13 @@ impl Part<'_> {
     /// times of the place. SQLite merges its parts as they are read.
     pub(super) fn rows(&self) -> Sql {
         let mut sql = Sql::default();
+        let latest = self.bounds.start.greatest().unwrap_or(i64::MAX);
         let high = self
             .bounds
             .high
             .min(self.place.map_or(OPEN, |(order_time, _)| order_time));
         if high == OPEN {
-            let until = self.place.map_or(self.until, |(_, start)| self.until.min(start));
+            let until = self.place.map_or(latest, |(_, start)| latest.min(start));
             select(&mut sql, "execution_by_order", self.scope);
             // As text, for the other index is used only by conditions from which its own visibly follows.
             sql.push(" AND order_time = 9223372036854775807 AND start_time <= ")
@@ -69,7 +69,7 @@ impl Part<'_> {
                 .bind(i64::from(digits));
             // The index is entered at the first of two bounds, so this one stands before its own condition.
             sql.push(" AND order_time <= ")
-                .bind(high.min(OPEN - 1).min(self.until.saturating_add(longest)));
+                .bind(high.min(OPEN - 1).min(latest.saturating_add(longest)));
             sql.push(" AND order_time < 9223372036854775807 AND order_time >= ")
                 .bind(self.low);
             self.bounds.start.push_to(&mut sql, "start_time");

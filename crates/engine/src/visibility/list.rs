@@ -87,8 +87,8 @@ pub(super) fn statements(
             scope: *scope,
             place: place.as_ref(),
             limit: page_size + 1,
-            has_durations: duration::are_indexed(conn)?,
-            has_closed_early: duration::closed_early_are_indexed(conn)?,
+            by_duration: analysis.bounds.start.greatest().is_some() && duration::are_indexed(conn)?,
+            by_close: analysis.begins > i64::MIN && duration::closed_early_are_indexed(conn)?,
         };
         statements.extend(list.statements(&choose(conn, &analysis, *scope, default_order)?));
     }
@@ -101,9 +101,10 @@ struct List<'a> {
     scope: i64,
     place: Option<&'a Place>,
     limit: usize,
-    /// Indexes that a file of an earlier version may not have.
-    has_durations: bool,
-    has_closed_early: bool,
+    /// Whether there is a latest start, and the index that it is looked up in: a file of an earlier version may not have it.
+    by_duration: bool,
+    /// Whether none asked for begins before a time, and there is the index of those that closed before they were to.
+    by_close: bool,
 }
 
 impl List<'_> {
@@ -119,7 +120,7 @@ impl List<'_> {
             // To be sorted anyhow, the fewer the better; unless an index has the order asked for.
             Way::Ordered(access) if !self.by_start() => vec![self.among(access)],
             Way::Ordered(_) | Way::All if !default_order => vec![self.all(i64::MIN)],
-            Way::Ordered(_) | Way::All if self.has_closed_early && self.analysis.begins > i64::MIN => {
+            Way::Ordered(_) | Way::All if self.by_close => {
                 vec![self.in_order(self.analysis.begins), self.closed_early()]
             }
             Way::Ordered(_) | Way::All => vec![self.in_order(i64::MIN)],
@@ -128,18 +129,18 @@ impl List<'_> {
 
     /// All with at least this `order_time`, in the default order.
     fn in_order(&self, low: i64) -> Sql {
-        match self.analysis.bounds.start.greatest() {
-            Some(until) if self.has_durations => self.started(until, low),
-            _ => self.all(low),
+        if self.by_duration {
+            self.started(low)
+        } else {
+            self.all(low)
         }
     }
 
-    /// Those that started until then.
-    fn started(&self, until: i64, low: i64) -> Sql {
+    /// Those that started until the latest start.
+    fn started(&self, low: i64) -> Sql {
         let part = duration::Part {
             scope: self.scope,
             bounds: &self.analysis.bounds,
-            until,
             low: low.max(self.analysis.bounds.low),
             place: self.place.and_then(Place::times),
         };

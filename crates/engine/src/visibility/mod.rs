@@ -29,6 +29,7 @@ mod row;
 mod schedules;
 mod sql;
 mod statuses;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -42,7 +43,6 @@ pub use attribute::{AttributeId, AttributeType, AttributeTypes};
 pub(crate) use audit::audit;
 pub use builtin::{is_system, predefined_attributes, system_attributes};
 pub use count::{Count, count, group_value};
-pub(crate) use counts::prepare;
 pub use error::{Error, QueryError};
 pub use filter::Query;
 pub use list::{Page, list};
@@ -51,6 +51,7 @@ pub(crate) use parser::parse_condition;
 pub use payload::{AttributeError, IndexedAttributes};
 pub use registry::{Registry, RegistryError};
 pub use row::ExecutionRow;
+pub(crate) use tables::prepare;
 pub(crate) use time::parse_datetime;
 pub use write::{
     ClosedExecution, StartedExecution, delete, replace_attributes, replace_memo, update_close,

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::super::audit::audit;
-use super::super::counts::{answer, are_kept, can_answer, prepare};
+use super::super::counts::{answer, are_kept, can_answer};
 use super::super::statuses::ByStatus;
+use super::super::tables::prepare;
 use super::*;
 
 /// What the executions themselves say, by scope, type and status.
