@@ -284,24 +284,24 @@ fn a_watch_tells_what_happens() {
         .spawn()
         .unwrap();
     let mut watch = Running(watch);
-    let lines = BufReader::new(watch.0.stdout.take().unwrap());
+    let mut lines = BufReader::new(watch.0.stdout.take().unwrap()).lines();
+    let mut text = String::new();
+    let mut read_until = |word: &str| {
+        while !text.contains(word) {
+            text.push_str(&lines.next().expect("more of what happens").unwrap());
+        }
+        text.clone()
+    };
+    // It is watching from here on, so it is told of what follows one by one.
+    read_until("\"ADDED\"");
     kubectl.run("wait --for=jsonpath={.status.active}=1 job/crawl --timeout=60s");
     while kubectl.cluster.world().end("crawlers", "crawl", &End::Exits(0)) == 0 {
         std::thread::yield_now();
     }
     kubectl.run("wait --for=condition=complete job/crawl --timeout=60s");
     kubectl.run("delete job crawl");
-    let mut text = String::new();
-    for line in lines.lines() {
-        text.push_str(&line.unwrap());
-        if text.contains("\"DELETED\"") {
-            break;
-        }
-    }
-    assert!(
-        text.contains("\"ADDED\"") && text.contains("\"MODIFIED\""),
-        "{text}"
-    );
+    let text = read_until("\"DELETED\"");
+    assert!(text.contains("\"MODIFIED\""), "{text}");
     assert!(text.contains("\"Complete\""), "{text}");
 }
 
