@@ -12,7 +12,7 @@ use temporalio_protos::temporal::api::{
     common::v1::Link,
     enums::v1::EventType,
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
-    sdk::v1::UserMetadata,
+    sdk::v1::{EventGroupMarker, UserMetadata},
 };
 
 use super::run::Run;
@@ -21,18 +21,20 @@ use crate::clock::{Nanos, timestamp};
 impl Run {
     /// Appends an event and answers its id.
     pub(super) fn append(&mut self, now: Nanos, attributes: Attributes) -> i64 {
-        self.append_with(now, attributes, None)
+        self.append_with(now, attributes, None, Vec::new())
     }
 
-    /// Appends an event that carries a summary or details for people.
+    /// Appends an event that carries a summary or details for people, and the groups that it belongs to.
     pub(super) fn append_with(
         &mut self,
         now: Nanos,
         attributes: Attributes,
         user_metadata: Option<UserMetadata>,
+        event_group_markers: Vec<EventGroupMarker>,
     ) -> i64 {
         self.push(HistoryEvent {
             user_metadata,
+            event_group_markers,
             ..event(now, attributes)
         })
     }

@@ -138,6 +138,7 @@ impl Run {
             now,
             Attributes::ActivityTaskScheduledEventAttributes(scheduled),
             new.user_metadata,
+            Vec::new(),
         );
         let mut activity = Activity {
             scheduled_event_id: STANDALONE_EVENT,

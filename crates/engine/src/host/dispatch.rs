@@ -437,7 +437,6 @@ impl Host {
         if !worker_instance_key.is_empty() {
             let now = self.now();
             self.queues.end_polls(worker_instance_key, now);
-            self.workers.remove(namespace, worker_instance_key);
         }
         if sticky.is_empty() {
             return Ok(());

@@ -42,11 +42,6 @@ impl Workers {
         self.workers.insert(key, worker);
     }
 
-    /// The worker has ended.
-    pub(crate) fn remove(&mut self, namespace: u32, worker_instance_key: &str) {
-        self.workers.remove(&(namespace, worker_instance_key.to_owned()));
-    }
-
     /// Forgets a namespace that is gone.
     pub(super) fn remove_namespace(&mut self, namespace: u32) {
         self.workers.retain(|(of, _), _| *of != namespace);
@@ -125,7 +120,11 @@ mod tests {
         assert_eq!(keys(&workers, "a", 3 * SECOND), ["b"]);
         assert_eq!(keys(&workers, "", SECOND + KEPT), ["b"]);
         assert!(workers.get(1, "a", SECOND + KEPT).is_none());
-        workers.remove(1, "b");
+        let ended = WorkerHeartbeat {
+            status: WorkerStatus::Shutdown as i32,
+            ..heartbeat("b")
+        };
+        workers.record(1, ended, 3 * SECOND);
         assert!(workers.get(1, "b", 3 * SECOND).is_none());
         assert!(workers.get(2, "c", 3 * SECOND).is_some());
     }

@@ -155,6 +155,11 @@ impl Service {
         self.host
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
+                // As with any heartbeat, one that is only shutting down is listed on: it may still have tasks.
+                if let Some(heartbeat) = request.worker_heartbeat {
+                    let now = host.now();
+                    host.workers.record(namespace, heartbeat, now);
+                }
                 host.shut_down_worker(
                     namespace,
                     &request.sticky_task_queue,

@@ -6,7 +6,7 @@ use temporalio_common::protos::temporal::api::{
     common::v1::{Memo, Payload, Priority, RetryPolicy},
     enums::v1::{CommandType, EventType, WorkflowTaskFailedCause},
     history::v1::HistoryEvent,
-    sdk::v1::UserMetadata,
+    sdk::v1::{EventGroupMarker, UserMetadata, event_group_marker},
     taskqueue::v1::TaskQueue,
     workflowservice::v1::*,
 };
@@ -30,6 +30,23 @@ fn payload(text: &str) -> Payload {
 fn with(words: &str, command: Command) -> Command {
     Command {
         user_metadata: summary(words),
+        ..command
+    }
+}
+
+/// A group with this name.
+fn group(name: &str) -> EventGroupMarker {
+    EventGroupMarker {
+        variant: Some(event_group_marker::Variant::Label(event_group_marker::Label {
+            id: name.to_owned(),
+            label: Some(payload(name)),
+        })),
+    }
+}
+
+fn in_group(name: &str, command: Command) -> Command {
+    Command {
+        event_group_markers: vec![group(name)],
         ..command
     }
 }
@@ -83,6 +100,35 @@ both_engines! {
         let canceled = attributes!(bed.history("w").await, ActivityTaskCanceledEventAttributes);
         let completed = attributes!(bed.history("w").await, WorkflowTaskCompletedEventAttributes);
         assert_eq!(canceled.identity, completed.identity);
+    }
+
+    async fn every_command_leaves_its_groups_in_its_event(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        bed.complete(&task, vec![
+            in_group("a", commands::schedule(activity("a"))),
+            in_group("t", commands::start_timer("t", seconds(100))),
+            commands::marker("in none"),
+            in_group("m", commands::marker("m")),
+            in_group("ct", commands::cancel_timer("t")),
+            in_group("on", commands::continue_as_new("again")),
+        ]).await;
+        let grouped: Vec<_> = bed.history_of(run_of(&task)).await.into_iter().filter_map(|event| {
+            let name = crate::bed::name_of(event.event_type());
+            let [marker] = <[EventGroupMarker; 1]>::try_from(event.event_group_markers).ok()?;
+            Some((name, marker))
+        }).collect();
+        assert_eq!(grouped, [
+            ("ActivityTaskScheduled", group("a")),
+            ("TimerStarted", group("t")),
+            ("MarkerRecorded", group("m")),
+            ("TimerCanceled", group("ct")),
+            ("WorkflowExecutionContinuedAsNew", group("on")),
+        ]);
+        // A group is of one run.
+        let task = bed.task().await;
+        let events = bed.history_of(run_of(&task)).await;
+        assert!(events.iter().all(|event| event.event_group_markers.is_empty()));
     }
 
     async fn a_summary_is_of_one_run(bed: &Bed) {

@@ -107,6 +107,21 @@ both_engines! {
         assert_eq!(keys(bed, "").await, [""; 0]);
     }
 
+    async fn a_worker_that_is_shutting_down_is_listed(bed: &Bed) {
+        let shut_down = |heartbeat| ShutdownWorkerRequest {
+            namespace: bed.namespace.clone(),
+            worker_instance_key: "a".to_owned(),
+            worker_heartbeat: heartbeat,
+            ..Default::default()
+        };
+        record(bed, vec![heartbeat("a", "one", WorkerStatus::Running)]).await;
+        rpc!(bed, shutdown_worker, shut_down(None)).expect("an end");
+        assert_eq!(keys(bed, "Status = 'Running'").await, ["a"]);
+        let ending = heartbeat("a", "one", WorkerStatus::ShuttingDown);
+        rpc!(bed, shutdown_worker, shut_down(Some(ending))).expect("an end");
+        assert_eq!(keys(bed, "Status = 'ShuttingDown'").await, ["a"]);
+    }
+
     async fn an_unknown_worker_is_not_found(bed: &Bed) {
         record(bed, vec![heartbeat("a", "one", WorkerStatus::Running)]).await;
         let request = DescribeWorkerRequest {

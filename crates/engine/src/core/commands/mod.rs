@@ -16,7 +16,7 @@ use temporalio_protos::temporal::api::{
     enums::v1::{CommandType, WorkflowTaskFailedCause},
     history::v1::history_event,
     protocol::v1::Message,
-    sdk::v1::UserMetadata,
+    sdk::v1::{EventGroupMarker, UserMetadata},
 };
 
 use super::{completion::camel_case, run::Run};
@@ -80,6 +80,7 @@ struct Context<'a> {
     now: Nanos,
     completed_event_id: i64,
     user_metadata: Option<UserMetadata>,
+    event_group_markers: Vec<EventGroupMarker>,
     surroundings: &'a Surroundings<'a>,
     /// Messages that no command has placed yet.
     messages: Vec<Message>,
@@ -104,16 +105,18 @@ pub(super) fn apply(
         now,
         completed_event_id,
         user_metadata: None,
+        event_group_markers: Vec::new(),
         surroundings,
         messages,
         applied,
         is_fatal: false,
     };
-    for command in commands {
+    for mut command in commands {
         if !context.run.is_running() {
             break;
         }
-        context.user_metadata = command.user_metadata.clone();
+        context.user_metadata = command.user_metadata.take();
+        context.event_group_markers = std::mem::take(&mut command.event_group_markers);
         apply_one(&mut context, command).map_err(|error| Refused {
             error,
             is_fatal: context.is_fatal,
@@ -191,10 +194,11 @@ fn not_there(command_type: CommandType) -> CommandError {
 }
 
 impl Context<'_> {
-    /// Appends the command's event, with what the command says for people.
+    /// Appends the command's event, with what the command says for people and the groups that it is in.
     fn append(&mut self, attributes: history_event::Attributes) -> i64 {
         let user_metadata = self.user_metadata.take();
-        self.run.append_with(self.now, attributes, user_metadata)
+        let groups = std::mem::take(&mut self.event_group_markers);
+        self.run.append_with(self.now, attributes, user_metadata, groups)
     }
 
     /// The identity of the worker that gave the commands.
