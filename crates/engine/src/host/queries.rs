@@ -3,7 +3,10 @@
 //! A query rides along with the run's next workflow task where one is due, so that it sees all that
 //! was acknowledged before; else it goes to a worker by itself.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use temporalio_protos::temporal::api::{
     common::v1::Payloads,
@@ -19,6 +22,9 @@ use crate::{core::RunKey, rpc::RpcError};
 
 /// From this attempt of the workflow task on, a query is not left waiting for it.
 const FAILING_FROM_ATTEMPT: i32 = 3;
+
+/// How long the worker that has a run at hand is waited for, where it has not said so: what the SDKs say.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a query ends with.
 pub(crate) type Answer = Result<Option<Payloads>, RpcError>;
@@ -38,8 +44,16 @@ enum Way {
     NextTask,
     /// It went along with the run's current workflow task.
     WithTask,
-    /// It goes by itself.
-    Direct,
+    /// It goes by itself, to the worker that has the run at hand.
+    ToItsWorker,
+    /// It goes by itself, to any worker.
+    ToAnyWorker,
+}
+
+impl Way {
+    fn is_alone(self) -> bool {
+        matches!(self, Self::ToItsWorker | Self::ToAnyWorker)
+    }
 }
 
 /// All queries under way, by their ids.
@@ -57,7 +71,7 @@ impl Queries {
         let mut attached = HashMap::new();
         for id in ids {
             if let Some(pending) = self.pending.get_mut(&id)
-                && pending.way != Way::Direct
+                && !pending.way.is_alone()
                 && !pending.reply.is_closed()
             {
                 pending.way = Way::WithTask;
@@ -104,7 +118,7 @@ impl Queries {
         let waits = |id: &&u64| {
             self.pending
                 .get(id)
-                .is_some_and(|pending| pending.way != Way::Direct)
+                .is_some_and(|pending| !pending.way.is_alone())
         };
         ids.iter().filter(waits).copied().collect()
     }
@@ -118,13 +132,13 @@ impl Queries {
 }
 
 impl Host {
-    /// Asks a run. The answer comes through `reply`.
+    /// Asks a run, and answers the query's id. The answer comes through `reply`.
     pub(crate) fn query(
         &mut self,
         key: RunKey,
         query: WorkflowQuery,
         reply: oneshot::Sender<Answer>,
-    ) -> Result<(), RpcError> {
+    ) -> Result<u64, RpcError> {
         let run = self.run(key)?;
         let rides = match &run.state.workflow_task {
             Some(task) if task.attempt >= FAILING_FROM_ATTEMPT => {
@@ -140,22 +154,40 @@ impl Host {
         };
         self.queries.last_id += 1;
         let id = self.queries.last_id;
-        let way = if rides { Way::NextTask } else { Way::Direct };
         self.queries.pending.insert(
             id,
             Pending {
                 run: key,
                 query: query.clone(),
                 reply,
-                way,
+                way: Way::NextTask,
             },
         );
         self.queries.by_run.entry(key).or_default().push(id);
-        if rides {
-            Ok(())
-        } else {
-            self.offer_query(key, id, query)
+        if !rides {
+            self.offer_query(key, id, query)?;
         }
+        Ok(id)
+    }
+
+    /// How long an answer is waited for until [`Self::ask_any_worker`] is in order.
+    pub(crate) fn patience(&mut self, key: RunKey) -> Result<Duration, RpcError> {
+        let sticky = self.run(key)?.sticky.as_ref();
+        let nanos = sticky.and_then(|sticky| u64::try_from(sticky.schedule_to_start).ok());
+        Ok(nanos
+            .filter(|nanos| *nanos > 0)
+            .map_or(PATIENCE, Duration::from_nanos))
+    }
+
+    /// The worker that has the run at hand has not answered in time: it has lost the query, or is gone. Any worker is asked
+    /// then, and the run's next tasks are for any too: as the real server does.
+    pub(crate) fn ask_any_worker(&mut self, key: RunKey, id: u64) -> Result<(), RpcError> {
+        let pending = self.queries.pending.get(&id);
+        if pending.is_none_or(|pending| pending.way != Way::ToItsWorker) {
+            return Ok(());
+        }
+        self.slot(key)?.run.sticky = None;
+        self.reoffer_query(id)
     }
 
     /// Answers a query of this run, once what the answer may tell of is on disk. False: there is none of this id.
@@ -193,13 +225,16 @@ impl Host {
         let normal = run.state.task_queue.clone();
         let sticky = run.sticky.as_ref().map(|sticky| sticky.task_queue.clone());
         let queue = |name| QueueId::new(namespace, QueueKind::Workflow, name);
-        let id_of_queue = match sticky.map(queue) {
-            Some(sticky) if self.queues.has_poller(&sticky) => sticky,
+        let (id_of_queue, way) = match sticky.map(queue) {
+            Some(sticky) if self.queues.has_poller(&sticky) => (sticky, Way::ToItsWorker),
             _ => {
                 let (version, _) = self.target(key, QueueKind::Workflow, &normal)?;
-                queue(normal).of_version(version)
+                (queue(normal).of_version(version), Way::ToAnyWorker)
             }
         };
+        if let Some(pending) = self.queries.pending.get_mut(&id) {
+            pending.way = way;
+        }
         self.offer_waiting(
             &id_of_queue,
             Waiting::Query {
@@ -269,8 +304,7 @@ impl Host {
             return Ok(());
         }
         for id in self.queries.waiting_for_task(key) {
-            if let Some(pending) = self.queries.pending.get_mut(&id) {
-                pending.way = Way::Direct;
+            if let Some(pending) = self.queries.pending.get(&id) {
                 let query = pending.query.clone();
                 self.offer_query(key, id, query)?;
             }

@@ -55,12 +55,12 @@ impl Service {
                 if is_rejected(reject, status) {
                     return Ok(Err(status));
                 }
-                host.query(key, query, reply)?;
-                Ok(Ok(key))
+                let id = host.query(key, query, reply)?;
+                Ok(Ok((key, id, host.patience(key)?)))
             })
             .await?;
-        let run = match asked {
-            Ok(run) => run,
+        let (run, id, patience) = match asked {
+            Ok(asked) => asked,
             Err(status) => {
                 let query_rejected = Some(QueryRejected { status });
                 return Ok(QueryWorkflowResponse {
@@ -77,7 +77,18 @@ impl Service {
         let Some(answer) = &mut asking.answer else {
             return Err(RpcError::Internal("no answer".into()));
         };
-        match tokio::time::timeout(poll_time(&call, LONGEST_QUERY), answer).await {
+        let answered = async {
+            loop {
+                if let Ok(answered) = tokio::time::timeout(patience, &mut *answer).await {
+                    return answered;
+                }
+                // Where that fails, the answer may still come.
+                if let Err(error) = self.host.call(move |host| host.ask_any_worker(run, id)).await {
+                    tracing::warn!(%error, "a query could not be given to another worker");
+                }
+            }
+        };
+        match tokio::time::timeout(poll_time(&call, LONGEST_QUERY), answered).await {
             Ok(Ok(Ok(query_result))) => Ok(QueryWorkflowResponse {
                 query_result,
                 ..Default::default()

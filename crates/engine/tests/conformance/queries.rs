@@ -1,5 +1,7 @@
 //! Queries: on an idle run, along with a workflow task, on a closed one, failed, rejected, unanswered.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     enums::v1::{QueryRejectCondition, QueryResultType, WorkflowExecutionStatus},
@@ -7,7 +9,7 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::{QueryWorkflowRequest, RespondQueryTaskCompletedRequest},
 };
 
-use crate::bed::{Bed, both_engines, commands, execution, payloads, rpc};
+use crate::bed::{Bed, both_engines, commands, execution, payloads, rpc, sticky_queue};
 
 /// A worker that answers the one query it gets.
 async fn answer(bed: &Bed, completed_type: QueryResultType) {
@@ -75,6 +77,39 @@ both_engines! {
         bed.complete(&task, vec![commands::complete("done")]).await;
         let (answered, ()) = tokio::join!(bed.query("w", "state"), answer(bed, QueryResultType::Answered));
         assert_eq!(answered.expect("an answer").query_result, Some(payloads("state")));
+    }
+
+    async fn a_query_that_its_worker_loses_goes_to_any_worker(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        bed.complete_sticky(&task, vec![], "own").await;
+        crate::sticky::be_seen(bed).await;
+        let lost = AtomicUsize::new(0);
+        let loses = async {
+            loop {
+                let task = bed.poll(sticky_queue("own", &bed.queue)).await;
+                if task.query.is_some() {
+                    assert!(task.history.is_none_or(|history| history.events.is_empty()), "it has the run at hand");
+                    lost.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        };
+        let answers = async {
+            loop {
+                answer(bed, QueryResultType::Answered).await;
+            }
+        };
+        // One for which its worker does not wait at the moment goes to any at once.
+        let asks = bed.eventually("a query is lost and answered", || async {
+            let answered = bed.query("w", "state").await.expect("an answer");
+            assert_eq!(answered.query_result, Some(payloads("state")));
+            (lost.load(Ordering::SeqCst) > 0).then_some(())
+        });
+        tokio::select! {
+            () = loses => unreachable!(),
+            () = answers => unreachable!(),
+            () = asks => {}
+        }
     }
 
     async fn a_failed_query_says_so(bed: &Bed) {
