@@ -22,6 +22,7 @@ use super::{
     run::{Message, Run, RunKey},
     start::{NewRun, ParentOf},
     state::{Child, Parent},
+    versioning::Inherited,
 };
 use crate::{
     clock::{Nanos, nanos},
@@ -104,6 +105,7 @@ impl Run {
             cron_schedule: initiated.cron_schedule.clone(),
             user_metadata: event.user_metadata.clone(),
             priority: merged(own.priority.as_ref(), initiated.priority.as_ref()),
+            inherited: initiated.versioning_override.clone().map(Inherited::of_override),
             parent: Some(Box::new(ParentOf {
                 parent,
                 root: state.root.clone(),

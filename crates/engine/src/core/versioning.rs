@@ -109,6 +109,9 @@ pub struct Versioning {
     /// The last task was completed by a worker that gave no behavior.
     #[prost(bool, tag = "7")]
     pub is_unversioned: bool,
+    /// Until its first task is completed it goes with the ramping version, whatever its id is.
+    #[prost(bool, tag = "8")]
+    pub begins_ramping: bool,
 }
 
 /// Where a run is on its way to.
@@ -127,6 +130,16 @@ pub struct Inherited {
     pub pinned: Option<Version>,
     /// It begins with this version and goes wherever the deployment routes to.
     pub auto_upgrade: Option<InheritedAutoUpgradeInfo>,
+}
+
+impl Inherited {
+    /// Nothing but what the start of the run says.
+    pub fn of_override(given: VersioningOverride) -> Box<Self> {
+        Box::new(Self {
+            versioning_override: Some(given),
+            ..Self::default()
+        })
+    }
 }
 
 /// An override in the form that is kept, whichever a client uses; none in it says nothing.
@@ -246,6 +259,10 @@ impl RunState {
             });
         }
         let inherited = started.inherited_auto_upgrade_info.as_ref();
+        let begins_ramping = inherited.is_some_and(|info| {
+            info.continue_as_new_initial_versioning_behavior()
+                == ContinueAsNewVersioningBehavior::UseRampingVersion
+        });
         let (behavior, version, revision) = match (&started.inherited_pinned_version, inherited) {
             (Some(version), _) => (Behavior::Pinned, Version::new(version), 0),
             (None, Some(info)) => {
@@ -260,6 +277,7 @@ impl RunState {
             deployment: version.deployment.clone(),
             version: Some(version),
             revision,
+            begins_ramping,
             ..Default::default()
         });
     }
@@ -273,6 +291,7 @@ impl RunState {
         let known = self.versioning.get_or_insert_default();
         let behavior = completed.versioning_behavior();
         known.behavior = behavior as i32;
+        known.begins_ramping = false;
         known.is_unversioned = behavior == Behavior::Unspecified;
         known.deployment.clone_from(&completed.worker_deployment_name);
         let ended = known.transition.take().is_some();
@@ -502,7 +521,11 @@ impl Run {
         let Some(version) = known.version.clone().filter(|version| belongs(version)) else {
             return inherited;
         };
-        let upgrades = new.first_behavior == ContinueAsNewVersioningBehavior::AutoUpgrade as i32;
+        let upgrades = [
+            ContinueAsNewVersioningBehavior::AutoUpgrade as i32,
+            ContinueAsNewVersioningBehavior::UseRampingVersion as i32,
+        ]
+        .contains(&new.first_behavior);
         match known.known_behavior() {
             Behavior::Pinned if !upgrades => inherited.pinned = Some(version),
             Behavior::Pinned | Behavior::AutoUpgrade if known.revision > 0 => {

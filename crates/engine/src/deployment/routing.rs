@@ -26,6 +26,14 @@ impl Routing {
             _ => (self.current.clone(), self.revision),
         }
     }
+
+    /// The ramping version whatever the workflow id is, or the current one where there is none.
+    pub(crate) fn ramping_target(&self) -> (Option<Version>, i64) {
+        match &self.ramping {
+            Some((version, _)) => (version.clone(), self.ramping_revision),
+            None => (self.current.clone(), self.revision),
+        }
+    }
 }
 
 /// The routing of a queue by the deployments whose workers have polled it. Of several deployments the one counts

@@ -108,8 +108,11 @@ impl Deployments {
         {
             return (Some(pinned), 0);
         }
-        self.routing(state.namespace_key, kind, queue)
-            .target(&state.workflow_id)
+        let routing = self.routing(state.namespace_key, kind, queue);
+        match &state.versioning {
+            Some(known) if known.begins_ramping => routing.ramping_target(),
+            _ => routing.target(&state.workflow_id),
+        }
     }
 
     /// The same for a run that a client is about to start.
@@ -424,7 +427,7 @@ impl Host {
         Ok(!is_in_transition)
     }
 
-    /// Gives a new run what it has of the version of the run that starts it.
+    /// Gives a new run what it has of the version of the run that starts it. What the start itself says is before that.
     pub(super) fn inherit_version(&mut self, from: RunKey, new: &mut NewRun) -> Result<(), RpcError> {
         if !self.run(from)?.state.is_versioned() {
             return Ok(());
@@ -436,7 +439,11 @@ impl Host {
             self.deployments
                 .serves(new.namespace_key, version, QueueKind::Workflow, &new.task_queue)
         };
-        let inherited = slot.run.passes_on(new, belongs);
+        let mut inherited = slot.run.passes_on(new, belongs);
+        let given = new.inherited.take();
+        if let Some(given) = given.and_then(|given| given.versioning_override) {
+            inherited.versioning_override = Some(given);
+        }
         if inherited != crate::core::Inherited::default() {
             new.inherited = Some(Box::new(inherited));
         }

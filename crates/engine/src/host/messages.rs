@@ -146,6 +146,16 @@ impl Host {
             return Ok(());
         };
         new.run_id = uuid::Uuid::new_v4().to_string();
+        let inherited = new.inherited.as_ref();
+        let given = inherited.and_then(|inherited| inherited.versioning_override.as_ref());
+        if self
+            .check_override(new.namespace_key, &new.task_queue, given)
+            .is_err()
+        {
+            return self.tell(parent, changed, |run, now| {
+                run.child_not_started(now, initiated_event_id, StartFailed::InvalidVersioningOverride);
+            });
+        }
         self.inherit_version(parent, &mut new)?;
         let policy = IdPolicy::resolve(reuse, WorkflowIdConflictPolicy::Unspecified)?;
         match self.start(new, policy) {

@@ -167,10 +167,7 @@ pub(super) fn read(
 /// What a client says of the version of a new run.
 fn with_override(given: Option<VersioningOverride>) -> Result<Option<Box<Inherited>>, RpcError> {
     let Some(given) = given else { return Ok(None) };
-    Ok(Some(Box::new(Inherited {
-        versioning_override: Some(checked_override(given)?),
-        ..Default::default()
-    })))
+    Ok(Some(Inherited::of_override(checked_override(given)?)))
 }
 
 /// Checks what of a new run the namespace must know.

@@ -58,7 +58,7 @@ fn activity_poll(bed: &Bed, deployment: Option<WorkerDeploymentOptions>) -> Poll
 }
 
 /// The next workflow task for workers of this build; empty: for those without a version.
-async fn task_for(bed: &Bed, build_id: &str) -> PollWorkflowTaskQueueResponse {
+pub(crate) async fn task_for(bed: &Bed, build_id: &str) -> PollWorkflowTaskQueueResponse {
     let deployment = if build_id.is_empty() {
         None
     } else {
@@ -183,7 +183,7 @@ pub(crate) async fn make_current(bed: &Bed, build_id: &str) {
     .await;
 }
 
-async fn try_complete(
+pub(crate) async fn try_complete(
     bed: &Bed,
     task: &PollWorkflowTaskQueueResponse,
     commands: Vec<Command>,
@@ -198,7 +198,7 @@ async fn try_complete(
     rpc!(bed, respond_workflow_task_completed, request)
 }
 
-async fn complete(
+pub(crate) async fn complete(
     bed: &Bed,
     task: &PollWorkflowTaskQueueResponse,
     commands: Vec<Command>,
@@ -235,7 +235,7 @@ async fn listed(bed: &Bed, query: &str) -> Vec<String> {
         .collect()
 }
 
-fn pinned(build_id: &str) -> VersioningOverride {
+pub(crate) fn pinned(build_id: &str) -> VersioningOverride {
     VersioningOverride {
         r#override: Some(Override::Pinned(PinnedOverride {
             behavior: PinnedOverrideBehavior::Pinned as i32,

@@ -31,6 +31,7 @@ mod embedded;
 mod external;
 mod history;
 mod ids;
+mod inherited_versions;
 mod limits;
 mod links;
 mod lists;

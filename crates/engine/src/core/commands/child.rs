@@ -14,6 +14,7 @@ use crate::{
         run::Message,
         start::{bounded_run_timeout, bounded_task_timeout},
         state::Child,
+        versioning::checked_override,
         workflow_task::normal_queue,
     },
     cron,
@@ -25,7 +26,7 @@ use crate::{
 )]
 pub(super) fn start(
     context: &mut Context<'_>,
-    command: StartChildWorkflowExecutionCommandAttributes,
+    mut command: StartChildWorkflowExecutionCommandAttributes,
 ) -> Result<(), CommandError> {
     let bad = Cause::BadStartChildExecutionAttributes;
     let id = command.workflow_id.clone();
@@ -81,11 +82,14 @@ pub(super) fn start(
             "invalid CronSchedule on StartChildWorkflowExecutionCommand: {message}. WorkflowId={id} WorkflowType={workflow_type} Namespace={namespace}"
         ),
     })?;
-    ensure(
-        command.versioning_override.is_none(),
-        Cause::FeatureDisabled,
-        || "this engine does not implement versioning overrides".into(),
-    )?;
+    let given = command.versioning_override.take();
+    let versioning_override = given
+        .map(checked_override)
+        .transpose()
+        .map_err(|error| CommandError {
+            cause: bad,
+            message: error.to_string(),
+        })?;
     context.check_attributes(command.search_attributes.as_ref())?;
     let input = "StartChildWorkflowExecutionCommandAttributes. Input";
     context.check_size(input, size_of(command.input.as_ref()), bad)?;
@@ -134,6 +138,7 @@ pub(super) fn start(
         search_attributes: command.search_attributes,
         inherit_build_id: command.inherit_build_id,
         priority: command.priority,
+        versioning_override,
         ..Default::default()
     };
     let initiated_event_id = context.append(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(
