@@ -8,7 +8,7 @@ use temporalio_protos::temporal::api::{
 use super::{record::BufferedStart, scheduler::Scheduler};
 use crate::{
     clock::{Nanos, SECOND, nanos},
-    core::{NewRun, retry_policy_with_defaults},
+    core::{Inherited, NewRun, retry_policy_with_defaults},
 };
 
 /// The run of an action, without what only the host knows: its run id. `namespace` is the name.
@@ -54,6 +54,7 @@ pub(crate) fn new_run(
         identity: identity(namespace, &record.id),
         user_metadata: workflow.user_metadata.clone(),
         priority: workflow.priority.clone(),
+        inherited: workflow.versioning_override.clone().map(Inherited::of_override),
         last_completion_result,
         continued_failure,
         ..Default::default()

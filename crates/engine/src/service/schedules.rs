@@ -13,7 +13,7 @@ use temporalio_protos::temporal::api::{
 use super::Service;
 use crate::{
     clock::nanos,
-    core::check_retry_policy,
+    core::{check_retry_policy, checked_override},
     host::Host,
     limits::Limits,
     rpc::RpcError,
@@ -197,10 +197,8 @@ fn check_workflow(limits: &Limits, workflow: &mut NewWorkflowExecutionInfo) -> R
     if let Some(policy) = &workflow.retry_policy {
         check_retry_policy(policy).map_err(RpcError::InvalidArgument)?;
     }
-    if workflow.versioning_override.is_some() {
-        return Err(RpcError::Unimplemented(
-            "this engine does not implement versioning overrides".into(),
-        ));
+    if let Some(given) = workflow.versioning_override.take() {
+        workflow.versioning_override = Some(checked_override(given)?);
     }
     if let Some(queue) = &mut workflow.task_queue {
         *queue = crate::core::normal_queue(&queue.name);

@@ -1,13 +1,15 @@
-//! The version with which a run begins that another run starts: a child's override, and the ramping version for what
-//! continues as new.
+//! The version with which a run begins that no client starts: a child's or a schedule's override, and the ramping version
+//! for what continues as new.
 
+use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     command::v1::{Command, command::Attributes},
     enums::v1::{
-        ContinueAsNewVersioningBehavior, StartChildWorkflowExecutionFailedCause as Cause, TaskQueueType,
-        VersioningBehavior as Behavior,
+        ContinueAsNewVersioningBehavior, ScheduleOverlapPolicy,
+        StartChildWorkflowExecutionFailedCause as Cause, TaskQueueType, VersioningBehavior as Behavior,
     },
     history::v1::history_event,
+    schedule::v1::{SchedulePatch, TriggerImmediatelyRequest, schedule_action},
     taskqueue::v1::TaskQueueVersioningInfo,
     workflow::v1::{
         VersioningOverride,
@@ -21,6 +23,7 @@ use crate::{
     deployments::{
         DEPLOYMENT, complete, make_current, pinned, polled, task_for, try_complete, version, versioning,
     },
+    schedules::{create, create_request, idle, patch},
 };
 
 /// A command that starts a child with this override.
@@ -124,4 +127,49 @@ both_engines! {
         let task = task_for(bed, "1").await;
         complete(bed, &task, vec![commands::complete("done")], "1", Behavior::AutoUpgrade).await;
     }
+}
+
+/// The real server takes no notice of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_schedule_starts_begins_with_the_version_that_it_says() {
+    let bed = &Bed::embedded().await;
+    polled(bed, &["1", "2"]).await;
+    make_current(bed, "1").await;
+    let with = |given| {
+        let mut schedule = idle(bed, ScheduleOverlapPolicy::AllowAll);
+        let action = schedule.action.as_mut().and_then(|action| action.action.as_mut());
+        if let Some(schedule_action::Action::StartWorkflow(workflow)) = action {
+            workflow.versioning_override = Some(given);
+        }
+        schedule
+    };
+    create(bed, "s", with(pinned("2"))).await;
+    let trigger = SchedulePatch {
+        trigger_immediately: Some(TriggerImmediatelyRequest::default()),
+        ..Default::default()
+    };
+    patch(bed, "s", trigger).await;
+    let task = task_for(bed, "2").await;
+    let id = task
+        .workflow_execution
+        .as_ref()
+        .expect("an execution")
+        .workflow_id
+        .clone();
+    let started = attributes!(bed.history(&id).await, WorkflowExecutionStartedEventAttributes);
+    assert_eq!(started.versioning_override, Some(pinned("2")));
+    complete(
+        bed,
+        &task,
+        vec![commands::complete("done")],
+        "2",
+        Behavior::Pinned,
+    )
+    .await;
+    let request = create_request(bed, "t", with(VersioningOverride::default()));
+    let refused = rpc!(bed, create_schedule, request).expect_err("no override");
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::InvalidArgument, "override behavior is required")
+    );
 }
