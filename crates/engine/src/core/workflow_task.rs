@@ -124,6 +124,14 @@ impl Run {
         });
     }
 
+    /// Forgets which worker has the run at hand. A task that waits for that one is for any: nobody else would look whether it
+    /// comes.
+    pub(crate) fn leave_its_worker(&mut self) {
+        if self.sticky.take().is_some() {
+            self.offer_workflow_task();
+        }
+    }
+
     /// Whether the pending workflow task may still be started: it is the one scheduled at
     /// `scheduled_at`, and no worker has it.
     pub fn can_start_workflow_task(&self, scheduled_at: Nanos) -> bool {

@@ -186,7 +186,10 @@ impl Host {
         if pending.is_none_or(|pending| pending.way != Way::ToItsWorker) {
             return Ok(());
         }
-        self.slot(key)?.run.sticky = None;
+        self.change(key, |run, _| {
+            run.leave_its_worker();
+            Ok(())
+        })?;
         self.reoffer_query(id)
     }
 

@@ -117,7 +117,7 @@ impl Service {
                 let key = host.find(namespace, &request.execution.unwrap_or_default())?;
                 host.change(key, |run, _| {
                     run.check_running()?;
-                    run.sticky = None;
+                    run.leave_its_worker();
                     Ok(())
                 })
             })

@@ -70,6 +70,22 @@ both_engines! {
         assert_eq!(events.first().map(|event| event.event_id), Some(1));
     }
 
+    async fn a_task_that_waits_is_for_any_worker_after_a_reset(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        bed.complete_sticky(&task, vec![], "own").await;
+        be_seen(bed).await;
+        bed.signal("w", "s").await;
+        let reset = ResetStickyTaskQueueRequest {
+            namespace: bed.namespace.clone(),
+            execution: Some(execution("w")),
+        };
+        rpc!(bed, reset_sticky_task_queue, reset).expect("a reset");
+        let task = bed.task().await;
+        let events = task.history.expect("a history").events;
+        assert_eq!(events.first().map(|event| event.event_id), Some(1));
+    }
+
     async fn a_worker_that_shuts_down_leaves_its_tasks(bed: &Bed) {
         bed.start("w").await;
         let task = bed.task().await;
