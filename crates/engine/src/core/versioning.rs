@@ -451,7 +451,7 @@ impl Run {
         let is_back = from == version.as_ref();
         known.transition = (!is_back).then_some(Transition { to: version });
         // The worker that has the run in its cache has another version.
-        self.sticky = None;
+        self.leave_its_worker();
         if is_back {
             self.offer_waiting_activities();
         }

@@ -16,7 +16,8 @@ use crate::{
 /// A task that waits for a worker.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Queued {
-    Workflow(RunKey, Nanos),
+    /// With the name of its queue.
+    Workflow(RunKey, Nanos, String),
     Activity(RunKey, i64, i32),
 }
 
@@ -103,15 +104,20 @@ impl Host {
     }
 
     fn queued(&self) -> HashSet<Queued> {
-        let waiting = self.queues.waiting().filter_map(|waiting| match waiting {
-            Waiting::Workflow { key, scheduled_at } => Some(Queued::Workflow(*key, *scheduled_at)),
-            Waiting::Activity {
-                key,
-                scheduled_event_id,
-                attempt,
-            } => Some(Queued::Activity(*key, *scheduled_event_id, *attempt)),
-            Waiting::Query { .. } => None,
-        });
+        let waiting = self
+            .queues
+            .waiting()
+            .filter_map(|(queue, waiting)| match waiting {
+                Waiting::Workflow { key, scheduled_at } => {
+                    Some(Queued::Workflow(*key, *scheduled_at, queue.name.clone()))
+                }
+                Waiting::Activity {
+                    key,
+                    scheduled_event_id,
+                    attempt,
+                } => Some(Queued::Activity(*key, *scheduled_event_id, *attempt)),
+                Waiting::Query { .. } => None,
+            });
         waiting.collect()
     }
 
@@ -184,8 +190,13 @@ fn next_step_missing(run: &Run, queued: &HashSet<Queued>) -> Option<String> {
     }
     match &state.workflow_task {
         Some(task) if run.started_task.is_none() => {
-            if !queued.contains(&Queued::Workflow(run.key, task.scheduled_at)) {
-                return Some("its workflow task waits in no queue".to_owned());
+            let waits_in = |queue: &String| {
+                queued.contains(&Queued::Workflow(run.key, task.scheduled_at, queue.clone()))
+            };
+            // In a worker's own queue it has a deadline, but only as long as the run knows of that worker.
+            let own = run.sticky.as_ref().map(|sticky| &sticky.task_queue);
+            if !waits_in(&state.task_queue) && !own.is_some_and(waits_in) {
+                return Some("its workflow task waits in no queue where anybody looks".to_owned());
             }
         }
         Some(_) => {}

@@ -359,9 +359,11 @@ impl TaskQueues {
             .retain(|_, at| at.saturating_add(SHUT_DOWN_KNOWN) > now);
     }
 
-    /// Every task that waits for a worker.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
-        self.queues.values().flat_map(|queue| queue.backlog.tasks())
+    /// Every task that waits for a worker, with its queue.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&QueueId, &Waiting)> {
+        self.queues
+            .iter()
+            .flat_map(|(id, queue)| queue.backlog.tasks().map(move |task| (id, task)))
     }
 
     pub(crate) fn clear(&mut self) {

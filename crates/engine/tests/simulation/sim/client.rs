@@ -215,6 +215,7 @@ impl World {
             | Step::Batch { .. }
             | Step::Reset { .. }
             | Step::Delete { .. }
+            | Step::ResetSticky { .. }
             | Step::ControlActivity { .. }
             | Step::StartActivity { .. }
             | Step::EndActivity { .. }

@@ -113,7 +113,8 @@ impl File {
                 let all = self.runs.values().filter(of_child);
                 all.filter(|other| other.state.first_run_id == first)
             };
-            let goes_on = chain().any(|other| is_open(&other.state));
+            // One that a reset has made may be from after the end of its parent, and goes on as it is.
+            let goes_on = chain().any(|other| is_open(&other.state) && !is_reset(&other.history));
             match child.policy {
                 ParentClosePolicy::Terminate if goes_on => {
                     return Some(format!("its child {} goes on without it", child.workflow_id));

@@ -98,6 +98,7 @@ impl World {
             Step::Batch { id, how } => self.batch(id, how),
             Step::Reset { run, point } => self.reset(run, point),
             Step::Delete { run } => self.delete(run),
+            Step::ResetSticky { run } => self.reset_sticky(run),
             Step::ControlActivity { activity, how } => self.control_activity(activity, how),
             Step::StartActivity { id, options } => self.start_activity(id, options),
             Step::EndActivity { activity, how } => self.end_activity(activity, how),
@@ -227,6 +228,17 @@ impl World {
             workflow_execution: Some(execution(started)),
         };
         self.send(CallKind::Other, "DeleteWorkflowExecution", &request, false)
+    }
+
+    fn reset_sticky(&mut self, run: u64) -> Done {
+        let Some(started) = self.started(run) else {
+            return Ok(());
+        };
+        let request = ResetStickyTaskQueueRequest {
+            namespace: NAMESPACE.to_owned(),
+            execution: Some(execution(&started)),
+        };
+        self.send(CallKind::Other, "ResetStickyTaskQueue", &request, false)
     }
 
     fn control_activity(&mut self, activity: u64, how: u64) -> Done {

@@ -105,6 +105,10 @@ pub(crate) enum Step {
     Delete {
         run: u64,
     },
+    /// The run's next task is for any worker.
+    ResetSticky {
+        run: u64,
+    },
     ControlActivity {
         activity: u64,
         how: u64,
@@ -250,7 +254,7 @@ fn step(rng: &mut Rng, faults: bool, crashes: bool) -> Step {
 /// What is asked less often.
 fn more(rng: &mut Rng) -> Step {
     let (run, how) = (rng.next(), rng.next());
-    match rng.below(42) {
+    match rng.below(48) {
         0..10 => Step::Update {
             run,
             completed: rng.one_in(2),
@@ -274,6 +278,7 @@ fn more(rng: &mut Rng) -> Step {
             id: rng.below(8),
             how,
         },
+        38..44 => Step::ResetSticky { run },
         _ => Step::ControlSchedule { schedule: run, how },
     }
 }
