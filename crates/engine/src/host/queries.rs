@@ -26,6 +26,9 @@ const FAILING_FROM_ATTEMPT: i32 = 3;
 /// How long the worker that has a run at hand is waited for, where it has not said so: what the SDKs say.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Less is not taken from a worker: the host is asked each time that it is over.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a query ends with.
 pub(crate) type Answer = Result<Option<Payloads>, RpcError>;
 
@@ -174,9 +177,7 @@ impl Host {
     pub(crate) fn patience(&mut self, key: RunKey) -> Result<Duration, RpcError> {
         let sticky = self.run(key)?.sticky.as_ref();
         let nanos = sticky.and_then(|sticky| u64::try_from(sticky.schedule_to_start).ok());
-        Ok(nanos
-            .filter(|nanos| *nanos > 0)
-            .map_or(PATIENCE, Duration::from_nanos))
+        Ok(nanos.map_or(PATIENCE, |nanos| Duration::from_nanos(nanos).max(LEAST_PATIENCE)))
     }
 
     /// The worker that has the run at hand has not answered in time: it has lost the query, or is gone. Any worker is asked
