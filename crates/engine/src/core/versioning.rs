@@ -132,6 +132,13 @@ pub struct Inherited {
     pub auto_upgrade: Option<InheritedAutoUpgradeInfo>,
 }
 
+impl NewRun {
+    /// What the run is given of its version by whoever starts it.
+    pub fn versioning_override(&self) -> Option<&VersioningOverride> {
+        self.inherited.as_ref()?.versioning_override.as_ref()
+    }
+}
+
 impl Inherited {
     /// Nothing but what the start of the run says.
     pub fn of_override(given: VersioningOverride) -> Box<Self> {

@@ -117,9 +117,7 @@ impl Deployments {
 
     /// The same for a run that a client is about to start.
     pub(crate) fn target_of_start(&self, new: &NewRun) -> Option<Version> {
-        let given = new.inherited.as_ref();
-        let given = given.and_then(|inherited| inherited.versioning_override.as_ref());
-        given.and_then(pinned_by).or_else(|| {
+        new.versioning_override().and_then(pinned_by).or_else(|| {
             let routing = self.routing(new.namespace_key, QueueKind::Workflow, &new.task_queue);
             routing.target(&new.workflow_id).0
         })

@@ -146,10 +146,8 @@ impl Host {
             return Ok(());
         };
         new.run_id = uuid::Uuid::new_v4().to_string();
-        let inherited = new.inherited.as_ref();
-        let given = inherited.and_then(|inherited| inherited.versioning_override.as_ref());
         if self
-            .check_override(new.namespace_key, &new.task_queue, given)
+            .check_override(new.namespace_key, &new.task_queue, new.versioning_override())
             .is_err()
         {
             return self.tell(parent, changed, |run, now| {

@@ -272,11 +272,9 @@ impl Host {
         };
         let workflow_id = new.workflow_id.clone();
         let run_id = new.run_id.clone();
-        let inherited = new.inherited.as_ref();
-        let given = inherited.and_then(|inherited| inherited.versioning_override.as_ref());
         let started = self
             .check_attributes(namespace, new.search_attributes.as_ref())
-            .and_then(|()| self.check_override(namespace, &new.task_queue, given))
+            .and_then(|()| self.check_override(namespace, &new.task_queue, new.versioning_override()))
             .and_then(|()| self.start(new, policy));
         let scheduler = &mut self.schedule_slot(key)?.scheduler;
         match started {

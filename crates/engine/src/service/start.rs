@@ -173,9 +173,7 @@ fn with_override(given: Option<VersioningOverride>) -> Result<Option<Box<Inherit
 /// Checks what of a new run the namespace must know.
 pub(super) fn check_in_namespace(host: &Host, new: &NewRun) -> Result<(), RpcError> {
     host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
-    let given = new.inherited.as_ref();
-    let given = given.and_then(|inherited| inherited.versioning_override.as_ref());
-    host.check_override(new.namespace_key, &new.task_queue, given)
+    host.check_override(new.namespace_key, &new.task_queue, new.versioning_override())
 }
 
 fn start(

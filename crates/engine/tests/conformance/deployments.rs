@@ -183,6 +183,21 @@ pub(crate) async fn make_current(bed: &Bed, build_id: &str) {
     .await;
 }
 
+/// Waits until the task queue knows that this version is the ramping one.
+pub(crate) async fn knows_of_ramp(bed: &Bed, build_id: &str) {
+    bed.eventually("the task queue knows", || async {
+        let request = DescribeTaskQueueRequest {
+            namespace: bed.namespace.clone(),
+            task_queue: Some(queue(&bed.queue)),
+            task_queue_type: TaskQueueType::Workflow as i32,
+            ..Default::default()
+        };
+        let described = rpc!(bed, describe_task_queue, request).expect("a description");
+        (described.versioning_info?.ramping_deployment_version == Some(version(build_id))).then_some(())
+    })
+    .await;
+}
+
 pub(crate) async fn try_complete(
     bed: &Bed,
     task: &PollWorkflowTaskQueueResponse,
@@ -558,16 +573,7 @@ both_engines! {
         assert_eq!(routing.ramping_deployment_version, Some(version("2")));
         assert_eq!(routing.ramping_version_percentage, 100.0);
         assert_eq!(status(bed, "2").await, VersionStatus::Ramping);
-        bed.eventually("the task queue knows", || async {
-            let request = DescribeTaskQueueRequest {
-                namespace: bed.namespace.clone(),
-                task_queue: Some(queue(&bed.queue)),
-                task_queue_type: TaskQueueType::Workflow as i32,
-                ..Default::default()
-            };
-            let described = rpc!(bed, describe_task_queue, request).expect("a description");
-            (described.versioning_info?.ramping_deployment_version == Some(version("2"))).then_some(())
-        }).await;
+        knows_of_ramp(bed, "2").await;
         bed.start("w").await;
         let task = task_for(bed, "2").await;
         complete(bed, &task, vec![commands::complete("done")], "2", Behavior::Pinned).await;

@@ -6,11 +6,10 @@ use temporalio_common::protos::temporal::api::{
     command::v1::{Command, command::Attributes},
     enums::v1::{
         ContinueAsNewVersioningBehavior, ScheduleOverlapPolicy,
-        StartChildWorkflowExecutionFailedCause as Cause, TaskQueueType, VersioningBehavior as Behavior,
+        StartChildWorkflowExecutionFailedCause as Cause, VersioningBehavior as Behavior,
     },
     history::v1::history_event,
     schedule::v1::{SchedulePatch, TriggerImmediatelyRequest, schedule_action},
-    taskqueue::v1::TaskQueueVersioningInfo,
     workflow::v1::{
         VersioningOverride,
         versioning_override::{Override, PinnedOverride, PinnedOverrideBehavior},
@@ -19,9 +18,9 @@ use temporalio_common::protos::temporal::api::{
 };
 
 use crate::{
-    bed::{Bed, attributes, both_engines, commands, queue, rpc},
+    bed::{Bed, attributes, both_engines, commands, rpc},
     deployments::{
-        DEPLOYMENT, complete, make_current, pinned, polled, task_for, try_complete, version, versioning,
+        DEPLOYMENT, complete, knows_of_ramp, make_current, pinned, polled, task_for, try_complete, versioning,
     },
     schedules::{create, create_request, idle, patch},
 };
@@ -44,18 +43,7 @@ async fn make_ramping(bed: &Bed, build_id: &str) {
         ..Default::default()
     };
     rpc!(bed, set_worker_deployment_ramping_version, request).expect("a ramp");
-    bed.eventually("the task queue knows", || async {
-        let request = DescribeTaskQueueRequest {
-            namespace: bed.namespace.clone(),
-            task_queue: Some(queue(&bed.queue)),
-            task_queue_type: TaskQueueType::Workflow as i32,
-            ..Default::default()
-        };
-        let described = rpc!(bed, describe_task_queue, request).expect("a description");
-        let info: TaskQueueVersioningInfo = described.versioning_info?;
-        (info.ramping_deployment_version == Some(version(build_id))).then_some(())
-    })
-    .await;
+    knows_of_ramp(bed, build_id).await;
 }
 
 both_engines! {
