@@ -35,8 +35,17 @@ impl Activity {
         self.started.is_none() && !self.backing_off && self.pause.is_none()
     }
 
+    /// Whether its time-outs are held: those of a workflow's paused activity wait for the end of the pause, those of a
+    /// standalone one go on, as on the real server.
+    fn holds_timeouts(&self, is_standalone: bool) -> bool {
+        self.pause.is_some() && !is_standalone
+    }
+
     /// When this activity must be looked at next.
-    pub(super) fn next_wake(&self) -> Nanos {
+    pub(super) fn next_wake(&self, is_standalone: bool) -> Nanos {
+        if self.holds_timeouts(is_standalone) {
+            return Nanos::MAX;
+        }
         let expiration = if self.schedule_to_close == 0 {
             Nanos::MAX
         } else {
@@ -78,7 +87,10 @@ impl Activity {
     }
 
     /// The time-out that is due, if one is.
-    pub(super) fn due_timeout(&self, now: Nanos) -> Option<TimeoutType> {
+    pub(super) fn due_timeout(&self, now: Nanos, is_standalone: bool) -> Option<TimeoutType> {
+        if self.holds_timeouts(is_standalone) {
+            return None;
+        }
         if self.schedule_to_close != 0 && self.expiration() <= now {
             return Some(TimeoutType::ScheduleToClose);
         }
@@ -223,6 +235,9 @@ impl Run {
             });
         }
         self.started_attempt(scheduled_event_id, attempt)?;
+        if let Some(activity) = self.activity_mut(scheduled_event_id) {
+            activity.last_attempt_ended_at = now;
+        }
         let started_event_id = self.write_activity_started(now, scheduled_event_id);
         self.close_activity(
             now,
@@ -253,6 +268,10 @@ impl Run {
             activity.last_attempt_ended_at = now;
             if last_heartbeat_details.is_some() {
                 activity.heartbeat_details = last_heartbeat_details;
+                // The last heartbeat came with the failure.
+                if let Some(standalone) = &mut self.state.standalone {
+                    standalone.heartbeat_count += 1;
+                }
             }
         }
         let Err(retry_state) = self.retry_activity(now, scheduled_event_id, &failure) else {
@@ -402,8 +421,21 @@ impl Run {
             // A standalone activity's reset waits for the end of the running attempt, however that ends.
             (1, now)
         } else {
-            let policy = activity.retry_policy.as_ref();
-            let at = retry::next_attempt(policy, activity.attempt, now, activity.expiration(), failure)?;
+            let at = match retry::next_attempt(
+                activity.retry_policy.as_ref(),
+                activity.attempt,
+                now,
+                activity.expiration(),
+                failure,
+            ) {
+                // As on the real server: who has paused it decides, and not the attempts or the time that are left.
+                Err(RetryState::MaximumAttemptsReached | RetryState::Timeout)
+                    if activity.holds_timeouts(is_standalone) =>
+                {
+                    now
+                }
+                next => next?,
+            };
             (activity.attempt + 1, at)
         };
         activity.attempt = attempt;
@@ -420,7 +452,10 @@ impl Run {
             activity.last_heartbeat_at = 0;
         }
         self.state.transition_count += 1;
-        self.note_pause();
+        // A standalone one that is paused is listed so from now on.
+        if is_standalone {
+            self.note_pause();
+        }
         if is_waiting {
             self.offer_activity(scheduled_event_id);
         }
@@ -467,6 +502,9 @@ impl Run {
         if self.is_standalone() {
             self.close_standalone(now, activity, how);
             return;
+        }
+        if activity.pause.is_some() {
+            self.note_pause();
         }
         self.append_external(now, how);
         self.state.transition_count += 1;

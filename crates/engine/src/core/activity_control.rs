@@ -101,11 +101,16 @@ impl Run {
 
     /// Ends a pause, if there is one.
     pub fn unpause_activity(&mut self, now: Nanos, scheduled_event_id: i64, how: ActivityUnpause) {
+        let is_standalone = self.is_standalone();
         let Some(activity) = self.activity_mut(scheduled_event_id) else {
             return;
         };
         if activity.pause.take().is_none() {
             return;
+        }
+        // As on the real server: what was the matter before is settled.
+        if !is_standalone {
+            activity.last_failure = None;
         }
         if how.reset_attempts {
             activity.attempt = 1;
@@ -200,11 +205,9 @@ impl Run {
         Ok(Some(options))
     }
 
-    /// Lists show whether a standalone activity is paused.
+    /// Lists show what is paused.
     pub(super) fn note_pause(&mut self) {
-        if self.is_standalone() {
-            self.effects.attributes_changed = true;
-        }
+        self.effects.attributes_changed = true;
     }
 
     /// Lets the current attempt wait for a worker from `at` on, unless it runs or is paused.

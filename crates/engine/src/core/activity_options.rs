@@ -52,9 +52,7 @@ impl Timeouts {
             schedule_to_close = run_timeout;
             schedule_to_start = bounded(schedule_to_start, run_timeout);
         } else {
-            return Err(
-                "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity.".into(),
-            );
+            return Err(NO_END.into());
         }
         if run_timeout > 0 {
             schedule_to_close = bounded(schedule_to_close, run_timeout);
@@ -287,6 +285,18 @@ impl Run {
             RpcError::InvalidArgument(format!("{message} ActivityId={id} ActivityType={activity_type}"))
         })?;
         Ok(options)
+    }
+}
+
+/// What is said of an activity whose attempts could run for ever.
+const NO_END: &str = "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity.";
+
+/// Why options are refused, with the activity where the real server names it.
+pub(super) fn refusal(message: String, id: &str, activity_type: &str) -> String {
+    if message == NO_END {
+        format!("{message} ActivityId={id} ActivityType={activity_type}")
+    } else {
+        message
     }
 }
 

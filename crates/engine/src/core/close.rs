@@ -27,6 +27,8 @@ impl Run {
     /// Marks the run closed and drops what was pending. The closing event is appended already.
     pub(super) fn close(&mut self, now: Nanos, status: WorkflowExecutionStatus) {
         self.tell_relatives();
+        // A pause ends with the run, and what is kept outside the history is listed once that is complete.
+        self.effects.attributes_changed |= self.state.listed_differently_once_closed();
         let state = &mut self.state;
         state.outgoing_signals.clear();
         state.outgoing_cancels.clear();
@@ -155,6 +157,7 @@ impl Run {
                 })
             }),
             scheduled_by: state.scheduled_by,
+            reset_points: Some(self.reset_points()).filter(|carried| !carried.points.is_empty()),
             continued: Some(Continued {
                 run_id: state.run_id.clone(),
                 first_run_id: state.first_run_id.clone(),

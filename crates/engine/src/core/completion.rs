@@ -230,6 +230,7 @@ impl Run {
             }),
             ..Default::default()
         };
+        self.forget_task_problem();
         let attributes_before = self.state.versioning_attributes();
         let transition_ended = self.state.note_completed_by(&completed);
         self.effects.attributes_changed |= self.state.versioning_attributes() != attributes_before;

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use prost::{
     DecodeError, Message as _,
-    encoding::{WireType, decode_key, decode_varint, message},
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, message, skip_field},
 };
 use prost_types::Timestamp;
-use temporalio_protos::temporal::api::history::v1::HistoryEvent;
+use temporalio_protos::temporal::api::{enums::v1::EventType, history::v1::HistoryEvent};
 
 use crate::clock::nanos_of;
 
@@ -112,6 +112,13 @@ impl Events {
             .map(|index| HistoryEvent::decode(self.slice(index)).unwrap_or_default())
     }
 
+    /// The events of this type: the others are not decoded.
+    pub(super) fn of_type(&self, wanted: EventType) -> impl Iterator<Item = HistoryEvent> {
+        (0..self.len())
+            .filter(move |index| event_type(self.slice(*index)) == Some(wanted as u64))
+            .filter_map(|index| self.get(index))
+    }
+
     /// The encoded `History` of these events.
     pub fn encoded(&self, range: Range<usize>) -> &[u8] {
         let end = range.end.min(self.len());
@@ -155,6 +162,21 @@ impl Events {
             (last, time) => time.or(last),
         }
     }
+}
+
+/// The type of an encoded event, without decoding the rest: it comes before what is long.
+///
+/// Source: `temporal/api/history/v1/message.proto`, field 3 of `HistoryEvent`.
+fn event_type(mut event: &[u8]) -> Option<u64> {
+    const EVENT_TYPE: u32 = 3;
+    while !event.is_empty() {
+        let (tag, wire_type) = decode_key(&mut event).ok()?;
+        if tag == EVENT_TYPE && wire_type == WireType::Varint {
+            return decode_varint(&mut event).ok();
+        }
+        skip_field(wire_type, tag, &mut event, DecodeContext::default()).ok()?;
+    }
+    None
 }
 
 /// What is not an encoded `History`.

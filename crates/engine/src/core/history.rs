@@ -125,6 +125,7 @@ impl Run {
         event.event_time = self.history.not_before_last(event.event_time);
         self.state.next_event_id += 1;
         self.state.history_size += self.history.push(&event) as i64;
+        self.state.count_external_payloads(&event);
         id
     }
 }

@@ -130,6 +130,7 @@ impl Rebuilt {
     fn count(&mut self, event: &HistoryEvent) {
         self.state.next_event_id = event.event_id + 1;
         self.state.history_size += event.encoded_len() as i64;
+        self.state.count_external_payloads(event);
     }
 
     pub(super) fn replay(&mut self, event: &HistoryEvent) -> Result<(), RpcError> {

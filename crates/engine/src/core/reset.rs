@@ -47,15 +47,11 @@ pub struct Reset {
     pub reapply: Reapply,
 }
 
-/// Which workflow task to reset to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which of its workflow tasks a run is reset to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetTarget {
     FirstWorkflowTask,
     LastWorkflowTask,
-    /// The task that this event ends.
-    Event(i64),
-    /// The first task that a worker of this build completed.
-    BuildId(String),
 }
 
 /// Which events that came after the point are applied again.
@@ -180,23 +176,13 @@ impl Run {
     ///
     /// # Errors
     /// When the run has no such workflow task.
-    pub fn reset_event(&self, target: &ResetTarget) -> Result<i64, RpcError> {
+    pub fn reset_event(&self, target: ResetTarget) -> Result<i64, RpcError> {
         let completed = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskCompleted;
         let scheduled = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskScheduled;
         let events = &self.history;
         let found = match target {
-            ResetTarget::Event(id) => return Ok(*id),
             ResetTarget::FirstWorkflowTask => events.iter().find(completed).map(|event| event.event_id),
             ResetTarget::LastWorkflowTask => events.iter().rfind(completed).map(|event| event.event_id),
-            ResetTarget::BuildId(build_id) => {
-                let points = self.reset_points().points;
-                let point = points.into_iter().find(|point| point.build_id == *build_id);
-                return point
-                    .map(|point| point.first_workflow_task_completed_id)
-                    .ok_or_else(|| {
-                        RpcError::InvalidArgument(format!("no reset point of the build {build_id} was found"))
-                    });
-            }
         };
         // Where no task was completed, the one that is scheduled.
         found

@@ -2,21 +2,25 @@
 #![allow(deprecated, reason = "workers without deployments name their build so")]
 
 use temporalio_protos::temporal::api::{
+    enums::v1::EventType,
     history::v1::history_event::Attributes,
     workflow::v1::{ResetPointInfo, ResetPoints},
 };
 
 use super::run::Run;
+use crate::rpc::RpcError;
 
 /// Points that are told at most, as the real server's default: the newest.
 const MAXIMUM: usize = 20;
 
 impl Run {
-    /// For each build that has completed a workflow task of this run, the first such task. Read from
-    /// the history when somebody asks, so that it costs a run nothing.
+    /// For each build that has completed a workflow task of this run or of those before it in its chain, the first such
+    /// task. Read from the history when somebody asks or when another run goes on, so that it costs a run nothing.
     pub fn reset_points(&self) -> ResetPoints {
-        let mut points: Vec<ResetPointInfo> = Vec::new();
-        for event in self.history.iter() {
+        let before = self.started_attributes().ok();
+        let before = before.and_then(|started| started.prev_auto_reset_points.clone());
+        let mut points: Vec<ResetPointInfo> = before.unwrap_or_default().points;
+        for event in self.history.of_type(EventType::WorkflowTaskCompleted) {
             let Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) = &event.attributes else {
                 continue;
             };
@@ -43,5 +47,19 @@ impl Run {
         }
         points.drain(..points.len().saturating_sub(MAXIMUM));
         ResetPoints { points }
+    }
+
+    /// Where a build's work in the run's chain began, or in this run alone.
+    ///
+    /// # Errors
+    /// When the build is not known to have done any.
+    pub fn reset_point(&self, build_id: &str, current_run_only: bool) -> Result<ResetPointInfo, RpcError> {
+        let is_meant = |point: &ResetPointInfo| {
+            point.build_id == build_id && (!current_run_only || point.run_id == self.state.run_id)
+        };
+        let found = self.reset_points().points.into_iter().find(is_meant);
+        found.ok_or_else(|| {
+            RpcError::InvalidArgument(format!("no reset point of the build {build_id} was found"))
+        })
     }
 }

@@ -34,7 +34,11 @@ impl Run {
         ];
         let fixed = fixed.into_iter().filter(|at| *at != 0);
         let timers = state.timers.iter().map(|timer| timer.fire_at);
-        let activities = state.activities.iter().map(super::state::Activity::next_wake);
+        let is_standalone = self.is_standalone();
+        let activities = state
+            .activities
+            .iter()
+            .map(|activity| activity.next_wake(is_standalone));
         fixed
             .chain(timers)
             .chain(activities)

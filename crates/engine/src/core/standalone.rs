@@ -17,7 +17,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{
     activity::json_payload,
-    activity_options::{apply_options, resolve_options},
+    activity_options::{apply_options, refusal, resolve_options},
     events::Events,
     run::{Run, RunKey},
     state::{Activity, RunState, StandaloneActivity},
@@ -58,8 +58,7 @@ impl NewActivity {
             ));
         }
         resolve_options(&mut self.options, 0).map_err(|message| {
-            let (id, activity_type) = (&self.activity_id, &self.activity_type);
-            RpcError::InvalidArgument(format!("{message} ActivityId={id} ActivityType={activity_type}"))
+            RpcError::InvalidArgument(refusal(message, &self.activity_id, &self.activity_type))
         })?;
         Ok(self)
     }
@@ -194,11 +193,14 @@ impl Run {
                 Value::Failure(failed.failure.unwrap_or_default()),
                 failed.retry_state,
             ),
-            Attributes::ActivityTaskTimedOutEventAttributes(timed_out) => (
-                Status::TimedOut,
-                Value::Failure(timed_out.failure.unwrap_or_default()),
-                timed_out.retry_state,
-            ),
+            Attributes::ActivityTaskTimedOutEventAttributes(timed_out) => {
+                // Unlike a workflow's, it does not say that it comes from the server.
+                let failure = Failure {
+                    source: String::new(),
+                    ..timed_out.failure.unwrap_or_default()
+                };
+                (Status::TimedOut, Value::Failure(failure), timed_out.retry_state)
+            }
             Attributes::ActivityTaskCanceledEventAttributes(canceled) => {
                 let identity = self
                     .state

@@ -10,7 +10,7 @@ use temporalio_protos::temporal::api::{
     history::v1::WorkflowExecutionStartedEventAttributes,
     sdk::v1::UserMetadata,
     update::v1::Request,
-    workflow::v1::OnConflictOptions,
+    workflow::v1::{OnConflictOptions, ResetPoints},
 };
 
 use super::{
@@ -75,6 +75,8 @@ pub struct NewRun {
     pub first_behavior: i32,
     /// The execution whose child this is.
     pub parent: Option<Box<ParentOf>>,
+    /// The points that the runs before it in its chain can be reset to, by builds.
+    pub reset_points: Option<ResetPoints>,
 }
 
 /// Where a child's run belongs.
@@ -184,7 +186,8 @@ impl Run {
             task_queue: Some(normal_queue(&new.task_queue)),
             input: new.input,
             workflow_execution_timeout: duration_opt(new.execution_timeout),
-            workflow_run_timeout: duration_opt(run_timeout),
+            // Said of a child in any case, as on the real server.
+            workflow_run_timeout: duration_opt(run_timeout).or(parent.as_ref().map(|_| duration(0))),
             workflow_task_timeout: Some(duration(task_timeout)),
             continued_execution_run_id: continued.map(|from| from.run_id).unwrap_or_default(),
             initiator: initiator as i32,
@@ -206,6 +209,7 @@ impl Run {
             root_workflow_execution: parent.as_ref().map(|_| root),
             priority: new.priority,
             eager_execution_accepted: new.eager,
+            prev_auto_reset_points: new.reset_points,
             ..Default::default()
         };
         if let Some(inherited) = new.inherited {

@@ -6,7 +6,7 @@
 
 use serde_json::{Value as Json, json};
 use temporalio_protos::temporal::api::{
-    common::v1::{Payload, SearchAttributes},
+    common::v1::Payload,
     deployment::v1::{InheritedAutoUpgradeInfo, WorkerDeploymentOptions, WorkerDeploymentVersion},
     enums::v1::{
         ContinueAsNewInitiator, ContinueAsNewVersioningBehavior, VersioningBehavior as Behavior,
@@ -370,18 +370,6 @@ impl RunState {
         attributes
     }
 
-    /// The search attributes of clients and these.
-    pub fn all_search_attributes(&self) -> Option<SearchAttributes> {
-        let own = self.versioning_attributes();
-        if own.is_empty() {
-            return self.search_attributes.clone();
-        }
-        let mut all = self.search_attributes.clone().unwrap_or_default();
-        all.indexed_fields
-            .extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        Some(all)
-    }
-
     /// As clients are told.
     #[allow(deprecated, reason = "older clients read the deprecated fields")]
     pub fn versioning_info(&self) -> Option<WorkflowExecutionVersioningInfo> {
@@ -433,7 +421,8 @@ fn for_older_clients(kept: VersioningOverride) -> VersioningOverride {
     }
 }
 
-fn payload(kind: &str, value: &Json) -> Payload {
+/// A search attribute's value of a type.
+pub(super) fn payload(kind: &str, value: &Json) -> Payload {
     Payload {
         metadata: [
             ("encoding".to_owned(), b"json/plain".to_vec()),

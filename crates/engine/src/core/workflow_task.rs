@@ -228,8 +228,11 @@ impl Run {
 
     /// The task's events that are not in the history yet, as the worker sees them.
     pub fn unwritten_task_events(&self) -> Vec<HistoryEvent> {
-        let (Some(started), Some(task)) = (&self.started_task, &self.state.workflow_task) else {
+        let Some(task) = &self.state.workflow_task else {
             return Vec::new();
+        };
+        let Some(started) = &self.started_task else {
+            return self.waiting_attempt().into_iter().collect();
         };
         let mut events = Vec::with_capacity(2);
         if task.scheduled_event_id == 0 {
@@ -241,6 +244,17 @@ impl Run {
         event.event_id = started.started_event_id;
         events.push(event);
         events
+    }
+
+    /// The event that a further attempt of a failed task was scheduled by, while it waits for a worker.
+    pub fn waiting_attempt(&self) -> Option<HistoryEvent> {
+        let task = self.state.workflow_task.as_ref()?;
+        if self.started_task.is_some() || task.scheduled_event_id != 0 || task.speculative {
+            return None;
+        }
+        let mut scheduled = history::event(task.scheduled_at, self.task_scheduled(task.attempt));
+        scheduled.event_id = self.state.next_event_id;
+        Some(scheduled)
     }
 
     pub(super) fn original_scheduled_at(&self, now: Nanos) -> Nanos {

@@ -11,7 +11,7 @@ use temporalio_protos::temporal::api::{
 use super::{
     external::ENGINE_IDENTITY,
     run::Run,
-    state::{StartedTask, WorkflowTask},
+    state::{StartedTask, TaskProblem, WorkflowTask},
     workflow_task::task_started,
 };
 use crate::{clock::Nanos, rpc::RpcError};
@@ -100,6 +100,13 @@ impl Run {
             let started = self.end_workflow_task(now, started_event_id, attempt, identity)?;
             self.append_task_failed(now, &started, cause, failure, identity);
         }
+        self.note_task_problem(
+            attempt,
+            TaskProblem {
+                failed_cause: cause as i32,
+                timeout_type: 0,
+            },
+        );
         self.reschedule_failed(now, attempt, original);
         Ok(())
     }
@@ -123,6 +130,13 @@ impl Run {
                 TimeoutType::StartToClose,
             );
         }
+        self.note_task_problem(
+            started.attempt,
+            TaskProblem {
+                failed_cause: 0,
+                timeout_type: TimeoutType::StartToClose as i32,
+            },
+        );
         self.reschedule_failed(now, started.attempt, original);
     }
 

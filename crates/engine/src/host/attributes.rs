@@ -182,8 +182,8 @@ fn open_status(run: &Run) -> WorkflowExecutionStatus {
 
 fn indexed(run: &Run, registry: &Registry) -> IndexedAttributes {
     let state = &run.state;
-    let all = match state.is_versioned() {
-        true => Cow::Owned(state.all_search_attributes().unwrap_or_default()),
+    let all = match state.has_own_attributes() {
+        true => Cow::Owned(state.listed_search_attributes().unwrap_or_default()),
         false => match &state.search_attributes {
             Some(attributes) => Cow::Borrowed(attributes),
             None => return IndexedAttributes::default(),

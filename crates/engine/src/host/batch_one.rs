@@ -180,19 +180,25 @@ impl Host {
         reason: &str,
     ) -> Result<(), RpcError> {
         let options = reset_options(operation);
-        let target = match options.target {
-            Some(Target::FirstWorkflowTask(())) => ResetTarget::FirstWorkflowTask,
-            Some(Target::LastWorkflowTask(())) => ResetTarget::LastWorkflowTask,
-            Some(Target::WorkflowTaskId(id)) => ResetTarget::Event(id),
-            Some(Target::BuildId(ref build_id)) => ResetTarget::BuildId(build_id.clone()),
+        let key = self.find(namespace, execution)?;
+        let run = self.run(key)?;
+        let mut execution = execution.clone();
+        let event_id = match options.target {
+            Some(Target::FirstWorkflowTask(())) => run.reset_event(ResetTarget::FirstWorkflowTask)?,
+            Some(Target::LastWorkflowTask(())) => run.reset_event(ResetTarget::LastWorkflowTask)?,
+            Some(Target::WorkflowTaskId(id)) => id,
+            Some(Target::BuildId(ref build_id)) => {
+                let point = run.reset_point(build_id, options.current_run_only)?;
+                // It may be in a run before this one.
+                execution.run_id = point.run_id;
+                point.first_workflow_task_completed_id
+            }
             None => {
                 return Err(RpcError::InvalidArgument(
                     "the target of a batch reset is not set".into(),
                 ));
             }
         };
-        let key = self.find(namespace, execution)?;
-        let event_id = self.run(key)?.reset_event(&target)?;
         let include = options.reset_reapply_type();
         let reset = Reset {
             run_id: uuid::Uuid::new_v4().to_string(),
@@ -202,7 +208,7 @@ impl Host {
             reapply: Reapply::new(include, options.reset_reapply_exclude_types()),
         };
         let after = changes_after_reset(operation.post_reset_operations.clone())?;
-        self.reset(namespace, execution, reset, after).map(drop)
+        self.reset(namespace, &execution, reset, after).map(drop)
     }
 }
 

@@ -182,7 +182,7 @@ fn a_child_that_ended_with_another_run_of_the_parent_is_reported() {
     let base = world.start();
     world.work(base, vec![start_child()]);
     world.host.end_batch();
-    let first = world.run(base).reset_event(&ResetTarget::FirstWorkflowTask);
+    let first = world.run(base).reset_event(ResetTarget::FirstWorkflowTask);
     let second = world.reset(base, first.expect("a task"));
     world.host.end_batch();
     world.work(second, vec![start_child()]);

@@ -52,12 +52,15 @@ impl Zone {
         let at = Timestamp::from_second(at).ok()?;
         Some(Stretch {
             offset: i64::from(self.0.to_offset(at).seconds()),
-            end: self
-                .0
-                .following(at)
-                .next()
-                .map(|change| change.timestamp().as_second()),
+            end: self.change_after(at),
         })
+    }
+
+    /// When the offset changes next. A definition that comes with a spec may have its changes in any order, and "the next"
+    /// may then be one that is over: the stretch has no end then, and who goes from stretch to stretch gets on.
+    fn change_after(&self, at: Timestamp) -> Option<i64> {
+        let change = self.0.following(at).next()?.timestamp();
+        (change > at).then(|| change.as_second())
     }
 }
 

@@ -226,13 +226,13 @@ fn new_activity(
     for (name, value) in [
         ("activityId", &request.activity_id),
         ("activityType", &activity_type),
-        ("taskQueue", &task_queue.name),
     ] {
         if value.is_empty() {
             return Err(RpcError::InvalidArgument(format!("{name} is not set")));
         }
         limits.id(name, value)?;
     }
+    limits.task_queue(Some(task_queue.clone()))?;
     limits.blob(request.input.as_ref())?;
     check_priority(request.priority.as_ref())
         .map_err(|error| RpcError::InvalidArgument(format!("invalid priorities: {error}")))?;

@@ -20,7 +20,7 @@ use temporalio_protos::temporal::api::workflow::v1::pending_activity_info::{
 
 use super::Service;
 use crate::{
-    clock::{duration, timestamp, timestamp_opt},
+    clock::{duration, duration_opt, timestamp, timestamp_opt},
     core::{Activity, Child, Run, normal_queue, options_of},
     host::delivery::execution,
     rpc::RpcError,
@@ -48,8 +48,8 @@ fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
     Ok(DescribeWorkflowExecutionResponse {
         execution_config: Some(WorkflowExecutionConfig {
             task_queue: Some(normal_queue(&state.task_queue)),
-            workflow_execution_timeout: Some(duration(state.execution_timeout)),
-            workflow_run_timeout: Some(duration(state.run_timeout)),
+            workflow_execution_timeout: duration_opt(state.execution_timeout),
+            workflow_run_timeout: duration_opt(state.run_timeout),
             default_workflow_task_timeout: Some(duration(state.task_timeout)),
             user_metadata,
         }),
@@ -110,6 +110,13 @@ fn info(run: &Run) -> WorkflowExecutionInfo {
         auto_reset_points: Some(run.reset_points()),
         versioning_info: state.versioning_info(),
         priority: options.priority,
+        external_payload_count: state.external_payload_count,
+        external_payload_size_bytes: state.external_payload_size,
+        worker_deployment_name: state
+            .versioning
+            .as_ref()
+            .map(|known| known.deployment.clone())
+            .unwrap_or_default(),
         ..Default::default()
     }
 }

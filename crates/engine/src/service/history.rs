@@ -179,6 +179,8 @@ fn look(host: &mut Host, reading: &Reading) -> Result<Found, RpcError> {
                 0
             }
         }
+        // So they do of an attempt that is yet to be started.
+        None if reading.has_unwritten => run.waiting_attempt().map_or(0, |event| event.event_id),
         None => 0,
     };
     let Page {

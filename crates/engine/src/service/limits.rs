@@ -61,12 +61,15 @@ impl Limits {
 
     /// The name of a required task queue.
     pub(super) fn task_queue(&self, given: Option<TaskQueue>) -> Result<String, RpcError> {
-        let name = given.unwrap_or_default().name;
+        let invalid = |message: &str| Err(RpcError::InvalidArgument(message.into()));
+        let Some(TaskQueue { name, .. }) = given else {
+            return invalid("taskQueue is not set");
+        };
         if name.is_empty() {
-            return Err(RpcError::InvalidArgument("missing task queue name".into()));
+            return invalid("missing task queue name");
         }
         if name.len() > self.id_length {
-            return Err(RpcError::InvalidArgument("taskQueue length exceeds limit".into()));
+            return invalid("taskQueue length exceeds limit");
         }
         Ok(name)
     }

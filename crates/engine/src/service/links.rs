@@ -2,18 +2,19 @@
 
 use temporalio_protos::temporal::api::{
     common::v1::{
-        Callback, Link, callback,
+        Callback, Link, WorkflowExecution, callback,
         link::{
-            Variant, WorkflowEvent,
+            Variant, Workflow, WorkflowEvent,
             workflow_event::{EventReference, Reference, RequestIdReference},
         },
     },
     enums::v1::EventType,
+    update::v1::{Outcome, outcome},
 };
 
 use prost::Message as _;
 
-use crate::{core::Run, rpc::RpcError};
+use crate::{core::Run, host::delivery::execution, rpc::RpcError};
 
 /// Links of one request at most, as on the real server.
 const MOST_LINKS: usize = 10;
@@ -100,27 +101,61 @@ pub(super) fn check_callbacks(callbacks: &[Callback]) -> Result<(), RpcError> {
 }
 
 /// The link to what a start came to: the run's first event, or the event that attached the request to it.
-pub(super) fn to_start(namespace: &str, run: &Run, is_new: bool, request_id: &str) -> Option<Link> {
-    let state = &run.state;
-    let reference = if is_new {
+pub(super) fn to_start(namespace: &str, run: &Run, is_new: bool, request_id: &str) -> Link {
+    let is_attached = |known: &String| known == request_id;
+    let reference = if !is_new && run.state.attached_request_ids.iter().any(is_attached) {
+        by_request(request_id, EventType::WorkflowExecutionOptionsUpdated)
+    } else {
         Reference::EventRef(EventReference {
             event_id: 1,
             event_type: EventType::WorkflowExecutionStarted as i32,
         })
-    } else if state.attached_request_ids.iter().any(|known| known == request_id) {
-        Reference::RequestIdRef(RequestIdReference {
-            request_id: request_id.to_owned(),
-            event_type: EventType::WorkflowExecutionOptionsUpdated as i32,
-        })
-    } else {
-        return None;
     };
-    Some(Link {
+    to_event(namespace, execution(run), reference)
+}
+
+/// The link to the event of a signal.
+pub(super) fn to_signal(namespace: &str, run: &Run, request_id: &str) -> Link {
+    let reference = by_request(request_id, EventType::WorkflowExecutionSignaled);
+    to_event(namespace, execution(run), reference)
+}
+
+/// The link to the event by which an update was accepted; to the workflow alone where it was rejected, and where it
+/// failed, as the real server cannot tell these apart either.
+pub(super) fn to_update(
+    namespace: &str,
+    execution: WorkflowExecution,
+    request_id: &str,
+    outcome: Option<&Outcome>,
+) -> Link {
+    if let Some(outcome::Value::Failure(_)) = outcome.and_then(|outcome| outcome.value.as_ref()) {
+        return Link {
+            variant: Some(Variant::Workflow(Workflow {
+                namespace: namespace.to_owned(),
+                workflow_id: execution.workflow_id,
+                run_id: execution.run_id,
+                reason: "Update rejected".to_owned(),
+            })),
+        };
+    }
+    let reference = by_request(request_id, EventType::WorkflowExecutionUpdateAccepted);
+    to_event(namespace, execution, reference)
+}
+
+fn by_request(request_id: &str, event_type: EventType) -> Reference {
+    Reference::RequestIdRef(RequestIdReference {
+        request_id: request_id.to_owned(),
+        event_type: event_type as i32,
+    })
+}
+
+fn to_event(namespace: &str, execution: WorkflowExecution, reference: Reference) -> Link {
+    Link {
         variant: Some(Variant::WorkflowEvent(WorkflowEvent {
             namespace: namespace.to_owned(),
-            workflow_id: state.workflow_id.clone(),
-            run_id: state.run_id.clone(),
+            workflow_id: execution.workflow_id,
+            run_id: execution.run_id,
             reference: Some(reference),
         })),
-    })
+    }
 }

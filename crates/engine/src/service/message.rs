@@ -38,10 +38,12 @@ impl Service {
         self.host
             .call(move |host| {
                 let key = find(host, &request.namespace, &execution, "")?;
-                host.change(key, |run, now| run.signal(now, signal))
+                let request_id = signal.request_id.clone();
+                host.change(key, |run, now| run.signal(now, signal))?;
+                let link = links::to_signal(&request.namespace, host.run(key)?, &request_id);
+                Ok(SignalWorkflowExecutionResponse { link: Some(link) })
             })
-            .await?;
-        Ok(SignalWorkflowExecutionResponse::default())
+            .await
     }
 
     pub(super) async fn request_cancel(

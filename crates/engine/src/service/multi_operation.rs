@@ -55,7 +55,7 @@ impl Service {
             let execution = watched.execution.clone();
             let update = &operation.update;
             let waited = match self.wait_for_update(watched, update.stage, deadline).await {
-                Ok(Waited::Status(status)) => Ok(update.response(execution, status)),
+                Ok(Waited::Status(status)) => Ok(update.response(&operation.namespace, execution, status)),
                 // The run that was started goes on as another one, and takes the update with it.
                 Ok(Waited::Continued) if start.started => {
                     self.update_until(&operation.namespace, update, deadline).await

@@ -240,6 +240,7 @@ fn described(namespace: &Namespace, limits: &Limits) -> DescribeNamespaceRespons
                 standalone_activity_operator_commands: true,
                 sync_update: true,
                 async_update: true,
+                reported_problems_search_attribute: true,
                 ..Default::default()
             }),
             limits: Some(namespace_info::Limits {

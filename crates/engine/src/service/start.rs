@@ -202,7 +202,7 @@ fn start(
     };
     let run = host.run(started.key)?;
     let is_first_answer = run.state.run_id == run_id;
-    let link = links::to_start(namespace, run, started.is_new, &request_id);
+    let link = Some(links::to_start(namespace, run, started.is_new, &request_id));
     Ok(StartWorkflowExecutionResponse {
         run_id: run.state.run_id.clone(),
         first_execution_run_id: run.state.first_run_id.clone(),
@@ -234,12 +234,12 @@ fn signal_with_start(
             Ok(())
         })?;
     }
-    let state = &host.run(started.key)?.state;
+    let run = host.run(started.key)?;
     Ok(SignalWithStartWorkflowExecutionResponse {
-        run_id: state.run_id.clone(),
-        first_execution_run_id: state.first_run_id.clone(),
+        run_id: run.state.run_id.clone(),
+        first_execution_run_id: run.state.first_run_id.clone(),
         started: started.is_new,
-        ..Default::default()
+        signal_link: Some(links::to_signal(namespace, run, &request_id)),
     })
 }
 

@@ -12,7 +12,7 @@ use temporalio_protos::temporal::api::{
 };
 use tokio::time::Instant;
 
-use super::{Service, message, start};
+use super::{Service, links, message, start};
 use crate::{
     core::{UpdateStage, UpdateStatus},
     host::{
@@ -128,14 +128,19 @@ impl Update {
     /// The answer to whoever asked for it.
     pub(super) fn response(
         &self,
+        namespace: &str,
         execution: WorkflowExecution,
         status: UpdateStatus,
     ) -> UpdateWorkflowExecutionResponse {
+        let outcome = status.outcome.map(|outcome| *outcome);
+        let request_id = &self.request.request_id;
+        let link = (status.stage >= UpdateStage::Accepted)
+            .then(|| links::to_update(namespace, execution.clone(), request_id, outcome.as_ref()));
         UpdateWorkflowExecutionResponse {
             update_ref: Some(reference(execution, &self.id)),
-            outcome: status.outcome.map(|outcome| *outcome),
+            outcome,
             stage: status.stage as i32,
-            link: None,
+            link,
         }
     }
 }
@@ -164,17 +169,17 @@ impl Service {
         deadline: Deadline,
     ) -> Result<UpdateWorkflowExecutionResponse, RpcError> {
         loop {
-            let (namespace, sent) = (namespace.to_owned(), update.clone());
+            let (owned, sent) = (namespace.to_owned(), update.clone());
             let watched = self
                 .host
                 .call(move |host| {
-                    let run = message::find(host, &namespace, &sent.execution, &sent.first_run_id)?;
+                    let run = message::find(host, &owned, &sent.execution, &sent.first_run_id)?;
                     host.update(run, &sent.id, sent.request)
                 })
                 .await?;
             let execution = watched.execution.clone();
             if let Waited::Status(status) = self.wait_for_update(watched, update.stage, deadline).await? {
-                return Ok(update.response(execution, status));
+                return Ok(update.response(namespace, execution, status));
             }
         }
     }

@@ -86,7 +86,7 @@ impl Field {
             "BuildId" => Self::BuildId,
             "SdkName" => Self::SdkName,
             "SdkVersion" => Self::SdkVersion,
-            "Status" => Self::Status,
+            "Status" | "WorkerStatus" => Self::Status,
             _ => return None,
         })
     }

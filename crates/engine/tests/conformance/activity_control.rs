@@ -3,6 +3,7 @@
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
     activity::v1::ActivityOptions,
+    command::v1::ScheduleActivityTaskCommandAttributes,
     common::v1::{Priority, RetryPolicy},
     enums::v1::PendingActivityState,
     taskqueue::v1::TaskQueue,
@@ -45,7 +46,7 @@ fn pause_request(bed: &Bed, request_id: &str) -> PauseActivityRequest {
     }
 }
 
-async fn pause(bed: &Bed) {
+pub(crate) async fn pause(bed: &Bed) {
     rpc!(bed, pause_activity, pause_request(bed, "pause")).expect("a pause");
 }
 
@@ -58,7 +59,7 @@ fn unpause_request(bed: &Bed) -> UnpauseActivityRequest {
     }
 }
 
-async fn unpause(bed: &Bed) {
+pub(crate) async fn unpause(bed: &Bed) {
     rpc!(bed, unpause_activity, unpause_request(bed)).expect("the end of a pause");
 }
 
@@ -138,6 +139,66 @@ both_engines! {
         assert_eq!(again.attempt, 2);
         assert_eq!(again.heartbeat_details, Some(payloads("half")));
         assert!(!beat(bed, &again, "half").await.activity_paused);
+    }
+
+    async fn a_paused_attempt_that_fails_as_the_last_is_kept(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        let once = RetryPolicy { maximum_attempts: 1, ..Default::default() };
+        let activity = ScheduleActivityTaskCommandAttributes {
+            retry_policy: Some(once),
+            ..commands::activity("a", &bed.queue)
+        };
+        bed.complete(&task, vec![commands::schedule(activity)]).await;
+        let task = bed.activity_task().await;
+        pause(bed).await;
+        fail(bed, &task, commands::failure("once", false)).await;
+        let paused = pending(bed).await;
+        assert_eq!((paused.state(), paused.attempt), (PendingActivityState::Paused, 2));
+        assert_eq!(paused.last_failure.map(|failure| failure.message).as_deref(), Some("once"));
+        unpause(bed).await;
+        assert_eq!(pending(bed).await.last_failure, None);
+        let again = bed.activity_task().await;
+        assert_eq!(again.attempt, 2);
+        fail(bed, &again, commands::failure("twice", false)).await;
+        bed.task().await;
+        assert_eq!(bed.event_types("w").await[5..7], ["ActivityTaskStarted", "ActivityTaskFailed"]);
+    }
+
+    async fn a_failure_that_is_not_to_be_retried_ends_a_paused_activity(bed: &Bed) {
+        scheduled(bed, millis(50)).await;
+        let task = bed.activity_task().await;
+        pause(bed).await;
+        fail(bed, &task, commands::failure("for good", true)).await;
+        bed.task().await;
+        assert!(bed.describe("w").await.pending_activities.is_empty());
+    }
+
+    async fn time_outs_wait_for_the_end_of_a_pause(bed: &Bed) {
+        bed.start("w").await;
+        let task = bed.task().await;
+        let once = RetryPolicy { maximum_attempts: 1, ..Default::default() };
+        let running = ScheduleActivityTaskCommandAttributes {
+            start_to_close_timeout: Some(seconds(1)),
+            retry_policy: Some(once),
+            ..commands::activity("a", &bed.queue)
+        };
+        // Its time is over when that of the paused one is, too.
+        let beside = ScheduleActivityTaskCommandAttributes {
+            schedule_to_start_timeout: Some(seconds(2)),
+            ..commands::activity("b", "nobody's")
+        };
+        bed.complete(&task, [running, beside].map(commands::schedule).into()).await;
+        let _held = bed.activity_task().await;
+        pause(bed).await;
+        let task = bed.task().await;
+        let pending = bed.describe("w").await.pending_activities;
+        let told: Vec<_> = pending.iter().map(|activity| (activity.activity_id.as_str(), activity.state())).collect();
+        assert_eq!(told, [("a", PendingActivityState::PauseRequested)]);
+        bed.complete(&task, vec![]).await;
+        unpause(bed).await;
+        bed.task().await;
+        assert!(bed.describe("w").await.pending_activities.is_empty());
     }
 
     async fn a_paused_attempt_may_still_complete(bed: &Bed) {

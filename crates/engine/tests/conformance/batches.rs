@@ -14,14 +14,15 @@ use temporalio_common::protos::temporal::api::{
         BatchOperationUpdateWorkflowExecutionOptions, batch_operation_unpause_activities,
         batch_operation_update_activity_options,
     },
-    common::v1::{Priority, ResetOptions, reset_options::Target},
+    common::v1::{Priority, ResetOptions, WorkerVersionStamp, reset_options::Target},
     enums::v1::{BatchOperationState, BatchOperationType, EventType},
     history::v1::history_event::Attributes,
     workflow::v1::WorkflowExecutionOptions,
     workflowservice::v1::{
         CountWorkflowExecutionsRequest, DescribeBatchOperationRequest, DescribeBatchOperationResponse,
-        ListBatchOperationsRequest, PauseActivityRequest, StartBatchOperationRequest,
-        StopBatchOperationRequest, pause_activity_request, start_batch_operation_request::Operation,
+        ListBatchOperationsRequest, PauseActivityRequest, RespondWorkflowTaskCompletedRequest,
+        StartBatchOperationRequest, StopBatchOperationRequest, pause_activity_request,
+        start_batch_operation_request::Operation,
     },
 };
 
@@ -263,6 +264,47 @@ both_engines! {
                 ]
             );
         }
+    }
+
+    async fn a_reset_to_a_build_goes_back_to_the_run_that_it_worked_on(bed: &Bed) {
+        let stamped = |task, commands, build_id: &str| RespondWorkflowTaskCompletedRequest {
+            worker_version_stamp: Some(WorkerVersionStamp { build_id: build_id.to_owned(), use_versioning: false }),
+            ..bed.completion(task, commands)
+        };
+        let first = bed.start("w").await;
+        let task = bed.task().await;
+        let next = stamped(&task, vec![commands::continue_as_new("next")], "one");
+        rpc!(bed, respond_workflow_task_completed, next).expect("a completion");
+        let task = bed.task().await;
+        let done_by_two = stamped(&task, vec![commands::marker("m")], "two");
+        rpc!(bed, respond_workflow_task_completed, done_by_two).expect("a completion");
+        let second = bed.describe("w").await.workflow_execution_info.expect("its info");
+        let points = second.auto_reset_points.expect("points").points;
+        let told: Vec<_> = points.iter().map(|point| (point.build_id.as_str(), point.run_id == first)).collect();
+        assert_eq!(told, [("one", true), ("two", false)]);
+        are_counted(bed, "ExecutionStatus = 'Running'", 1).await;
+        let reset = |build_id: &str, current_run_only| StartBatchOperationRequest {
+            visibility_query: "ExecutionStatus = 'Running'".to_owned(),
+            ..request(bed, Operation::ResetOperation(BatchOperationReset {
+                identity: "operator".to_owned(),
+                options: Some(ResetOptions {
+                    target: Some(Target::BuildId(build_id.to_owned())),
+                    current_run_only,
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }))
+        };
+        let refused = done(bed, reset("one", true)).await;
+        assert_eq!((refused.complete_operation_count, refused.failure_operation_count), (0, 1));
+        let described = done(bed, reset("one", false)).await;
+        assert_eq!((described.complete_operation_count, described.failure_operation_count), (1, 0));
+        let events = bed.history("w").await;
+        let failed = events.iter().find_map(|event| match &event.attributes {
+            Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) => Some(failed.base_run_id.clone()),
+            _ => None,
+        });
+        assert_eq!(failed.as_ref(), Some(&first), "it begins as the first run did");
     }
 
     async fn workflows_are_deleted(bed: &Bed) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use temporalio_common::protos::temporal::api::{
     enums::v1::{EventType, HistoryEventFilterType},
+    history::v1::history_event::Attributes,
     workflowservice::v1::{GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryReverseRequest},
 };
 
@@ -38,6 +39,24 @@ both_engines! {
         }
         assert_eq!(ids, (1..=11).collect::<Vec<_>>());
         assert!(pages >= 3, "{pages} pages");
+    }
+
+    async fn an_attempt_that_waits_is_in_the_history(bed: &Bed) {
+        bed.start("w").await;
+        bed.fail_task(bed.task().await).await;
+        let read = || async {
+            let read = rpc!(bed, get_workflow_execution_history, request(bed)).expect("a history");
+            read.history.expect("a history").events
+        };
+        let events = read().await;
+        let Some(Attributes::WorkflowTaskScheduledEventAttributes(scheduled)) = &events[4].attributes else {
+            panic!("{:?}", events[4]);
+        };
+        assert_eq!((events.len(), events[4].event_id, scheduled.attempt), (5, 5, 2));
+        let task = bed.task().await;
+        assert_eq!(read().await.len(), 6, "and its start");
+        bed.complete(&task, vec![commands::complete("done")]).await;
+        assert_eq!(read().await.len(), 8);
     }
 
     async fn a_history_is_read_from_its_end(bed: &Bed) {

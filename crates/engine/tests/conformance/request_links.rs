@@ -6,14 +6,19 @@ use temporalio_common::protos::temporal::api::{
         Link,
         link::{
             BatchJob, Variant, WorkflowEvent,
-            workflow_event::{EventReference, Reference},
+            workflow_event::{EventReference, Reference, RequestIdReference},
         },
     },
-    enums::v1::EventType,
+    enums::v1::{EventType, UpdateWorkflowExecutionLifecycleStage as Stage, WorkflowIdConflictPolicy},
     workflowservice::v1::*,
 };
 
-use crate::bed::{Bed, attributes, both_engines, execution, queue, rpc};
+use crate::{
+    bed::{Bed, attributes, both_engines, execution, queue, rpc},
+    update_messages::{
+        acceptance, complete, completion, idle, message_of, rejection, response, unplaced, update,
+    },
+};
 
 /// A link to an event of a workflow.
 fn to_event(namespace: &str, workflow_id: &str, run_id: &str) -> Link {
@@ -82,6 +87,77 @@ both_engines! {
         rpc!(bed, signal_with_start_workflow_execution, both).expect("a start");
         let links: Vec<_> = bed.history("w").await.into_iter().map(|event| event.links.len()).collect();
         assert_eq!(links, [1, 1, 0]);
+    }
+
+    async fn answers_link_to_what_came_of_the_request(bed: &Bed) {
+        let run_id = bed.start("w").await;
+        let by_request = |request_id: &str, event_type: EventType| {
+            let reference = RequestIdReference { request_id: request_id.to_owned(), event_type: event_type as i32 };
+            let Some(Variant::WorkflowEvent(event)) = to_event(&bed.namespace, "w", &run_id).variant else {
+                panic!("another link");
+            };
+            let event = WorkflowEvent { reference: Some(Reference::RequestIdRef(reference)), ..event };
+            Some(Link { variant: Some(Variant::WorkflowEvent(event)) })
+        };
+        let signaled = EventType::WorkflowExecutionSignaled;
+        let request = SignalWorkflowExecutionRequest { request_id: "one".to_owned(), ..signal(bed, vec![]) };
+        for _ in 0..2 {
+            let answer = rpc!(bed, signal_workflow_execution, request.clone()).expect("a signal");
+            assert_eq!(answer.link, by_request("one", signaled));
+        }
+        let start = bed.start_request("w");
+        let both = SignalWithStartWorkflowExecutionRequest {
+            namespace: bed.namespace.clone(),
+            workflow_id: "w".to_owned(),
+            workflow_type: start.workflow_type.clone(),
+            task_queue: start.task_queue.clone(),
+            signal_name: "s".to_owned(),
+            request_id: "two".to_owned(),
+            ..Default::default()
+        };
+        let answer = rpc!(bed, signal_with_start_workflow_execution, both).expect("a signal");
+        assert_eq!(answer.signal_link, by_request("two", signaled));
+        let existing = StartWorkflowExecutionRequest {
+            workflow_id_conflict_policy: WorkflowIdConflictPolicy::UseExisting as i32,
+            request_id: "three".to_owned(),
+            ..start
+        };
+        let answer = rpc!(bed, start_workflow_execution, existing).expect("the run that is there");
+        let Some(Variant::WorkflowEvent(event)) = answer.link.expect("a link").variant else {
+            panic!("another link");
+        };
+        let started = EventReference { event_id: 1, event_type: EventType::WorkflowExecutionStarted as i32 };
+        assert_eq!(event.reference, Some(Reference::EventRef(started)));
+    }
+
+    async fn an_updates_answer_links_to_its_acceptance_or_to_the_workflow(bed: &Bed) {
+        let run_id = idle(bed, "w").await;
+        for (id, is_accepted) in [("yes", true), ("no", false)] {
+            let works = async {
+                let task = bed.task().await;
+                let message = message_of(&task);
+                let completed = if is_accepted {
+                    completion(bed, &task, vec![], vec![acceptance(&message), response(&message, "done")])
+                } else {
+                    unplaced(bed, &task, vec![rejection(&message, "not today")])
+                };
+                complete(bed, completed).await;
+            };
+            let (answer, ()) = tokio::join!(update(bed, "w", id, Stage::Completed), works);
+            match answer.expect("an answer").link.expect("a link").variant.expect("of a kind") {
+                Variant::WorkflowEvent(event) => {
+                    assert!(is_accepted);
+                    let Some(Reference::RequestIdRef(reference)) = event.reference else { panic!("another reference") };
+                    assert_eq!(reference.event_type(), EventType::WorkflowExecutionUpdateAccepted);
+                    assert_eq!((event.workflow_id.as_str(), &event.run_id), ("w", &run_id));
+                }
+                Variant::Workflow(workflow) => {
+                    assert!(!is_accepted);
+                    assert_eq!((workflow.reason.as_str(), &workflow.run_id), ("Update rejected", &run_id));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     async fn a_link_says_all_or_is_refused(bed: &Bed) {

@@ -30,7 +30,7 @@ async fn list(bed: &Bed, query: &str) -> Result<Vec<String>, temporalio_client::
 }
 
 /// Waits until the list is this: the real server's is behind by moments.
-async fn finds(bed: &Bed, query: &str, ids: &[&str]) {
+pub(crate) async fn finds(bed: &Bed, query: &str, ids: &[&str]) {
     bed.eventually(&format!("{query} finds {ids:?}"), || async move {
         (list(bed, query).await.ok()? == ids).then_some(())
     })

@@ -8,7 +8,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{CommandError, Context, check_count, ensure, size_of};
 use crate::{
-    clock::{Nanos, duration, nanos},
+    clock::{Nanos, duration, duration_opt, nanos},
     core::{
         retry,
         run::Message,
@@ -122,7 +122,7 @@ pub(super) fn start(
         workflow_type: command.workflow_type,
         task_queue: Some(normal_queue(&task_queue)),
         input: command.input,
-        workflow_execution_timeout: Some(duration(execution_timeout)),
+        workflow_execution_timeout: duration_opt(execution_timeout),
         workflow_run_timeout: Some(duration(run_timeout)),
         workflow_task_timeout: Some(duration(bounded_task_timeout(task_timeout, run_timeout))),
         parent_close_policy: parent_close_policy as i32,
