@@ -25,7 +25,7 @@ use super::times::NOW;
 const SURROUNDINGS: Surroundings<'static> = Surroundings {
     namespace: "default",
     namespace_id: "id",
-    check_attributes: &|_| Ok(()),
+    accept_attributes: &|_| Ok(()),
 };
 
 /// Completions, one after the other.

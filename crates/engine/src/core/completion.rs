@@ -352,7 +352,7 @@ mod tests {
         let surroundings = Surroundings {
             namespace: "default",
             namespace_id: "1",
-            check_attributes: &|_| Ok(()),
+            accept_attributes: &|_| Ok(()),
         };
         run.complete_workflow_task(now, completion, &surroundings)
     }

@@ -61,7 +61,7 @@ pub use activity_options::OptionsUpdate;
 pub(crate) use activity_options::{is_option, options_of};
 pub use child::{ChildClosed, ChildEnd};
 pub(crate) use close::workflow_timed_out;
-pub use commands::{AttributeCheck, Surroundings};
+pub use commands::{AttributeGate, Surroundings};
 pub use completion::{Completion, Outcome, WorkerVersion};
 pub use events::Events;
 pub(crate) use external::ENGINE_IDENTITY;

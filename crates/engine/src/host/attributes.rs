@@ -13,35 +13,37 @@ use crate::{
     store,
     visibility::{
         AttributeType, ClosedExecution, IndexedAttributes, Registry, RegistryError, StartedExecution,
-        activity_namespace, replace_attributes, replace_memo, update_close, update_open_status, upsert_start,
+        activity_namespace, note_types, replace_attributes, replace_memo, update_close, update_open_status,
+        upsert_start,
     },
 };
 
 impl Host {
-    /// Checks the search attributes of a request.
+    /// Checks the search attributes of a request, and notes the types of those that come without.
     ///
     /// # Errors
     /// When one is unknown, of the wrong type, or too large.
-    pub(crate) fn check_attributes(
+    pub(crate) fn accept_attributes(
         &self,
         namespace: u32,
-        given: Option<&SearchAttributes>,
+        given: Option<&mut SearchAttributes>,
     ) -> Result<(), RpcError> {
         let Some(given) = given else { return Ok(()) };
-        self.attribute_check(namespace)(given).map_err(RpcError::InvalidArgument)
+        self.attribute_gate(namespace)(given).map_err(RpcError::InvalidArgument)
     }
 
-    /// What says whether search attributes fit a namespace.
-    pub(crate) fn attribute_check(
+    /// What says whether search attributes fit a namespace, and notes their types: clients that read them from a history or
+    /// a description take no notice of those without.
+    pub(crate) fn attribute_gate(
         &self,
         namespace: u32,
-    ) -> impl Fn(&SearchAttributes) -> Result<(), String> + use<> {
+    ) -> impl Fn(&mut SearchAttributes) -> Result<(), String> + use<> {
         let registry = self.namespaces.registry(namespace);
         let limits = self.cache.limits();
-        move |given: &SearchAttributes| {
-            IndexedAttributes::new(given, &*registry, &limits)
-                .map(drop)
-                .map_err(|error| error.to_string())
+        move |given: &mut SearchAttributes| {
+            IndexedAttributes::new(given, &*registry, &limits).map_err(|error| error.to_string())?;
+            note_types(given, &*registry);
+            Ok(())
         }
     }
 

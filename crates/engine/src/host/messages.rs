@@ -37,11 +37,11 @@ impl Host {
     ) -> Result<Outcome, RpcError> {
         let namespace = self.run(key)?.state.namespace_key;
         let names = self.namespaces.names(namespace);
-        let check = self.attribute_check(namespace);
+        let gate = self.attribute_gate(namespace);
         let surroundings = Surroundings {
             namespace: &names.name,
             namespace_id: &names.id,
-            check_attributes: &check,
+            accept_attributes: &gate,
         };
         let outcome = self.change_unwritten(key, |run, now| {
             run.complete_workflow_task(now, completion, &surroundings)

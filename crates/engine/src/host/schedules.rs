@@ -255,7 +255,7 @@ impl Host {
             }
         };
         let keeps_id = scheduler.keeps_workflow_id();
-        let new = NewRun {
+        let mut new = NewRun {
             run_id: uuid::Uuid::new_v4().to_string(),
             request_id: uuid::Uuid::new_v4().to_string(),
             scheduled_by: key,
@@ -273,7 +273,7 @@ impl Host {
         let workflow_id = new.workflow_id.clone();
         let run_id = new.run_id.clone();
         let started = self
-            .check_attributes(namespace, new.search_attributes.as_ref())
+            .accept_attributes(namespace, new.search_attributes.as_mut())
             .and_then(|()| self.check_override(namespace, &new.task_queue, new.versioning_override()))
             .and_then(|()| self.start(new, policy));
         let scheduler = &mut self.schedule_slot(key)?.scheduler;

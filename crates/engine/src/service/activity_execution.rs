@@ -52,9 +52,9 @@ impl Service {
         self.host
             .call(move |host| {
                 let namespace_key = host.namespaces.key_of(&namespace)?;
-                host.check_attributes(namespace_key, new.search_attributes.as_ref())?;
+                let mut new = NewActivity { namespace_key, ..new };
+                host.accept_attributes(namespace_key, new.search_attributes.as_mut())?;
                 let activity_id = new.activity_id.clone();
-                let new = NewActivity { namespace_key, ..new };
                 let (key, started) = host.start_standalone(new, policy, attach)?;
                 let run_id = host.run(key)?.state.run_id.clone();
                 let link = link::Activity {
@@ -222,7 +222,6 @@ fn new_activity(
     request: StartActivityExecutionRequest,
 ) -> Result<(String, NewActivity), RpcError> {
     let activity_type = request.activity_type.unwrap_or_default().name;
-    let task_queue = request.task_queue.unwrap_or_default();
     for (name, value) in [
         ("activityId", &request.activity_id),
         ("activityType", &activity_type),
@@ -232,7 +231,7 @@ fn new_activity(
         }
         limits.id(name, value)?;
     }
-    limits.task_queue(Some(task_queue.clone()))?;
+    let task_queue = limits.task_queue(request.task_queue)?;
     limits.blob(request.input.as_ref())?;
     check_priority(request.priority.as_ref())
         .map_err(|error| RpcError::InvalidArgument(format!("invalid priorities: {error}")))?;
@@ -253,7 +252,7 @@ fn new_activity(
         request_id,
         activity_type,
         options: ActivityOptions {
-            task_queue: Some(crate::core::normal_queue(&task_queue.name)),
+            task_queue: Some(crate::core::normal_queue(&task_queue)),
             schedule_to_close_timeout: request.schedule_to_close_timeout,
             schedule_to_start_timeout: request.schedule_to_start_timeout,
             start_to_close_timeout: request.start_to_close_timeout,

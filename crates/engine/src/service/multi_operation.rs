@@ -13,7 +13,7 @@ use temporalio_protos::temporal::api::{
 };
 
 use super::{
-    Service, start,
+    Service, links, start,
     update::{Deadline, Update, Waited},
 };
 use crate::{
@@ -134,7 +134,7 @@ impl UpdateWithStart {
     /// Starts a run that has the update from the beginning, or sends the update to the run that is there.
     fn send(mut self, host: &mut Host) -> Result<Sent, RpcError> {
         self.new.namespace_key = host.namespaces.key_of(&self.namespace)?;
-        start::check_in_namespace(host, &self.new).map_err(start_failed)?;
+        start::check_in_namespace(host, &mut self.new).map_err(start_failed)?;
         let existing = host
             .current(self.new.namespace_key, &self.new.workflow_id)
             .map_err(start_failed)?;
@@ -142,7 +142,7 @@ impl UpdateWithStart {
         if let Some(run) = existing
             && takes_update(host, run, &self.new, self.policy, &id)?
         {
-            return attach(host, run, &id, request)
+            return attach(host, &self.namespace, run, &id, request)
                 .map_err(|error| update_failed(Some(RpcError::OperationAborted), error));
         }
         self.new.first_update = Some((id.clone(), request));
@@ -151,7 +151,7 @@ impl UpdateWithStart {
             .watch_update(started.key, &id)
             .map_err(|error| update_failed(None, error))?;
         Ok(Sent {
-            start: started_response(host, started.key, true)?,
+            start: started_response(host, &self.namespace, started.key, true)?,
             watched,
         })
     }
@@ -173,25 +173,34 @@ fn takes_update(
     Ok(is_completed || is_running && (is_same_start || is_known || uses_existing))
 }
 
-fn attach(host: &mut Host, run: RunKey, id: &str, request: Request) -> Result<Sent, RpcError> {
+fn attach(
+    host: &mut Host,
+    namespace: &str,
+    run: RunKey,
+    id: &str,
+    request: Request,
+) -> Result<Sent, RpcError> {
     let watched = host.update(run, id, request)?;
     Ok(Sent {
-        start: started_response(host, run, false)?,
+        start: started_response(host, namespace, run, false)?,
         watched,
     })
 }
 
 fn started_response(
     host: &mut Host,
+    namespace: &str,
     run: RunKey,
     started: bool,
 ) -> Result<StartWorkflowExecutionResponse, RpcError> {
-    let state = &host.run(run)?.state;
+    let run = host.run(run)?;
+    let link = links::to_start(namespace, run, started, "");
     Ok(StartWorkflowExecutionResponse {
-        run_id: state.run_id.clone(),
-        first_execution_run_id: state.first_run_id.clone(),
+        run_id: run.state.run_id.clone(),
+        first_execution_run_id: run.state.first_run_id.clone(),
         started,
-        status: state.status,
+        status: run.state.status,
+        link: Some(link),
         ..Default::default()
     })
 }

@@ -39,8 +39,8 @@ impl Service {
         patch
             .as_ref()
             .map_or(Ok(()), |patch| check_patch(&self.limits, patch))?;
-        let search_attributes = request.search_attributes;
-        let record = ScheduleRecord {
+        let mut search_attributes = request.search_attributes;
+        let mut record = ScheduleRecord {
             id: id.clone(),
             schedule: Some(schedule),
             memo: request.memo,
@@ -52,8 +52,8 @@ impl Service {
             .host
             .call(move |host| {
                 let namespace_key = host.namespaces.key_of(&request.namespace)?;
-                host.check_attributes(namespace_key, search_attributes.as_ref())?;
-                check_action_attributes(host, namespace_key, record.schedule.as_ref())?;
+                host.accept_attributes(namespace_key, search_attributes.as_mut())?;
+                accept_action_attributes(host, namespace_key, record.schedule.as_mut())?;
                 let key = host.create_schedule(namespace_key, &id, &request.request_id, |now| {
                     let record = ScheduleRecord {
                         namespace_key,
@@ -77,7 +77,7 @@ impl Service {
         self.limits.id("RequestId", &request.request_id)?;
         self.limits.memo(request.memo.as_ref())?;
         let (schedule, spec) = checked(&self.limits, request.schedule)?;
-        let new = Replacement {
+        let mut new = Replacement {
             schedule,
             spec,
             search_attributes: request.search_attributes,
@@ -89,8 +89,8 @@ impl Service {
             .call(move |host| {
                 let namespace = host.namespaces.key_of(&request.namespace)?;
                 let key = host.find_schedule(namespace, &request.schedule_id)?;
-                host.check_attributes(namespace, new.search_attributes.as_ref())?;
-                check_action_attributes(host, namespace, Some(&new.schedule))?;
+                host.accept_attributes(namespace, new.search_attributes.as_mut())?;
+                accept_action_attributes(host, namespace, Some(&mut new.schedule))?;
                 let is_filed_anew = new.search_attributes.is_some() || new.memo.is_some();
                 host.change_schedule(key, |scheduler, now| scheduler.update(new, now))?;
                 if is_filed_anew {
@@ -207,11 +207,15 @@ fn check_workflow(limits: &Limits, workflow: &mut NewWorkflowExecutionInfo) -> R
 }
 
 /// Checks the search attributes of an action, and notes their types as clients want to have them.
-fn check_action_attributes(host: &Host, namespace: u32, schedule: Option<&Schedule>) -> Result<(), RpcError> {
-    let action = schedule.and_then(|schedule| schedule.action.as_ref()?.action.as_ref());
+fn accept_action_attributes(
+    host: &Host,
+    namespace: u32,
+    schedule: Option<&mut Schedule>,
+) -> Result<(), RpcError> {
+    let action = schedule.and_then(|schedule| schedule.action.as_mut()?.action.as_mut());
     match action {
         Some(Action::StartWorkflow(workflow)) => {
-            host.check_attributes(namespace, workflow.search_attributes.as_ref())
+            host.accept_attributes(namespace, workflow.search_attributes.as_mut())
         }
         None => Ok(()),
     }

@@ -170,9 +170,9 @@ fn with_override(given: Option<VersioningOverride>) -> Result<Option<Box<Inherit
     Ok(Some(Inherited::of_override(checked_override(given)?)))
 }
 
-/// Checks what of a new run the namespace must know.
-pub(super) fn check_in_namespace(host: &Host, new: &NewRun) -> Result<(), RpcError> {
-    host.check_attributes(new.namespace_key, new.search_attributes.as_ref())?;
+/// Checks what of a new run the namespace must know, and notes the types of search attributes.
+pub(super) fn check_in_namespace(host: &Host, new: &mut NewRun) -> Result<(), RpcError> {
+    host.accept_attributes(new.namespace_key, new.search_attributes.as_mut())?;
     host.check_override(new.namespace_key, &new.task_queue, new.versioning_override())
 }
 
@@ -183,7 +183,7 @@ fn start(
     policy: IdPolicy,
 ) -> Result<StartWorkflowExecutionResponse, RpcError> {
     new.namespace_key = host.namespaces.key_of(namespace)?;
-    check_in_namespace(host, &new)?;
+    check_in_namespace(host, &mut new)?;
     wait_for_cron(&mut new, host.now())?;
     let identity = new.identity.clone();
     // The worker that starts it must be of the version that it is for.
@@ -221,7 +221,7 @@ fn signal_with_start(
     signal: Signal,
 ) -> Result<SignalWithStartWorkflowExecutionResponse, RpcError> {
     new.namespace_key = host.namespaces.key_of(namespace)?;
-    check_in_namespace(host, &new)?;
+    check_in_namespace(host, &mut new)?;
     wait_for_cron(&mut new, host.now())?;
     let request_id = signal.request_id.clone();
     let started = host.start(new, policy)?;

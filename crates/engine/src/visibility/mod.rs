@@ -48,7 +48,7 @@ pub use filter::Query;
 pub use list::{Page, list};
 pub use literal::status_name;
 pub(crate) use parser::parse_condition;
-pub use payload::{AttributeError, IndexedAttributes};
+pub use payload::{AttributeError, IndexedAttributes, note_types};
 pub use registry::{Registry, RegistryError};
 pub use row::ExecutionRow;
 pub(crate) use tables::prepare;

@@ -138,6 +138,16 @@ impl IndexedAttributes {
     }
 }
 
+/// Notes the type of each attribute that comes without one, as the real server does. What has no type is left alone.
+pub fn note_types(given: &mut SearchAttributes, types: &dyn AttributeTypes) {
+    for (name, payload) in &mut given.indexed_fields {
+        if let Ok(id) = id_of(name, types) {
+            let own = || id.ty().name().as_bytes().to_vec();
+            payload.metadata.entry("type".to_owned()).or_insert_with(own);
+        }
+    }
+}
+
 fn id_of(name: &str, types: &dyn AttributeTypes) -> Result<AttributeId, AttributeError> {
     if is_system(name) {
         return Err(AttributeError::System(name.to_owned()));

@@ -583,6 +583,14 @@ both_engines! {
             (StartActivityExecutionRequest { activity_type: None, ..good.clone() }, "activityType is not set"),
             (StartActivityExecutionRequest { task_queue: None, ..good.clone() }, "taskQueue is not set"),
             (
+                StartActivityExecutionRequest { task_queue: Some(Default::default()), ..good.clone() },
+                "missing task queue name",
+            ),
+            (
+                StartActivityExecutionRequest { heartbeat_timeout: Some(seconds(-1)), ..good.clone() },
+                "invalid HeartbeatTimeout: negative duration",
+            ),
+            (
                 StartActivityExecutionRequest { start_to_close_timeout: None, ..good.clone() },
                 "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. \
                  ActivityId=a ActivityType=Act",

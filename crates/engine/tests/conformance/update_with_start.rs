@@ -5,6 +5,7 @@ use temporalio_client::tonic::{Code, Status};
 use temporalio_common::protos::{
     google::rpc,
     temporal::api::{
+        common::v1::link::Variant,
         enums::v1::{
             UpdateWorkflowExecutionLifecycleStage as Stage, WorkflowExecutionStatus,
             WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
@@ -162,6 +163,10 @@ both_engines! {
         let start = start(bed, WorkflowIdConflictPolicy::UseExisting);
         let (done, ()) = tokio::join!(execute(bed, start, request(bed, "w", "u", Stage::Completed)), works);
         let (started, updated) = done.expect("both");
+        let Some(Variant::WorkflowEvent(first)) = started.link.and_then(|link| link.variant) else {
+            panic!("no link to the run");
+        };
+        assert_eq!(first.run_id, run_id);
         assert_eq!((started.run_id, started.started), (run_id, false));
         assert_eq!(updated.outcome, success("used"));
     }

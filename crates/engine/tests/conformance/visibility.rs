@@ -4,8 +4,12 @@ use std::collections::HashMap;
 
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
+    command::v1::{
+        Command, UpsertWorkflowSearchAttributesCommandAttributes, command::Attributes as CommandAttributes,
+    },
     common::v1::{Payload, SearchAttributes},
-    enums::v1::{IndexedValueType, WorkflowExecutionStatus},
+    enums::v1::{CommandType, IndexedValueType, WorkflowExecutionStatus},
+    history::v1::history_event::Attributes,
     operatorservice::v1::AddSearchAttributesRequest,
     workflowservice::v1::{CountWorkflowExecutionsRequest, ListWorkflowExecutionsRequest},
 };
@@ -98,6 +102,39 @@ both_engines! {
         let refused = rpc!(bed, start_workflow_execution, wrong).expect_err("unknown");
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(refused.message().contains("Nameless"), "{}", refused.message());
+    }
+
+    async fn attributes_that_come_without_their_type_get_it(bed: &Bed) {
+        add_attribute(bed, "Label", IndexedValueType::Keyword).await;
+        add_attribute(bed, "Size", IndexedValueType::Int).await;
+        let mut start = bed.start_request("w");
+        start.search_attributes = attributes("Label", "\"big\"");
+        rpc!(bed, start_workflow_execution, start).expect("a start");
+        let upsert = UpsertWorkflowSearchAttributesCommandAttributes { search_attributes: attributes("Size", "7") };
+        let upsert = Command {
+            command_type: CommandType::UpsertWorkflowSearchAttributes as i32,
+            attributes: Some(CommandAttributes::UpsertWorkflowSearchAttributesCommandAttributes(upsert)),
+            ..Default::default()
+        };
+        let task = bed.task().await;
+        bed.complete(&task, vec![upsert]).await;
+        let type_in = |attributes: &Option<SearchAttributes>, name: &str| {
+            let fields = &attributes.as_ref().expect("attributes").indexed_fields;
+            String::from_utf8(fields[name].metadata["type"].clone()).expect("text")
+        };
+        for event in bed.history("w").await {
+            match event.attributes.expect("attributes") {
+                Attributes::WorkflowExecutionStartedEventAttributes(started) => {
+                    assert_eq!(type_in(&started.search_attributes, "Label"), "Keyword");
+                }
+                Attributes::UpsertWorkflowSearchAttributesEventAttributes(upserted) => {
+                    assert_eq!(type_in(&upserted.search_attributes, "Size"), "Int");
+                }
+                _ => {}
+            }
+        }
+        let described = bed.describe("w").await.workflow_execution_info.expect("its info").search_attributes;
+        assert_eq!((type_in(&described, "Label"), type_in(&described, "Size")), ("Keyword".into(), "Int".into()));
     }
 
     async fn executions_are_counted(bed: &Bed) {

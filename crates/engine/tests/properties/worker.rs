@@ -10,7 +10,7 @@ use crate::{model, updates::Asked, world::World};
 const SURROUNDINGS: Surroundings<'static> = Surroundings {
     namespace: "default",
     namespace_id: "id",
-    check_attributes: &|_| Ok(()),
+    accept_attributes: &|_| Ok(()),
 };
 
 /// A workflow task in a worker's hands, as the worker knows it: it may not be the run's any more.

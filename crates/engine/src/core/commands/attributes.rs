@@ -19,14 +19,14 @@ pub(super) fn upsert(
     command: UpsertWorkflowSearchAttributesCommandAttributes,
 ) -> Result<(), CommandError> {
     let cause = Cause::BadSearchAttributes;
-    let attributes = command.search_attributes.ok_or_else(|| CommandError {
+    let mut attributes = command.search_attributes.ok_or_else(|| CommandError {
         cause,
         message: "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand.".into(),
     })?;
     ensure(!attributes.indexed_fields.is_empty(), cause, || {
         "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand.".into()
     })?;
-    context.check_attributes(Some(&attributes))?;
+    context.accept_attributes(Some(&mut attributes))?;
     let all = context.run.state.search_attributes.get_or_insert_default();
     merge(&mut all.indexed_fields, attributes.indexed_fields.clone());
     context.run.effects.attributes_changed = true;

@@ -90,7 +90,7 @@ pub(super) fn start(
             cause: bad,
             message: error.to_string(),
         })?;
-    context.check_attributes(command.search_attributes.as_ref())?;
+    context.accept_attributes(command.search_attributes.as_mut())?;
     let input = "StartChildWorkflowExecutionCommandAttributes. Input";
     context.check_size(input, size_of(command.input.as_ref()), bad)?;
     let memo = "StartChildWorkflowExecutionCommandAttributes.Memo";

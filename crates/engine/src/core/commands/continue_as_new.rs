@@ -22,7 +22,7 @@ use crate::{
 /// priority: whoever wants memo or search attributes kept repeats them, as the SDKs do.
 pub(super) fn apply(
     context: &mut Context<'_>,
-    command: ContinueAsNewWorkflowExecutionCommandAttributes,
+    mut command: ContinueAsNewWorkflowExecutionCommandAttributes,
 ) -> Result<(), CommandError> {
     context.check_nothing_unseen()?;
     let bad = Cause::BadContinueAsNewAttributes;
@@ -49,7 +49,7 @@ pub(super) fn apply(
     context.check_size(input, size_of(command.input.as_ref()), bad)?;
     let memo = "ContinueAsNewWorkflowExecutionCommandAttributes. Memo";
     context.check_size(memo, size_of(command.memo.as_ref()), bad)?;
-    context.check_attributes(command.search_attributes.as_ref())?;
+    context.accept_attributes(command.search_attributes.as_mut())?;
 
     // The event repeats what was said, the new run what it means.
     let said = command.initiator;

@@ -23,7 +23,7 @@ use super::{completion::camel_case, run::Run};
 use crate::clock::Nanos;
 
 /// Says what is wrong with search attributes, if anything.
-pub type AttributeCheck<'a> = &'a dyn Fn(&SearchAttributes) -> Result<(), String>;
+pub type AttributeGate<'a> = &'a dyn Fn(&mut SearchAttributes) -> Result<(), String>;
 
 /// What commands are applied in: what they may ask for is the namespace's, and not the run's.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ pub struct Surroundings<'a> {
     pub namespace: &'a str,
     /// Its id, as events carry it.
     pub namespace_id: &'a str,
-    pub check_attributes: AttributeCheck<'a>,
+    pub accept_attributes: AttributeGate<'a>,
 }
 
 impl std::fmt::Debug for Surroundings<'_> {
@@ -221,10 +221,10 @@ impl Context<'_> {
         })
     }
 
-    /// Checks search attributes that a command sets.
-    fn check_attributes(&self, given: Option<&SearchAttributes>) -> Result<(), CommandError> {
+    /// Checks search attributes that a command sets, and notes their types.
+    fn accept_attributes(&self, given: Option<&mut SearchAttributes>) -> Result<(), CommandError> {
         let Some(given) = given else { return Ok(()) };
-        (self.surroundings.check_attributes)(given).map_err(|message| CommandError {
+        (self.surroundings.accept_attributes)(given).map_err(|message| CommandError {
             cause: WorkflowTaskFailedCause::BadSearchAttributes,
             message,
         })
