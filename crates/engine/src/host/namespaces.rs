@@ -118,6 +118,9 @@ impl Namespaces {
     /// # Errors
     /// When there is none.
     pub(crate) fn key_of(&self, name: &str) -> Result<u32, RpcError> {
+        if name.is_empty() {
+            return Err(RpcError::InvalidArgument("Namespace is empty.".into()));
+        }
         Ok(self.named(name)?.key)
     }
 

@@ -10,8 +10,8 @@ use temporalio_common::protos::temporal::api::{
     operatorservice::v1::{DeleteNamespaceRequest, ListClustersRequest},
     workflowservice::v1::{
         CreateWorkflowRuleRequest, DeprecateNamespaceRequest, DescribeNamespaceRequest,
-        GetClusterInfoRequest, GetSystemInfoRequest, ListNamespacesRequest, RegisterNamespaceRequest,
-        UpdateNamespaceRequest,
+        GetClusterInfoRequest, GetSystemInfoRequest, ListNamespacesRequest, ListWorkflowExecutionsRequest,
+        RegisterNamespaceRequest, UpdateNamespaceRequest,
     },
 };
 
@@ -176,6 +176,12 @@ both_engines! {
         assert_eq!((&clusters[0].cluster_name, &clusters[0].cluster_id), (&info.cluster_name, &info.cluster_id));
         assert!(clusters[0].is_connection_enabled);
         assert!(info.supported_clients.contains_key("temporal-go"), "{info:?}");
+    }
+
+    async fn a_request_without_a_namespace_is_told_so(bed: &Bed) {
+        let refused = rpc!(bed, list_workflow_executions, ListWorkflowExecutionsRequest::default());
+        let refused = refused.expect_err("no namespace");
+        assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, "Namespace is empty."));
     }
 
     async fn an_unknown_namespace_is_named(bed: &Bed) {
