@@ -1,21 +1,23 @@
 //! The search attributes that the engine itself gives a run, beside those of clients: the versions of its workers, what of it
 //! is paused, what is wrong with its workflow tasks, how much it keeps outside the history.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use temporalio_protos::temporal::api::{
     common::v1::{Payload, SearchAttributes},
     enums::v1::{TimeoutType, WorkflowTaskFailedCause},
 };
 
-use super::{
-    retry::timeout_name,
-    run::Run,
-    state::{RunState, TaskProblem},
-    versioning::payload,
-};
+use super::{retry::timeout_name, run::Run, state::RunState, versioning::payload};
 
 /// How many attempts of a workflow task must have failed in a row until lists say so, as the real server's default.
 const REPORTED_FROM_ATTEMPT: i32 = 5;
+
+/// Why an attempt of a workflow task did not go well.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TaskProblem {
+    Failed(WorkflowTaskFailedCause),
+    TimedOut(TimeoutType),
+}
 
 impl RunState {
     /// The search attributes of clients and the engine's own, as a run is described with.
@@ -49,7 +51,7 @@ impl RunState {
 
     /// Whether there are any that clients did not give, so that most runs need not be asked for them.
     pub(crate) fn has_own_attributes(&self) -> bool {
-        self.is_versioned() || self.task_problem.is_some() || self.listed_differently_once_closed()
+        self.is_versioned() || !self.task_problem.is_empty() || self.listed_differently_once_closed()
     }
 
     /// Whether the run's close changes what lists say of it besides.
@@ -67,11 +69,9 @@ impl RunState {
                 .collect();
             own.push(("TemporalPauseInfo", payload("KeywordList", &json!(paused))));
         }
-        if let Some(problem) = &self.task_problem {
-            own.push((
-                "TemporalReportedProblems",
-                payload("KeywordList", &problem.reported()),
-            ));
+        if !self.task_problem.is_empty() {
+            let problem = payload("KeywordList", &json!(self.task_problem));
+            own.push(("TemporalReportedProblems", problem));
         }
         own
     }
@@ -90,21 +90,19 @@ impl RunState {
 }
 
 impl TaskProblem {
-    fn reported(&self) -> Json {
-        let (category, cause) = match TimeoutType::try_from(self.timeout_type) {
-            Ok(TimeoutType::Unspecified) | Err(_) => {
-                let cause = WorkflowTaskFailedCause::try_from(self.failed_cause).unwrap_or_default();
-                (
-                    "WorkflowTaskFailed",
-                    camel_case(cause.as_str_name(), "WORKFLOW_TASK_FAILED_CAUSE_"),
-                )
+    /// As the real server words it.
+    fn reported(self) -> Vec<String> {
+        let (category, cause) = match self {
+            Self::Failed(cause) => {
+                let cause = camel_case(cause.as_str_name(), "WORKFLOW_TASK_FAILED_CAUSE_");
+                ("WorkflowTaskFailed", cause)
             }
-            Ok(timeout) => ("WorkflowTaskTimedOut", timeout_name(timeout).to_owned()),
+            Self::TimedOut(timeout) => ("WorkflowTaskTimedOut", timeout_name(timeout).to_owned()),
         };
-        json!([
+        vec![
             format!("category={category}"),
-            format!("cause={category}Cause{cause}")
-        ])
+            format!("cause={category}Cause{cause}"),
+        ]
     }
 }
 
@@ -121,15 +119,16 @@ fn camel_case(name: &str, prefix: &str) -> String {
 impl Run {
     /// An attempt of a workflow task has not gone well: from the fifth in a row lists tell the first such problem.
     pub(super) fn note_task_problem(&mut self, attempt: i32, problem: TaskProblem) {
-        if attempt >= REPORTED_FROM_ATTEMPT && self.state.task_problem.is_none() {
-            self.state.task_problem = Some(problem);
+        if attempt >= REPORTED_FROM_ATTEMPT && self.state.task_problem.is_empty() {
+            self.state.task_problem = problem.reported();
             self.effects.attributes_changed = true;
         }
     }
 
     /// A workflow task has gone well.
     pub(super) fn forget_task_problem(&mut self) {
-        if self.state.task_problem.take().is_some() {
+        if !self.state.task_problem.is_empty() {
+            self.state.task_problem.clear();
             self.effects.attributes_changed = true;
         }
     }
@@ -141,27 +140,19 @@ mod tests {
 
     #[test]
     fn a_problem_is_reported_with_its_category_and_cause() {
-        let failed = TaskProblem {
-            failed_cause: WorkflowTaskFailedCause::NonDeterministicError as i32,
-            timeout_type: 0,
-        };
         assert_eq!(
-            failed.reported(),
-            json!([
+            TaskProblem::Failed(WorkflowTaskFailedCause::NonDeterministicError).reported(),
+            [
                 "category=WorkflowTaskFailed",
                 "cause=WorkflowTaskFailedCauseNonDeterministicError"
-            ])
+            ]
         );
-        let timed_out = TaskProblem {
-            failed_cause: 0,
-            timeout_type: TimeoutType::StartToClose as i32,
-        };
         assert_eq!(
-            timed_out.reported(),
-            json!([
+            TaskProblem::TimedOut(TimeoutType::StartToClose).reported(),
+            [
                 "category=WorkflowTaskTimedOut",
                 "cause=WorkflowTaskTimedOutCauseStartToClose"
-            ])
+            ]
         );
     }
 }

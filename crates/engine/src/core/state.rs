@@ -144,20 +144,9 @@ pub struct RunState {
     pub external_payload_count: i64,
     #[prost(int64, tag = "47")]
     pub external_payload_size: i64,
-    /// What is wrong with the run's workflow tasks, once they have failed several times in a row.
-    #[prost(message, optional, tag = "48")]
-    pub task_problem: Option<TaskProblem>,
-}
-
-/// Why attempts of a workflow task do not go well.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct TaskProblem {
-    /// `WorkflowTaskFailedCause`, where it failed.
-    #[prost(int32, tag = "1")]
-    pub failed_cause: i32,
-    /// `TimeoutType`, where it timed out.
-    #[prost(int32, tag = "2")]
-    pub timeout_type: i32,
+    /// What is wrong with the run's workflow tasks, once they have failed several times in a row, as lists say it.
+    #[prost(string, repeated, tag = "48")]
+    pub task_problem: Vec<String>,
 }
 
 /// Options that can be changed while the run is open.

@@ -10,8 +10,9 @@ use temporalio_protos::temporal::api::{
 
 use super::{
     external::ENGINE_IDENTITY,
+    own_attributes::TaskProblem,
     run::Run,
-    state::{StartedTask, TaskProblem, WorkflowTask},
+    state::{StartedTask, WorkflowTask},
     workflow_task::task_started,
 };
 use crate::{clock::Nanos, rpc::RpcError};
@@ -100,13 +101,7 @@ impl Run {
             let started = self.end_workflow_task(now, started_event_id, attempt, identity)?;
             self.append_task_failed(now, &started, cause, failure, identity);
         }
-        self.note_task_problem(
-            attempt,
-            TaskProblem {
-                failed_cause: cause as i32,
-                timeout_type: 0,
-            },
-        );
+        self.note_task_problem(attempt, TaskProblem::Failed(cause));
         self.reschedule_failed(now, attempt, original);
         Ok(())
     }
@@ -130,13 +125,7 @@ impl Run {
                 TimeoutType::StartToClose,
             );
         }
-        self.note_task_problem(
-            started.attempt,
-            TaskProblem {
-                failed_cause: 0,
-                timeout_type: TimeoutType::StartToClose as i32,
-            },
-        );
+        self.note_task_problem(started.attempt, TaskProblem::TimedOut(TimeoutType::StartToClose));
         self.reschedule_failed(now, started.attempt, original);
     }
 

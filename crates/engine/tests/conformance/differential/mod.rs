@@ -2,12 +2,13 @@
 //!
 //! A seed makes a plan: starts, messages, updates, workflow tasks with their commands, results of activities. It is carried out
 //! on the embedded engine and on a real Temporal server by a worker made of single RPCs, and every answer, every task
-//! and in the end every history is written down, without what may differ (times, run ids, tokens). The two transcripts
+//! and in the end every run's history and description are written down, without what may differ (times, run ids, tokens). The two transcripts
 //! must be equal.
 //!
 //! Two variables choose other plans: `SEGNO_DIFFERENTIAL_SEED` one seed, whose transcripts are printed too, and
 //! `SEGNO_DIFFERENTIAL_SEEDS` how many, from 0 on.
 
+mod description;
 mod plan;
 mod runner;
 mod settle;

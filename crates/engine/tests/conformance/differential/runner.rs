@@ -15,9 +15,10 @@ use temporalio_common::protos::temporal::api::{
 use tokio::time::{Instant, sleep};
 
 use super::{
+    description,
     plan::{ActivityEnd, ActivityKind, Do, IDS, StartOptions, Step, TaskEnd, UpdateEnd},
     settle::{LOOK, is_restless},
-    transcript::{event, mask, outcome},
+    transcript::{event, outcome},
     updates,
 };
 use crate::{
@@ -575,58 +576,23 @@ impl Runner<'_> {
     async fn tell_histories(&mut self) {
         for run in self.runs.clone() {
             self.note(format!("history of a run of {}", run.workflow_id));
-            for each in written(self.history(&run).await) {
+            for each in self.history(&run).await {
                 let line = event(&each, &self.bed.namespace);
                 self.note(format!("  {line}"));
             }
         }
-        for id in 0..IDS {
-            let Some(described) = self.describe(id).await else {
-                continue;
+        for run in self.runs.clone() {
+            self.note(format!("a run of {}", run.workflow_id));
+            let request = DescribeWorkflowExecutionRequest {
+                namespace: self.bed.namespace.clone(),
+                execution: Some(run),
             };
-            let info = described.workflow_execution_info.unwrap_or_default();
-            let pending: Vec<String> = described
-                .pending_activities
-                .iter()
-                .map(|activity| {
-                    let failure = activity
-                        .last_failure
-                        .as_ref()
-                        .map(|failure| failure.message.as_str());
-                    format!(
-                        "{} {:?} attempt {} {failure:?}",
-                        activity.activity_id,
-                        activity.state(),
-                        activity.attempt
-                    )
-                })
-                .collect();
-            let line = format!(
-                "{id}: {:?}, memo {:?}, pending {pending:?}, task {:?}",
-                info.status(),
-                info.memo,
-                described
-                    .pending_workflow_task
-                    .map(|task| (task.state(), task.attempt)),
-            );
-            self.note(mask(&line, &self.bed.namespace));
+            let described = rpc!(self.bed, describe_workflow_execution, request).unwrap_or_default();
+            for line in description::lines(described, &self.bed.namespace) {
+                self.note(format!("  {line}"));
+            }
         }
     }
-}
-
-/// A history without the events of a transient task, which the real server makes up for readers too.
-fn written(mut history: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
-    use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes as A;
-    let is_transient = |event: &HistoryEvent| matches!(&event.attributes, Some(A::WorkflowTaskScheduledEventAttributes(scheduled)) if scheduled.attempt > 1);
-    let last = history.len().saturating_sub(2);
-    if let Some(at) = history[last..].iter().position(is_transient)
-        && history[last + at + 1..]
-            .iter()
-            .all(|event| name_of(event.event_type()) == "WorkflowTaskStarted")
-    {
-        history.truncate(last + at);
-    }
-    history
 }
 
 /// The scheduled event ids of the activities that a worker takes to be open.

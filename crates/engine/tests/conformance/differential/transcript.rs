@@ -21,18 +21,14 @@ pub(super) fn event(event: &HistoryEvent, namespace: &str) -> String {
         // From the fourth attempt on it grows, in the real server by chance.
         EventType::WorkflowTaskScheduled => without_timeout(attributes),
         EventType::WorkflowTaskFailed => in_its_own_words(attributes),
-        // Points that nobody is asked about: a reset finds its point in the history.
-        EventType::WorkflowExecutionStarted => without_backoff(without_reset_points(attributes)),
+        EventType::WorkflowExecutionStarted => without_backoff(attributes),
         _ => attributes,
     };
     // No time and a time of 0 say the same.
     let attributes = attributes.replace("Some(Duration { seconds: 0, nanos: 0 })", "None");
-    format!(
-        "{} {} {}",
-        event.event_id,
-        name_of(event.event_type()),
-        mask(&attributes, namespace)
-    )
+    // Only the real server says when a point's run is deleted.
+    let masked = mask(&attributes, namespace).replace("expire_time: Some(TIME)", "expire_time: None");
+    format!("{} {} {masked}", event.event_id, name_of(event.event_type()))
 }
 
 /// The outcome of a call.
@@ -110,16 +106,6 @@ fn without_timeout(attributes: String) -> String {
         .unwrap_or_default();
     let (_, after) = attributes.rsplit_once("attempt: ").unwrap_or_default();
     format!("{before}attempt: {after}")
-}
-
-fn without_reset_points(attributes: String) -> String {
-    match attributes.split_once("prev_auto_reset_points: Some(") {
-        Some((before, after)) => {
-            let (_, after) = after.split_once("] })").unwrap_or_default();
-            format!("{before}prev_auto_reset_points: None{after}")
-        }
-        None => attributes,
-    }
 }
 
 /// The text of a message without these of its fields, which hold numbers or lists of them.
