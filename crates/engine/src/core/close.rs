@@ -157,7 +157,7 @@ impl Run {
                 })
             }),
             scheduled_by: state.scheduled_by,
-            reset_points: Some(self.reset_points()).filter(|carried| !carried.points.is_empty()),
+            reset_points: Some(self.reset_points()),
             continued: Some(Continued {
                 run_id: state.run_id.clone(),
                 first_run_id: state.first_run_id.clone(),

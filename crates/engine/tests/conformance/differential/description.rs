@@ -74,6 +74,8 @@ fn leave_out(info: &mut WorkflowExecutionInfo) {
 fn activity(mut activity: PendingActivityInfo) -> String {
     // Measured from the failure, and not taken from the policy.
     activity.current_retry_interval = None;
+    // A short back-off may be over by now, or not yet.
+    activity.next_attempt_schedule_time = None;
     let policy = activity
         .activity_options
         .as_mut()

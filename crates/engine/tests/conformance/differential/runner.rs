@@ -576,7 +576,7 @@ impl Runner<'_> {
     async fn tell_histories(&mut self) {
         for run in self.runs.clone() {
             self.note(format!("history of a run of {}", run.workflow_id));
-            for each in self.history(&run).await {
+            for each in written(self.history(&run).await) {
                 let line = event(&each, &self.bed.namespace);
                 self.note(format!("  {line}"));
             }
@@ -593,6 +593,21 @@ impl Runner<'_> {
             }
         }
     }
+}
+
+/// A history without the events of a further attempt, which both make up for readers, the real server in its own way.
+fn written(mut history: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
+    use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes as A;
+    let is_transient = |event: &HistoryEvent| matches!(&event.attributes, Some(A::WorkflowTaskScheduledEventAttributes(scheduled)) if scheduled.attempt > 1);
+    let last = history.len().saturating_sub(2);
+    if let Some(at) = history[last..].iter().position(is_transient)
+        && history[last + at + 1..]
+            .iter()
+            .all(|event| name_of(event.event_type()) == "WorkflowTaskStarted")
+    {
+        history.truncate(last + at);
+    }
+    history
 }
 
 /// The scheduled event ids of the activities that a worker takes to be open.
