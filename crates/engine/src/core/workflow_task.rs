@@ -236,9 +236,7 @@ impl Run {
         };
         let mut events = Vec::with_capacity(2);
         if task.scheduled_event_id == 0 {
-            let mut scheduled = history::event(task.scheduled_at, self.task_scheduled(task.attempt));
-            scheduled.event_id = started.scheduled_event_id;
-            events.push(scheduled);
+            events.push(self.made_up_scheduled(task, started.scheduled_event_id));
         }
         let mut event = history::event(started.at, task_started(started));
         event.event_id = started.started_event_id;
@@ -252,9 +250,14 @@ impl Run {
         if self.started_task.is_some() || task.scheduled_event_id != 0 || task.speculative {
             return None;
         }
-        let mut scheduled = history::event(task.scheduled_at, self.task_scheduled(task.attempt));
-        scheduled.event_id = self.state.next_event_id;
-        Some(scheduled)
+        Some(self.made_up_scheduled(task, self.state.next_event_id))
+    }
+
+    fn made_up_scheduled(&self, task: &WorkflowTask, event_id: i64) -> HistoryEvent {
+        HistoryEvent {
+            event_id,
+            ..history::event(task.scheduled_at, self.task_scheduled(task.attempt))
+        }
     }
 
     pub(super) fn original_scheduled_at(&self, now: Nanos) -> Nanos {

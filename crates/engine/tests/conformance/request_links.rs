@@ -42,6 +42,18 @@ fn signal(bed: &Bed, links: Vec<Link>) -> SignalWorkflowExecutionRequest {
     }
 }
 
+fn signal_with_start(bed: &Bed) -> SignalWithStartWorkflowExecutionRequest {
+    let start = bed.start_request("w");
+    SignalWithStartWorkflowExecutionRequest {
+        namespace: start.namespace,
+        workflow_id: start.workflow_id,
+        workflow_type: start.workflow_type,
+        task_queue: start.task_queue,
+        signal_name: "s".to_owned(),
+        ..Default::default()
+    }
+}
+
 both_engines! {
     async fn each_request_leaves_its_links_in_its_event(bed: &Bed) {
         let link = |name: &str| vec![to_event(&bed.namespace, name, "some run")];
@@ -49,15 +61,7 @@ both_engines! {
         start.links = link("start");
         rpc!(bed, start_workflow_execution, start.clone()).expect("a start");
         rpc!(bed, signal_workflow_execution, signal(bed, link("signal"))).expect("a signal");
-        let both = SignalWithStartWorkflowExecutionRequest {
-            namespace: bed.namespace.clone(),
-            workflow_id: "w".to_owned(),
-            workflow_type: start.workflow_type.clone(),
-            task_queue: start.task_queue.clone(),
-            signal_name: "s".to_owned(),
-            links: link("both"),
-            ..Default::default()
-        };
+        let both = SignalWithStartWorkflowExecutionRequest { links: link("both"), ..signal_with_start(bed) };
         let answer = rpc!(bed, signal_with_start_workflow_execution, both.clone()).expect("a signal");
         assert_eq!((answer.started, answer.first_execution_run_id), (false, answer.run_id));
         let cancel = RequestCancelWorkflowExecutionRequest {
@@ -106,15 +110,7 @@ both_engines! {
             assert_eq!(answer.link, by_request("one", signaled));
         }
         let start = bed.start_request("w");
-        let both = SignalWithStartWorkflowExecutionRequest {
-            namespace: bed.namespace.clone(),
-            workflow_id: "w".to_owned(),
-            workflow_type: start.workflow_type.clone(),
-            task_queue: start.task_queue.clone(),
-            signal_name: "s".to_owned(),
-            request_id: "two".to_owned(),
-            ..Default::default()
-        };
+        let both = SignalWithStartWorkflowExecutionRequest { request_id: "two".to_owned(), ..signal_with_start(bed) };
         let answer = rpc!(bed, signal_with_start_workflow_execution, both).expect("a signal");
         assert_eq!(answer.signal_link, by_request("two", signaled));
         let existing = StartWorkflowExecutionRequest {
