@@ -15,6 +15,7 @@ use crate::{
         cron::{shorthand, split_zone},
         duration,
         field::{self, Field},
+        steps::Steps,
         zone::Zone,
     },
 };
@@ -22,6 +23,8 @@ use crate::{
 /// A schedule that has no time within so many years has none at all.
 const YEARS: i64 = 5;
 const YEAR: i64 = 366 * 86_400;
+/// More than one calendar can take: every day and change of clocks of all the years there are.
+const STEPS: usize = 100_000;
 
 const MONTH: Field = Field {
     names: &[
@@ -73,7 +76,7 @@ impl Cron {
         match &self.rule {
             Rule::Every(delay) => after.checked_mul(SECOND)?.checked_add(*delay),
             Rule::Fields(calendar) => {
-                let next = calendar.next_after(&self.zone, after)?;
+                let next = calendar.next_after(&self.zone, after, &mut Steps::new(STEPS))?;
                 (next - after <= YEARS * YEAR).then(|| next.checked_mul(SECOND))?
             }
         }

@@ -8,6 +8,7 @@ use temporalio_protos::temporal::api::schedule::v1::{Range, StructuredCalendarSp
 
 use super::{
     field::{FIRST_YEAR, LAST_YEAR},
+    steps::Steps,
     zone::Zone,
 };
 
@@ -53,20 +54,23 @@ impl Calendar {
         }
     }
 
-    /// The first second after this one at which the clocks of the zone match.
-    pub(crate) fn next_after(&self, zone: &Zone, after: i64) -> Option<i64> {
+    /// The first second after this one at which the clocks of the zone match; none also once the steps are spent.
+    pub(crate) fn next_after(&self, zone: &Zone, after: i64, steps: &mut Steps) -> Option<i64> {
         if self.is_empty() {
             return None;
         }
         let mut from = after.checked_add(1)?;
         loop {
+            steps.take()?;
             let stretch = zone.stretch(from)?;
             let clock = stretch.clock(from)?;
             if i32::from(clock.year()) > LAST_YEAR {
                 return None;
             }
             let limit = stretch.end.and_then(|end| stretch.clock(end));
-            let next = self.next(clock, limit).and_then(|clock| stretch.second(clock));
+            let next = self
+                .next(clock, limit, steps)
+                .and_then(|clock| stretch.second(clock));
             if next.is_some() {
                 return next;
             }
@@ -108,8 +112,9 @@ impl Calendar {
     }
 
     /// Whether the clocks of the zone match at this second, and if so the first second from which on
-    /// that is to be asked anew.
-    pub(super) fn matches_until(&self, zone: &Zone, at: i64) -> Option<i64> {
+    /// that is to be asked anew; none also once the steps are spent.
+    pub(super) fn matches_until(&self, zone: &Zone, at: i64, steps: &mut Steps) -> Option<i64> {
+        steps.take()?;
         let stretch = zone.stretch(at)?;
         let clock = stretch.clock(at)?;
         if !self.matches(clock) {
@@ -120,7 +125,7 @@ impl Calendar {
         }
         let limit = stretch.end.and_then(|end| stretch.clock(end));
         let end = self
-            .end_of_run(clock, limit)
+            .end_of_run(clock, limit, steps)
             .and_then(|clock| stretch.second(clock));
         // None and none: it matches for as long as there are calendars.
         Some(end.or(stretch.end).unwrap_or(i64::MAX))
@@ -154,10 +159,11 @@ impl Calendar {
     }
 
     /// The first matching clock time from this one on, or one after the limit; none: there is none before it.
-    fn next(&self, from: DateTime, limit: Option<DateTime>) -> Option<DateTime> {
+    fn next(&self, from: DateTime, limit: Option<DateTime>, steps: &mut Steps) -> Option<DateTime> {
         let (mut date, mut time) = (from.date(), from.time());
         let last = limit.map(DateTime::date);
         while i32::from(date.year()) <= LAST_YEAR && last.is_none_or(|last| date <= last) {
+            steps.take()?;
             let next_day = if !self.has_year(date.year()) {
                 Date::new(date.year() + 1, 1, 1).ok()?
             } else if !has(self.months, date.month()) {
@@ -208,10 +214,11 @@ impl Calendar {
 
     /// The first clock time after a matching one that does not match; none: there is none before the
     /// limit.
-    fn end_of_run(&self, matching: DateTime, limit: Option<DateTime>) -> Option<DateTime> {
+    fn end_of_run(&self, matching: DateTime, limit: Option<DateTime>, steps: &mut Steps) -> Option<DateTime> {
         let mut at = matching;
         // Whole days, hours and minutes are passed at once where all of them match.
         while i32::from(at.year()) <= LAST_YEAR && limit.is_none_or(|limit| at < limit) {
+            steps.take()?;
             at = if self.seconds != ALL_SIXTY {
                 at.checked_add(1.second()).ok()?
             } else if self.minutes != ALL_SIXTY {

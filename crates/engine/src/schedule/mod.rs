@@ -30,6 +30,7 @@ mod overlap;
 mod record;
 mod scheduler;
 mod spec;
+pub(crate) mod steps;
 #[cfg(test)]
 mod tests;
 pub(crate) mod zone;

@@ -31,8 +31,9 @@ const LEAST_CATCHUP_WINDOW: Nanos = 10 * SECOND;
 const IDLE: Nanos = 7 * DAY;
 /// Actions that are due and wait, and backfills that wait.
 const BUFFER: usize = 1_000;
-/// Times that are looked at in one go; the rest at once after it, with others' requests in between.
-const TIMES: usize = 5_000;
+/// Steps of searches after which no further time is looked for in one go, some milliseconds of work and thousands of the
+/// times of an everyday spec; the rest at once after it, with others' requests in between.
+const STEPS: usize = 50_000;
 /// Actions of backfills that are taken in one go.
 const BACKFILLED: usize = 100;
 /// Latest actions that are kept.
@@ -207,8 +208,11 @@ impl Scheduler {
         let window = self.policies().map_or(DEFAULT_CATCHUP_WINDOW, |policies| {
             nanos(policies.catchup_window.as_ref())
         });
-        for _ in 0..TIMES {
-            let next = self.spec.next(&self.seed, self.record.processed);
+        let mut steps = 0;
+        while steps < STEPS {
+            let next = self
+                .spec
+                .next_counting(&self.seed, self.record.processed, &mut steps);
             let Some(time) = next.filter(|time| time.actual <= now) else {
                 return;
             };
@@ -225,14 +229,14 @@ impl Scheduler {
     }
 
     fn take_backfills(&mut self) {
-        for _ in 0..BACKFILLED {
-            if !self.has_work() {
-                return;
-            }
+        let (mut taken, mut steps) = (0, 0);
+        while taken < BACKFILLED && steps < STEPS && self.has_work() {
             let Some(backfill) = self.record.backfills.first_mut() else {
                 return;
             };
-            let next = self.spec.next(&self.seed, backfill.processed);
+            let next = self
+                .spec
+                .next_counting(&self.seed, backfill.processed, &mut steps);
             match next.filter(|time| time.actual <= backfill.end) {
                 Some(time) => {
                     backfill.processed = time.nominal;
@@ -241,6 +245,7 @@ impl Scheduler {
                 }
                 None => drop(self.record.backfills.remove(0)),
             }
+            taken += 1;
         }
     }
 

@@ -3,12 +3,12 @@
 use sha2::{Digest as _, Sha256};
 use temporalio_protos::temporal::api::schedule::v1::ScheduleSpec;
 
-use super::{SpecError, calendar::Calendar, zone::Zone};
+use super::{SpecError, calendar::Calendar, steps::Steps, zone::Zone};
 use crate::clock::{Nanos, SECOND, nanos, nanos_of};
 
-/// Excluded stretches that the search for one time passes over at most. A spec that excludes more
-/// in a row has no next time: it would keep the engine busy for nothing.
-const EXCLUDED: usize = 10_000;
+/// Steps that the search for one time takes at most, some ten milliseconds of work. A spec that needs more, by thousands
+/// of calendars or by excluding nearly all that it includes, has no next time: it would keep the engine busy for nothing.
+const STEPS: usize = 200_000;
 
 /// A spec, ready to be asked for times.
 #[derive(Clone, Debug, Default)]
@@ -74,17 +74,33 @@ impl Spec {
     /// jitter of one schedule another than that of all others; the same seed and time have always
     /// the same.
     pub fn next(&self, seed: &str, after: Nanos) -> Option<Time> {
+        self.search(seed, after, &mut Steps::new(STEPS))
+    }
+
+    /// As [`Self::next`], for who makes many searches: adds to `taken` the steps that this one took.
+    pub(super) fn next_counting(&self, seed: &str, after: Nanos, taken: &mut usize) -> Option<Time> {
+        let mut steps = Steps::new(STEPS);
+        let time = self.search(seed, after, &mut steps);
+        *taken += STEPS - steps.left();
+        time
+    }
+
+    fn search(&self, seed: &str, after: Nanos, steps: &mut Steps) -> Option<Time> {
         let mut after = after.div_euclid(SECOND);
         if let Some(start) = self.start {
             // The first whole second that is not before it may be a time itself.
             after = after.max((-start.saturating_neg().div_euclid(SECOND)).saturating_sub(1));
         }
-        let nominal = self.next_allowed(after)?;
+        let nominal = self.next_allowed(after, steps)?;
         let mut longest = self.jitter;
         if longest > 0
-            && let Some(following) = self.next_of_all(nominal)
+            && let Some(following) = self.next_of_all(nominal, steps)
         {
             longest = longest.min(following.saturating_sub(nominal).saturating_mul(SECOND));
+        }
+        if steps.left() == 0 {
+            // What was found may be neither the first nor allowed.
+            return None;
         }
         let nominal = nominal.checked_mul(SECOND)?;
         Some(Time {
@@ -94,25 +110,26 @@ impl Spec {
     }
 
     /// The first second after this one that is in the spec and not excluded.
-    fn next_allowed(&self, after: i64) -> Option<i64> {
+    fn next_allowed(&self, after: i64, steps: &mut Steps) -> Option<i64> {
         let mut after = after;
         let mut calendars: Vec<_> = self
             .calendars
             .iter()
-            .map(|calendar| self.next_in(calendar, after))
+            .map(|calendar| calendar.next_after(&self.zone, after, steps))
             .collect();
-        for _ in 0..EXCLUDED {
+        loop {
             // What a calendar says holds until it is past: a search that finds nothing is not made again.
             for (next, calendar) in calendars.iter_mut().zip(&self.calendars) {
+                steps.take()?;
                 if next.is_some_and(|next| next <= after) {
-                    *next = self.next_in(calendar, after);
+                    *next = calendar.next_after(&self.zone, after, steps);
                 }
             }
             let at = calendars
                 .iter()
                 .copied()
                 .flatten()
-                .chain(self.next_of_intervals(after))
+                .chain(self.next_of_intervals(after, steps))
                 .min()?;
             if self.end.is_some_and(|end| at.saturating_mul(SECOND) > end) {
                 return None;
@@ -120,29 +137,28 @@ impl Spec {
             let excluded = self
                 .excludes
                 .iter()
-                .find_map(|calendar| calendar.matches_until(&self.zone, at));
+                .find_map(|calendar| calendar.matches_until(&self.zone, at, steps));
             match excluded {
                 Some(until) => after = until - 1,
                 None => return Some(at),
             }
         }
-        None
     }
 
-    fn next_of_all(&self, after: i64) -> Option<i64> {
-        let calendars = self
-            .calendars
-            .iter()
-            .filter_map(|calendar| self.next_in(calendar, after));
-        calendars.chain(self.next_of_intervals(after)).min()
+    fn next_of_all(&self, after: i64, steps: &mut Steps) -> Option<i64> {
+        let next = |calendar: &Calendar| calendar.next_after(&self.zone, after, steps);
+        let first = self.calendars.iter().filter_map(next).min();
+        first
+            .into_iter()
+            .chain(self.next_of_intervals(after, steps))
+            .min()
     }
 
-    fn next_in(&self, calendar: &Calendar, after: i64) -> Option<i64> {
-        calendar.next_after(&self.zone, after)
-    }
-
-    fn next_of_intervals(&self, after: i64) -> Option<i64> {
-        let next = |(interval, phase): &(i64, i64)| next_of_interval(*interval, *phase, after);
+    fn next_of_intervals(&self, after: i64, steps: &mut Steps) -> Option<i64> {
+        let next = |(interval, phase): &(i64, i64)| {
+            steps.take()?;
+            next_of_interval(*interval, *phase, after)
+        };
         self.intervals.iter().filter_map(next).min()
     }
 }

@@ -149,6 +149,23 @@ fn start_and_end_belong_to_the_spec() {
 }
 
 #[test]
+fn a_search_that_is_too_long_finds_nothing() {
+    // No odd year has the day, and all of them are walked through for it.
+    let with = |calendars: usize| {
+        let mut texts = vec!["0 0 29 2 * 2001-2099/2".to_owned(); calendars];
+        texts.push("@every 1s".to_owned());
+        ScheduleSpec {
+            cron_string: texts,
+            ..Default::default()
+        }
+    };
+    let now = at("2024-01-01T00:00:00Z");
+    let time = compiled(&with(10)).next("", now).map(|time| time.nominal);
+    assert_eq!(time, Some(now + SECOND));
+    assert_eq!(compiled(&with(200)).next("", now), None);
+}
+
+#[test]
 fn a_spec_that_excludes_all_has_no_time() {
     let all = Range {
         start: 0,
