@@ -17,6 +17,7 @@ use temporalio_protos::temporal::api::{
 use super::{
     retry,
     run::{Run, Task},
+    standalone::STANDALONE_EVENT,
     state::{Activity, StartedActivity},
 };
 use crate::{clock::Nanos, rpc::RpcError};
@@ -37,13 +38,15 @@ impl Activity {
 
     /// Whether its time-outs are held: those of a workflow's paused activity wait for the end of the pause, those of a
     /// standalone one go on, as on the real server.
-    fn holds_timeouts(&self, is_standalone: bool) -> bool {
+    fn holds_timeouts(&self) -> bool {
+        // A workflow's first event is its start.
+        let is_standalone = self.scheduled_event_id == STANDALONE_EVENT;
         self.pause.is_some() && !is_standalone
     }
 
     /// When this activity must be looked at next.
-    pub(super) fn next_wake(&self, is_standalone: bool) -> Nanos {
-        if self.holds_timeouts(is_standalone) {
+    pub(super) fn next_wake(&self) -> Nanos {
+        if self.holds_timeouts() {
             return Nanos::MAX;
         }
         let expiration = if self.schedule_to_close == 0 {
@@ -87,8 +90,8 @@ impl Activity {
     }
 
     /// The time-out that is due, if one is.
-    pub(super) fn due_timeout(&self, now: Nanos, is_standalone: bool) -> Option<TimeoutType> {
-        if self.holds_timeouts(is_standalone) {
+    pub(super) fn due_timeout(&self, now: Nanos) -> Option<TimeoutType> {
+        if self.holds_timeouts() {
             return None;
         }
         if self.schedule_to_close != 0 && self.expiration() <= now {
@@ -430,7 +433,7 @@ impl Run {
             ) {
                 // As on the real server: who has paused it decides, and not the attempts or the time that are left.
                 Err(RetryState::MaximumAttemptsReached | RetryState::Timeout)
-                    if activity.holds_timeouts(is_standalone) =>
+                    if activity.holds_timeouts() =>
                 {
                     now
                 }

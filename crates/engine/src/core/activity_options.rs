@@ -28,7 +28,7 @@ pub(super) struct Timeouts {
 
 impl Timeouts {
     /// Fills in what is left open: each is bounded by the longer ones, all by the run's.
-    pub(super) fn resolve(self, run_timeout: Nanos) -> Result<Self, String> {
+    pub(super) fn resolve(self, run_timeout: Nanos) -> Result<Self, OptionsError> {
         let Self {
             mut schedule_to_close,
             mut schedule_to_start,
@@ -42,7 +42,9 @@ impl Timeouts {
             ("HeartbeatTimeout", heartbeat),
         ] {
             if timeout < 0 {
-                return Err(format!("invalid {name}: negative duration"));
+                return Err(OptionsError::Invalid(format!(
+                    "invalid {name}: negative duration"
+                )));
             }
         }
         if schedule_to_close > 0 {
@@ -52,7 +54,7 @@ impl Timeouts {
             schedule_to_close = run_timeout;
             schedule_to_start = bounded(schedule_to_start, run_timeout);
         } else {
-            return Err(NO_END.into());
+            return Err(OptionsError::NoEnd);
         }
         if run_timeout > 0 {
             schedule_to_close = bounded(schedule_to_close, run_timeout);
@@ -280,28 +282,41 @@ impl Run {
                 merged
             }
         };
-        resolve_options(&mut options, self.state.run_timeout).map_err(|message| {
-            let (id, activity_type) = (&activity.id, &activity.activity_type);
-            RpcError::InvalidArgument(format!("{message} ActivityId={id} ActivityType={activity_type}"))
+        resolve_options(&mut options, self.state.run_timeout).map_err(|error| {
+            RpcError::InvalidArgument(error.naming(&activity.id, &activity.activity_type))
         })?;
         Ok(options)
     }
 }
 
-/// What is said of an activity whose attempts could run for ever.
-const NO_END: &str = "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity.";
+/// Why an activity's options cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OptionsError {
+    /// Its attempts could run for ever.
+    #[error("a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity.")]
+    NoEnd,
+    /// One of them is malformed.
+    #[error("{0}")]
+    Invalid(String),
+}
 
-/// Why options are refused, with the activity where the real server names it.
-pub(super) fn refusal(message: String, id: &str, activity_type: &str) -> String {
-    if message == NO_END {
-        format!("{message} ActivityId={id} ActivityType={activity_type}")
-    } else {
-        message
+impl OptionsError {
+    /// In the words for who schedules the activity: the real server names it only where it has no end.
+    pub(super) fn refusal(&self, id: &str, activity_type: &str) -> String {
+        match self {
+            Self::NoEnd => self.naming(id, activity_type),
+            Self::Invalid(message) => message.clone(),
+        }
+    }
+
+    /// With the activity that it is about.
+    fn naming(&self, id: &str, activity_type: &str) -> String {
+        format!("{self} ActivityId={id} ActivityType={activity_type}")
     }
 }
 
 /// Fills in what options leave open, and checks them.
-pub(super) fn resolve_options(options: &mut ActivityOptions, run_timeout: Nanos) -> Result<(), String> {
+pub(super) fn resolve_options(options: &mut ActivityOptions, run_timeout: Nanos) -> Result<(), OptionsError> {
     let asked = Timeouts {
         schedule_to_close: nanos(options.schedule_to_close_timeout.as_ref()),
         schedule_to_start: nanos(options.schedule_to_start_timeout.as_ref()),
@@ -314,7 +329,7 @@ pub(super) fn resolve_options(options: &mut ActivityOptions, run_timeout: Nanos)
     options.start_to_close_timeout = Some(duration(timeouts.start_to_close));
     options.heartbeat_timeout = Some(duration(timeouts.heartbeat));
     let policy = retry::with_defaults(options.retry_policy.take());
-    retry::check(&policy)?;
+    retry::check(&policy).map_err(OptionsError::Invalid)?;
     options.retry_policy = Some(policy);
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What a run needs when the engine starts again: whatever was in the ended process's hands is lost.
 
-use super::{run::Run, state::StartedActivity};
+use super::{
+    run::Run,
+    state::{Activity, StartedActivity},
+};
 use crate::clock::Nanos;
 
 impl Run {
@@ -34,11 +37,7 @@ impl Run {
         ];
         let fixed = fixed.into_iter().filter(|at| *at != 0);
         let timers = state.timers.iter().map(|timer| timer.fire_at);
-        let is_standalone = self.is_standalone();
-        let activities = state
-            .activities
-            .iter()
-            .map(|activity| activity.next_wake(is_standalone));
+        let activities = state.activities.iter().map(Activity::next_wake);
         fixed
             .chain(timers)
             .chain(activities)

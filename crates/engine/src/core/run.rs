@@ -210,7 +210,7 @@ impl Run {
             next = next.min(timer.fire_at);
         }
         for activity in &state.activities {
-            next = next.min(activity.next_wake(self.is_standalone()));
+            next = next.min(activity.next_wake());
         }
         (next != Nanos::MAX).then_some(next)
     }

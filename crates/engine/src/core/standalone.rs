@@ -17,7 +17,7 @@ use temporalio_protos::temporal::api::{
 
 use super::{
     activity::json_payload,
-    activity_options::{apply_options, refusal, resolve_options},
+    activity_options::{apply_options, resolve_options},
     events::Events,
     run::{Run, RunKey},
     state::{Activity, RunState, StandaloneActivity},
@@ -57,8 +57,8 @@ impl NewActivity {
                 "invalid StartDelay: negative duration".into(),
             ));
         }
-        resolve_options(&mut self.options, 0).map_err(|message| {
-            RpcError::InvalidArgument(refusal(message, &self.activity_id, &self.activity_type))
+        resolve_options(&mut self.options, 0).map_err(|error| {
+            RpcError::InvalidArgument(error.refusal(&self.activity_id, &self.activity_type))
         })?;
         Ok(self)
     }

@@ -65,7 +65,7 @@ impl Run {
             let Some(activity) = self.activity(id) else {
                 continue;
             };
-            if let Some(timeout) = activity.due_timeout(now, self.is_standalone()) {
+            if let Some(timeout) = activity.due_timeout(now) {
                 self.time_out_activity(now, id, timeout);
             } else if activity.backing_off && activity.pause.is_none() && activity.attempt_at <= now {
                 self.offer_activity(id);

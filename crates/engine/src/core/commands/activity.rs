@@ -14,13 +14,8 @@ use super::{CommandError, Context, check_count, ensure, size_of};
 use crate::{
     clock::{duration, nanos},
     core::{
-        activity::json_payload,
-        activity_options::{Timeouts, refusal},
-        options::check_priority,
-        retry,
-        run::Run,
-        state::Activity,
-        workflow_task::normal_queue,
+        activity::json_payload, activity_options::Timeouts, options::check_priority, retry, run::Run,
+        state::Activity, workflow_task::normal_queue,
     },
 };
 
@@ -73,9 +68,9 @@ pub(super) fn schedule(
     };
     let timeouts = asked
         .resolve(context.run.state.run_timeout)
-        .map_err(|message| CommandError {
+        .map_err(|error| CommandError {
             cause: bad,
-            message: refusal(message, &id, &activity_type),
+            message: error.refusal(&id, &activity_type),
         })?;
     if let Some(policy) = &command.retry_policy {
         retry::check(policy).map_err(|message| CommandError { cause: bad, message })?;
