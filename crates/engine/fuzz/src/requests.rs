@@ -3,7 +3,7 @@
 use super::engine::Bed;
 
 /// The methods of the workflow service. A method keeps its place, as the seeds name it by that: a new one comes last.
-pub const METHODS: [&str; 79] = [
+pub const METHODS: [&str; 80] = [
     "GetSystemInfo",
     "GetClusterInfo",
     "RegisterNamespace",
@@ -83,6 +83,7 @@ pub const METHODS: [&str; 79] = [
     "DeleteSchedule",
     "ListSchedules",
     "CountSchedules",
+    "PollNexusTaskQueue",
 ];
 
 pub fn run(data: &[u8]) {

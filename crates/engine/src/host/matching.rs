@@ -66,6 +66,8 @@ impl QueueId {
 pub(crate) enum QueueKind {
     Workflow,
     Activity,
+    /// Nothing ever, as the engine has no Nexus endpoints. But workers that could serve them poll it.
+    Nexus,
 }
 
 impl QueueKind {
@@ -74,12 +76,13 @@ impl QueueKind {
         match self {
             Self::Workflow => TaskQueueType::Workflow as i32,
             Self::Activity => TaskQueueType::Activity as i32,
+            Self::Nexus => TaskQueueType::Nexus as i32,
         }
     }
 
     /// The kind with this `TaskQueueType`.
     pub(super) fn from_number(number: i32) -> Option<Self> {
-        [Self::Workflow, Self::Activity]
+        [Self::Workflow, Self::Activity, Self::Nexus]
             .into_iter()
             .find(|kind| kind.number() == number)
     }

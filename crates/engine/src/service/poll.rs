@@ -5,8 +5,9 @@ use temporalio_protos::temporal::api::{
     enums::v1::TaskQueueKind,
     taskqueue::v1::TaskQueue,
     workflowservice::v1::{
-        PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
-        ShutdownWorkerRequest, ShutdownWorkerResponse,
+        PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollNexusTaskQueueRequest,
+        PollNexusTaskQueueResponse, PollWorkflowTaskQueueRequest, ShutdownWorkerRequest,
+        ShutdownWorkerResponse,
     },
 };
 use tokio::sync::oneshot;
@@ -108,6 +109,26 @@ impl Service {
             Some(Delivery::Activity { task, .. }) => Ok(*task),
             _ => Ok(PollActivityTaskQueueResponse::default()),
         }
+    }
+
+    /// Never gets a task: a worker that has Nexus handlers besides workflows and activities works on with these.
+    pub(super) async fn poll_nexus_task(
+        &self,
+        request: PollNexusTaskQueueRequest,
+        call: Call,
+    ) -> Result<PollNexusTaskQueueResponse, RpcError> {
+        let poll = Poll {
+            is_sticky: false,
+            namespace: request.namespace,
+            kind: QueueKind::Nexus,
+            name: self.limits.task_queue(request.task_queue)?,
+            identity: request.identity,
+            worker_instance_key: request.worker_instance_key,
+            rate: None,
+            deployment: request.deployment_options,
+        };
+        self.poll(poll, &call).await?;
+        Ok(PollNexusTaskQueueResponse::default())
     }
 
     async fn poll(&self, poll: Poll, call: &Call) -> Result<Option<Delivery>, RpcError> {

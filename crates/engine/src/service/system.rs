@@ -1,9 +1,12 @@
-//! What the server is and can do: `GetSystemInfo`, `GetClusterInfo`, `ListClusters`, health.
+//! What the server is and can do: `GetSystemInfo`, `GetClusterInfo`, `ListClusters`, `ListNexusEndpoints`, health.
 
 use temporalio_protos::{
     grpc::health::v1::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus},
     temporal::api::{
-        operatorservice::v1::{ClusterMetadata, ListClustersRequest, ListClustersResponse},
+        operatorservice::v1::{
+            ClusterMetadata, ListClustersRequest, ListClustersResponse, ListNexusEndpointsRequest,
+            ListNexusEndpointsResponse,
+        },
         workflowservice::v1::{
             GetClusterInfoResponse, GetSystemInfoResponse, get_system_info_response::Capabilities,
         },
@@ -82,6 +85,14 @@ impl Service {
             }],
             next_page_token: Vec::new(),
         })
+    }
+
+    /// There are none, and none can be made.
+    pub(super) async fn list_nexus_endpoints(
+        &self,
+        _request: ListNexusEndpointsRequest,
+    ) -> Result<ListNexusEndpointsResponse, RpcError> {
+        Ok(ListNexusEndpointsResponse::default())
     }
 
     /// Healthy is an engine whose thread answers.

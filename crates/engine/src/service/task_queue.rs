@@ -148,12 +148,13 @@ impl Service {
     }
 }
 
-/// The queue that holds tasks of this type; none where this engine has no such tasks.
+/// The queue that holds tasks of this type; none where the type is none.
 fn queue_id(namespace: u32, name: &str, queue_type: TaskQueueType) -> Option<QueueId> {
     let kind = match queue_type {
         TaskQueueType::Workflow => QueueKind::Workflow,
         TaskQueueType::Activity => QueueKind::Activity,
-        TaskQueueType::Unspecified | TaskQueueType::Nexus => return None,
+        TaskQueueType::Nexus => QueueKind::Nexus,
+        TaskQueueType::Unspecified => return None,
     };
     Some(QueueId::new(namespace, kind, name.to_owned()))
 }

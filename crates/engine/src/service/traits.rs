@@ -131,6 +131,7 @@ impl WorkflowService for Service {
         shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse = shut_down_worker;
         poll_activity_task_queue(PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse
             = poll_activity_task(call);
+        poll_nexus_task_queue(PollNexusTaskQueueRequest) -> PollNexusTaskQueueResponse = poll_nexus_task(call);
         respond_activity_task_completed(RespondActivityTaskCompletedRequest) -> RespondActivityTaskCompletedResponse
             = activity_completed;
         respond_activity_task_completed_by_id(RespondActivityTaskCompletedByIdRequest)
@@ -232,6 +233,7 @@ impl OperatorService for Service {
             = list_search_attributes;
         delete_namespace(DeleteNamespaceRequest) -> DeleteNamespaceResponse = delete_namespace;
         list_clusters(ListClustersRequest) -> ListClustersResponse = list_clusters;
+        list_nexus_endpoints(ListNexusEndpointsRequest) -> ListNexusEndpointsResponse = list_nexus_endpoints;
     }
 }
 

@@ -38,6 +38,7 @@ mod links;
 mod lists;
 mod messages;
 mod namespaces;
+mod nexus;
 mod options;
 mod oversize;
 mod own_attributes;

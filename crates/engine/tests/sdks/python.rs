@@ -31,6 +31,7 @@ crate::scenarios! { "python/scenarios", "py":
     local_activities
     messages
     metadata
+    nexus
     operations
     oversize
     resets

@@ -149,6 +149,7 @@ fn apply_one(context: &mut Context<'_>, command: Command) -> Result<(), CommandE
         Some(A::CancelWorkflowExecutionCommandAttributes(a)) => close::cancel(context, a),
         Some(A::ContinueAsNewWorkflowExecutionCommandAttributes(a)) => continue_as_new::apply(context, a),
         Some(A::ProtocolMessageCommandAttributes(a)) => protocol_message::apply(context, &a),
+        Some(A::ScheduleNexusOperationCommandAttributes(a)) => Err(no_endpoint(&a.endpoint)),
         Some(_) => Err(not_there(command_type)),
         None => Err(without_attributes(command_type)),
     }
@@ -180,6 +181,14 @@ fn without_attributes(command_type: CommandType) -> CommandError {
     CommandError {
         cause,
         message: format!("{name}CommandAttributes is not set on {name}Command."),
+    }
+}
+
+/// What the real server says where nobody has made the endpoint, and that nobody can.
+fn no_endpoint(endpoint: &str) -> CommandError {
+    CommandError {
+        cause: WorkflowTaskFailedCause::BadScheduleNexusOperationAttributes,
+        message: format!("endpoint {endpoint:?} not found: this engine has no Nexus endpoints"),
     }
 }
 
