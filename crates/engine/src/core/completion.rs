@@ -231,12 +231,11 @@ impl Run {
             ..Default::default()
         };
         self.forget_task_problem();
-        let attributes_before = self.state.versioning_attributes();
-        let transition_ended = self.state.note_completed_by(&completed);
-        self.effects.attributes_changed |= self.state.versioning_attributes() != attributes_before;
+        let noted = self.state.note_completed_by(&completed);
+        self.effects.attributes_changed |= noted.attributes_changed;
         let attributes = Attributes::WorkflowTaskCompletedEventAttributes(completed);
         let completed_event_id = self.append(now, attributes);
-        if transition_ended {
+        if noted.transition_ended {
             self.offer_waiting_activities();
         }
         self.state.last_started_event_id = started.started_event_id;

@@ -49,6 +49,7 @@ mod run;
 mod standalone;
 mod start;
 mod state;
+mod unversioned;
 mod update;
 mod versioning;
 mod wake;
@@ -75,7 +76,7 @@ pub(crate) use retry::{check as check_retry_policy, with_defaults as retry_polic
 pub use run::{Effects, Message, Queue, Run, RunKey, Sticky, Task};
 pub(crate) use standalone::id_space;
 pub use standalone::{EndRequest, NewActivity, STANDALONE_EVENT};
-pub use start::{Continued, NewRun, ParentOf};
+pub use start::{Continued, NewRun, ParentOf, new_run_id};
 pub use state::{
     Activity, ActivityPause, ChangedOptions, Child, Parent, RunState, StandaloneActivity, StartedActivity,
     StartedTask, Timer, WorkflowTask,

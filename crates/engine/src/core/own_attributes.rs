@@ -51,7 +51,10 @@ impl RunState {
 
     /// Whether there are any that clients did not give, so that most runs need not be asked for them.
     pub(crate) fn has_own_attributes(&self) -> bool {
-        self.is_versioned() || !self.task_problem.is_empty() || self.listed_differently_once_closed()
+        self.is_versioned()
+            || self.unversioned.is_some()
+            || !self.task_problem.is_empty()
+            || self.listed_differently_once_closed()
     }
 
     /// Whether the run's close changes what lists say of it besides.

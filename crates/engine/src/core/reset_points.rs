@@ -1,7 +1,8 @@
-//! Points that a run can be reset to by the build of its worker.
+//! Points that a run can be reset to by the build of its worker, and the build that has worked for it last.
 #![allow(deprecated, reason = "workers without deployments name their build so")]
 
 use temporalio_protos::temporal::api::{
+    common::v1::WorkerVersionStamp,
     enums::v1::EventType,
     history::v1::history_event::Attributes,
     workflow::v1::{ResetPointInfo, ResetPoints},
@@ -47,6 +48,15 @@ impl Run {
         }
         points.drain(..points.len().saturating_sub(MAXIMUM));
         ResetPoints { points }
+    }
+
+    /// What the worker that completed a workflow task last said of its build by the older way.
+    pub fn last_stamp(&self) -> Option<WorkerVersionStamp> {
+        let completed = self.history.of_type(EventType::WorkflowTaskCompleted).last()?;
+        match completed.attributes? {
+            Attributes::WorkflowTaskCompletedEventAttributes(completed) => completed.worker_version,
+            _ => None,
+        }
     }
 
     /// Where a build's work in the run's chain began, or in this run alone.

@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::{
     workflow::v1::VersioningOverride,
 };
 
-use super::versioning::Versioning;
+use super::{unversioned::UnversionedWorkers, versioning::Versioning};
 use crate::clock::Nanos;
 
 /// The mutable state of one run. Times are nanoseconds since the epoch, durations nanoseconds; 0 is "none".
@@ -131,6 +131,9 @@ pub struct RunState {
     /// What is known of the version of its workers; none: nothing.
     #[prost(message, optional, tag = "100")]
     pub versioning: Option<Versioning>,
+    /// The workers without a version that have completed its workflow tasks; none: none has.
+    #[prost(message, optional, tag = "101")]
+    pub unversioned: Option<UnversionedWorkers>,
     /// Request ids of starts that found this run and were attached to it.
     #[prost(string, repeated, tag = "45")]
     pub attached_request_ids: Vec<String>,

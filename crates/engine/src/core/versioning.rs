@@ -23,11 +23,20 @@ use super::{
     run::Run,
     start::NewRun,
     state::{ChangedOptions, RunState},
+    unversioned::{UNVERSIONED_WORKERS, UnversionedWorkers},
 };
 use crate::{clock::Nanos, rpc::RpcError};
 
 /// What workers without a version are called.
 pub(crate) const UNVERSIONED: &str = "__unversioned__";
+
+/// What a completed workflow task has changed.
+#[derive(Debug)]
+pub(super) struct Noted {
+    pub(super) attributes_changed: bool,
+    /// The run has come to the version that it was on its way to.
+    pub(super) transition_ended: bool,
+}
 
 /// A version of a worker deployment: the workers of one build.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, ::prost::Message)]
@@ -289,12 +298,18 @@ impl RunState {
         });
     }
 
-    /// Takes up what the worker says that completed a task. Answers whether a transition has ended with it.
-    pub(super) fn note_completed_by(&mut self, completed: &WorkflowTaskCompletedEventAttributes) -> bool {
+    /// Takes up what the worker says that completed a task.
+    pub(super) fn note_completed_by(&mut self, completed: &WorkflowTaskCompletedEventAttributes) -> Noted {
+        let is_new = completed.versioning_behavior() == Behavior::Unspecified
+            && self.unversioned.get_or_insert_default().note(completed);
         let version = completed.deployment_version.as_ref().map(Version::new);
         if version.is_none() && completed.worker_deployment_name.is_empty() && !self.is_versioned() {
-            return false;
+            return Noted {
+                attributes_changed: is_new,
+                transition_ended: false,
+            };
         }
+        let attributes_before = self.versioning_attributes();
         let known = self.versioning.get_or_insert_default();
         let behavior = completed.versioning_behavior();
         known.behavior = behavior as i32;
@@ -316,13 +331,28 @@ impl RunState {
         {
             options.versioning_override = None;
         }
-        ended
+        Noted {
+            attributes_changed: is_new || self.versioning_attributes() != attributes_before,
+            transition_ended: ended,
+        }
     }
 
     /// The search attributes that say all this.
     pub fn versioning_attributes(&self) -> Vec<(&'static str, Payload)> {
+        let mut attributes = Vec::new();
+        let mut add = |name, kind: &str, value: Json| attributes.push((name, payload(kind, &value)));
+        if let Some(checksums) = self.unversioned.as_ref().and_then(UnversionedWorkers::checksums) {
+            add("BinaryChecksums", "KeywordList", json!(checksums));
+        }
         if !self.is_versioned() {
-            return Vec::new();
+            if let Some(known) = &self.unversioned {
+                add(
+                    "BuildIds",
+                    "KeywordList",
+                    json!(known.build_ids(UNVERSIONED_WORKERS)),
+                );
+            }
+            return attributes;
         }
         let known = self.versioning.clone().unwrap_or_default();
         let behavior = self.versioning_behavior();
@@ -333,22 +363,21 @@ impl RunState {
             Some(version) => version.deployment.clone(),
             None => known.deployment.clone(),
         };
-        let mut attributes = Vec::new();
-        let mut add = |name, kind: &str, value: Json| attributes.push((name, payload(kind, &value)));
-        match (behavior, &version) {
-            (Behavior::Pinned, Some(version)) => {
-                let build = format!("pinned:{}", version.attribute());
-                add("BuildIds", "KeywordList", json!([build]));
-                add("TemporalWorkflowVersioningBehavior", "Keyword", json!("Pinned"));
-            }
-            (Behavior::AutoUpgrade, _) => {
-                add(
-                    "TemporalWorkflowVersioningBehavior",
-                    "Keyword",
-                    json!("AutoUpgrade"),
-                );
-            }
-            _ => add("BuildIds", "KeywordList", json!(["unversioned"])),
+        let (named, first_build) = match (behavior, &version) {
+            (Behavior::Pinned, Some(version)) => ("Pinned", format!("pinned:{}", version.attribute())),
+            (Behavior::AutoUpgrade, _) => ("AutoUpgrade", String::new()),
+            _ => ("", UNVERSIONED_WORKERS.to_owned()),
+        };
+        let build_ids = self
+            .unversioned
+            .clone()
+            .unwrap_or_default()
+            .build_ids(&first_build);
+        if !build_ids.is_empty() {
+            add("BuildIds", "KeywordList", json!(build_ids));
+        }
+        if !named.is_empty() {
+            add("TemporalWorkflowVersioningBehavior", "Keyword", json!(named));
         }
         if !deployment.is_empty() {
             add("TemporalWorkerDeployment", "Keyword", json!(deployment));

@@ -17,7 +17,7 @@ use crate::{
     clock::{Nanos, nanos},
     core::{
         ActivityReset, ActivitySelection, ActivityUnpause, CancelRequest, EndRequest, OptionsChange,
-        OptionsUpdate, Reapply, Reset, ResetTarget, Run, RunKey, Signal, changes_after_reset,
+        OptionsUpdate, Reapply, Reset, ResetTarget, Run, RunKey, Signal, changes_after_reset, new_run_id,
     },
     rpc::RpcError,
 };
@@ -201,7 +201,7 @@ impl Host {
         };
         let include = options.reset_reapply_type();
         let reset = Reset {
-            run_id: uuid::Uuid::new_v4().to_string(),
+            run_id: new_run_id(),
             reason: reason.to_owned(),
             request_id: uuid::Uuid::new_v4().to_string(),
             event_id,

@@ -20,7 +20,7 @@ use super::{Host, start::IdPolicy};
 use crate::{
     core::{
         CancelRequest, Child, ChildClosed, Completion, ENGINE_IDENTITY, Message, Outcome, OutgoingCancel,
-        OutgoingSignal, Run, RunKey, Surroundings,
+        OutgoingSignal, Run, RunKey, Surroundings, new_run_id,
     },
     rpc::RpcError,
 };
@@ -145,7 +145,7 @@ impl Host {
         let Some((mut new, reuse)) = self.run(parent)?.new_child(now, initiated_event_id) else {
             return Ok(());
         };
-        new.run_id = uuid::Uuid::new_v4().to_string();
+        new.run_id = new_run_id();
         if self
             .check_override(new.namespace_key, &new.task_queue, new.versioning_override())
             .is_err()

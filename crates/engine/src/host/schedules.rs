@@ -14,7 +14,7 @@ use temporalio_protos::temporal::api::{
 use super::{Host, WakeKey, start::IdPolicy, unreadable, unwritable};
 use crate::{
     clock::Nanos,
-    core::{CancelRequest, NewRun, RunKey},
+    core::{CancelRequest, NewRun, RunKey, new_run_id},
     rpc::RpcError,
     schedule::{
         BufferedStart, Closed, Effect, Running, Scheduler, TASK_QUEUE, WORKFLOW_ID_PREFIX, WORKFLOW_TYPE,
@@ -256,7 +256,7 @@ impl Host {
         };
         let keeps_id = scheduler.keeps_workflow_id();
         let mut new = NewRun {
-            run_id: uuid::Uuid::new_v4().to_string(),
+            run_id: new_run_id(),
             request_id: uuid::Uuid::new_v4().to_string(),
             scheduled_by: key,
             ..new

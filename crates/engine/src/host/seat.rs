@@ -315,7 +315,7 @@ mod tests {
             host.create(NewRun {
                 namespace_key: host.namespaces.key_of("default")?,
                 workflow_id: "workflow".to_owned(),
-                run_id: uuid::Uuid::new_v4().to_string(),
+                run_id: crate::core::new_run_id(),
                 ..NewRun::default()
             })
         });

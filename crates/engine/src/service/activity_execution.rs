@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{Service, describe::activity_state, poll_time};
 use crate::{
     clock::{duration, timestamp, timestamp_opt},
-    core::{EndRequest, NewActivity, Run, RunKey, STANDALONE_EVENT, check_priority, options_of},
+    core::{EndRequest, NewActivity, Run, RunKey, STANDALONE_EVENT, check_priority, new_run_id, options_of},
     host::{Host, activity::ActivityIdPolicy},
     limits::Limits,
     rpc::{Call, RpcError},
@@ -248,7 +248,7 @@ fn new_activity(
     let new = NewActivity {
         namespace_key: 0,
         activity_id: request.activity_id,
-        run_id: uuid::Uuid::new_v4().to_string(),
+        run_id: new_run_id(),
         request_id,
         activity_type,
         options: ActivityOptions {

@@ -78,6 +78,10 @@ fn describe(run: &Run) -> Result<DescribeWorkflowExecutionResponse, RpcError> {
     })
 }
 
+#[allow(
+    deprecated,
+    reason = "workers without a version are told by the deprecated field"
+)]
 fn info(run: &Run) -> WorkflowExecutionInfo {
     let state = &run.state;
     let options = run.options();
@@ -108,6 +112,7 @@ fn info(run: &Run) -> WorkflowExecutionInfo {
         root_execution: state.root.clone(),
         first_run_id: state.first_run_id.clone(),
         auto_reset_points: Some(run.reset_points()),
+        most_recent_worker_version_stamp: run.last_stamp(),
         versioning_info: state.versioning_info(),
         priority: options.priority,
         external_payload_count: state.external_payload_count,

@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 
 use super::Service;
 use crate::{
-    core::{Reapply, Reset, changes_after_reset},
+    core::{Reapply, Reset, changes_after_reset, new_run_id},
     rpc::RpcError,
 };
 
@@ -20,7 +20,7 @@ impl Service {
         let after = changes_after_reset(request.post_reset_operations.clone())?;
         let include = request.reset_reapply_type();
         let reset = Reset {
-            run_id: uuid::Uuid::new_v4().to_string(),
+            run_id: new_run_id(),
             reapply: Reapply::new(include, request.reset_reapply_exclude_types()),
             reason: request.reason,
             request_id: request.request_id,

@@ -13,7 +13,7 @@ use temporalio_protos::temporal::api::{
 use super::Service;
 use crate::{
     clock::nanos,
-    core::{check_retry_policy, checked_override},
+    core::{check_retry_policy, checked_override, new_run_id},
     host::Host,
     limits::Limits,
     rpc::RpcError,
@@ -45,7 +45,7 @@ impl Service {
             schedule: Some(schedule),
             memo: request.memo,
             create_request_id: request.request_id.clone(),
-            run_id: uuid::Uuid::new_v4().to_string(),
+            run_id: new_run_id(),
             ..Default::default()
         };
         let conflict_token = self

@@ -15,7 +15,7 @@ use super::{Service, links};
 use crate::{
     clock::{Nanos, nanos},
     core::{
-        Inherited, NewRun, Signal, Version, check_priority, check_retry_policy, checked_override,
+        Inherited, NewRun, Signal, Version, check_priority, check_retry_policy, checked_override, new_run_id,
         retry_policy_with_defaults,
     },
     cron,
@@ -294,7 +294,7 @@ impl Fields {
             cron_schedule: self.cron_schedule,
             first_task_delay,
             workflow_id: self.workflow_id,
-            run_id: uuid::Uuid::new_v4().to_string(),
+            run_id: new_run_id(),
             workflow_type: limits.workflow_type(self.workflow_type)?,
             task_queue,
             input: self.input,

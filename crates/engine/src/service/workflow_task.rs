@@ -126,8 +126,18 @@ impl Service {
     }
 }
 
+/// The longest build id of a worker without a version, in bytes, as the real server's default.
+const BUILD_ID: usize = 255;
+
 /// Checks what a worker says of its version.
+#[allow(deprecated, reason = "workers without a version name their build so")]
 fn check_version(request: &RespondWorkflowTaskCompletedRequest) -> Result<(), RpcError> {
+    let stamp = request.worker_version_stamp.as_ref();
+    if stamp.is_some_and(|stamp| stamp.build_id.len() > BUILD_ID) {
+        return Err(RpcError::InvalidArgument(
+            "Build ID exceeds configured limit.workerBuildIdSize, use a shorter build ID.".into(),
+        ));
+    }
     let options = request.deployment_options.as_ref();
     let options =
         options.filter(|options| options.worker_versioning_mode() == WorkerVersioningMode::Versioned);

@@ -49,16 +49,9 @@ const OWN: [&str; 30] = [
     "originalScheduledTime",
 ];
 
-/// What the real server tells and this engine does not: which request ids a run has seen, points to reset to, and two
-/// search attributes: `BuildIds` of runs without a version, which would be one more row of each, and
-/// `TemporalPauseInfo` (what is paused is described).
-const UNTOLD: [&str; 5] = [
-    "requestIdInfos",
-    "autoResetPoints",
-    "prevAutoResetPoints",
-    "BuildIds",
-    "TemporalPauseInfo",
-];
+/// What is not compared here: which request ids a run has seen (of those that a server makes itself only the real one
+/// tells), and points to reset to, of which it says when they are gone.
+const UNTOLD: [&str; 3] = ["requestIdInfos", "autoResetPoints", "prevAutoResetPoints"];
 
 /// What is of one engine: tokens, sizes of its own records, and a time that the real server shows where there is none.
 const INTERNAL: [&str; 6] = [

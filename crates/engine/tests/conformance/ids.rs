@@ -3,12 +3,12 @@
 use prost::Message as _;
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::{
-    enums::v1::{EventType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
+    enums::v1::{EventType, ParentClosePolicy, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
     errordetails::v1::WorkflowExecutionAlreadyStartedFailure,
     workflow::v1::OnConflictOptions,
 };
 
-use crate::bed::{Bed, both_engines, commands, rpc};
+use crate::bed::{Bed, both_engines, commands, rpc, run_of};
 
 /// The run id that an AlreadyStarted error names.
 fn run_id_in(status: &temporalio_client::tonic::Status) -> String {
@@ -29,7 +29,37 @@ async fn finish(bed: &Bed) {
     bed.complete(&task, vec![commands::complete("done")]).await;
 }
 
+/// The version of a UUID.
+fn version(id: &str) -> Option<usize> {
+    uuid::Uuid::try_parse(id).ok().map(|id| id.get_version_num())
+}
+
 both_engines! {
+    async fn run_ids_sort_by_time(bed: &Bed) {
+        let first = bed.start("w").await;
+        let mut ids = vec![first];
+        let mut children = commands::child("child");
+        children.parent_close_policy = ParentClosePolicy::Abandon as i32;
+        let task = bed.task().await;
+        bed.complete(&task, vec![commands::start_child(children)]).await;
+        for _ in 0..2 {
+            // The child's, and the parent's second.
+            let task = bed.task().await;
+            if task.workflow_execution.as_ref().is_some_and(|run| run.workflow_id == "child") {
+                ids.push(run_of(&task).run_id);
+                bed.complete(&task, vec![]).await;
+            } else {
+                bed.complete(&task, vec![commands::continue_as_new("again")]).await;
+            }
+        }
+        let task = bed.task().await;
+        ids.push(run_of(&task).run_id);
+        for id in &ids {
+            assert_eq!(version(id), Some(7), "{id}");
+        }
+        assert!(ids.is_sorted(), "{ids:?}");
+    }
+
     async fn a_running_id_is_refused(bed: &Bed) {
         let run_id = bed.start("w").await;
         let refused = rpc!(bed, start_workflow_execution, bed.start_request("w")).expect_err("taken");

@@ -11,6 +11,7 @@ mod activity_timeouts;
 mod backup;
 mod batches;
 mod bed;
+mod build_ids;
 mod children;
 mod cli;
 mod cli_activities;

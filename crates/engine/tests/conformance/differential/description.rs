@@ -55,10 +55,6 @@ fn leave_out(info: &mut WorkflowExecutionInfo) {
     info.history_size_bytes = 0;
     info.state_transition_count = 0;
     info.execution_duration = None;
-    // Only the real server says that a worker had no version.
-    if let Some(attributes) = &mut info.search_attributes {
-        attributes.indexed_fields.remove("BuildIds");
-    }
     // Only the real server says when a point's run is deleted.
     for point in info
         .auto_reset_points
