@@ -28,7 +28,8 @@ const DEFAULT_TASK_TIMEOUT: Nanos = 10 * SECOND;
 /// The longest time-out of a workflow task.
 const MAXIMUM_TASK_TIMEOUT: Nanos = 120 * SECOND;
 
-/// A run id that nobody has. They sort by when they were made, as the real server's do (UUID version 7, RFC 9562).
+/// A run id that nobody has. They sort by when they were made, as those of starts do on the real server (UUID version 7,
+/// RFC 9562).
 pub fn new_run_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }

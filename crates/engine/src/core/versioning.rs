@@ -23,7 +23,7 @@ use super::{
     run::Run,
     start::NewRun,
     state::{ChangedOptions, RunState},
-    unversioned::{UNVERSIONED_WORKERS, UnversionedWorkers},
+    unversioned::UNVERSIONED_WORKERS,
 };
 use crate::{clock::Nanos, rpc::RpcError};
 
@@ -339,20 +339,8 @@ impl RunState {
 
     /// The search attributes that say all this.
     pub fn versioning_attributes(&self) -> Vec<(&'static str, Payload)> {
-        let mut attributes = Vec::new();
-        let mut add = |name, kind: &str, value: Json| attributes.push((name, payload(kind, &value)));
-        if let Some(checksums) = self.unversioned.as_ref().and_then(UnversionedWorkers::checksums) {
-            add("BinaryChecksums", "KeywordList", json!(checksums));
-        }
-        if !self.is_versioned() {
-            if let Some(known) = &self.unversioned {
-                add(
-                    "BuildIds",
-                    "KeywordList",
-                    json!(known.build_ids(UNVERSIONED_WORKERS)),
-                );
-            }
-            return attributes;
+        if !self.is_versioned() && self.unversioned.is_none() {
+            return Vec::new();
         }
         let known = self.versioning.clone().unwrap_or_default();
         let behavior = self.versioning_behavior();
@@ -368,11 +356,13 @@ impl RunState {
             (Behavior::AutoUpgrade, _) => ("AutoUpgrade", String::new()),
             _ => ("", UNVERSIONED_WORKERS.to_owned()),
         };
-        let build_ids = self
-            .unversioned
-            .clone()
-            .unwrap_or_default()
-            .build_ids(&first_build);
+        let mut attributes = Vec::new();
+        let mut add = |name, kind: &str, value: Json| attributes.push((name, payload(kind, &value)));
+        let unversioned = self.unversioned.clone().unwrap_or_default();
+        if let Some(checksums) = unversioned.checksums() {
+            add("BinaryChecksums", "KeywordList", json!(checksums));
+        }
+        let build_ids = unversioned.build_ids(&first_build);
         if !build_ids.is_empty() {
             add("BuildIds", "KeywordList", json!(build_ids));
         }
