@@ -21,19 +21,15 @@ pub struct UnversionedWorkers {
     /// Checksums of programs, as older SDKs give them.
     #[prost(string, repeated, tag = "2")]
     checksums: Vec<String>,
-    /// One of them has completed a workflow task, whatever it said of itself.
-    #[prost(bool, tag = "3")]
-    have_worked: bool,
 }
 
 impl UnversionedWorkers {
-    /// Takes up who has completed a workflow task. Answers whether that is anybody new.
+    /// Takes up who has completed a workflow task. Answers whether it has said anything new.
     pub(super) fn note(&mut self, completed: &WorkflowTaskCompletedEventAttributes) -> bool {
-        let is_first = !std::mem::replace(&mut self.have_worked, true);
         let stamp = completed.worker_version.as_ref();
         let has_new_build = stamp.is_some_and(|stamp| note_once(&mut self.builds, &stamp.build_id));
         let has_new_checksum = note_once(&mut self.checksums, &completed.binary_checksum);
-        is_first || has_new_build || has_new_checksum
+        has_new_build || has_new_checksum
     }
 
     /// The values of `BuildIds`: this first one, unless it is empty, and the builds.
@@ -75,7 +71,7 @@ fn note_once(names: &mut Vec<String>, name: &str) -> bool {
 mod tests {
     use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
 
-    use super::*;
+    use super::{super::state::RunState, *};
 
     fn completed(build_id: &str, checksum: &str) -> WorkflowTaskCompletedEventAttributes {
         WorkflowTaskCompletedEventAttributes {
@@ -89,12 +85,18 @@ mod tests {
     }
 
     #[test]
+    fn the_first_is_told_of_whoever_it_is() {
+        let mut state = RunState::default();
+        assert!(state.note_completed_by(&completed("", "")).attributes_changed);
+        assert!(!state.note_completed_by(&completed("", "")).attributes_changed);
+    }
+
+    #[test]
     fn each_is_told_once_and_in_its_order() {
         let mut workers = UnversionedWorkers::default();
-        assert!(workers.note(&completed("", "")), "the first, whoever it is");
+        assert!(!workers.note(&completed("", "")), "it says nothing");
         assert_eq!(workers.build_ids(UNVERSIONED_WORKERS), ["unversioned"]);
         assert_eq!(workers.checksums(), None);
-        assert!(!workers.note(&completed("", "")));
         assert!(workers.note(&completed("b", "")));
         assert!(workers.note(&completed("a", "sum")));
         assert!(!workers.note(&completed("b", "sum")));

@@ -300,8 +300,12 @@ impl RunState {
 
     /// Takes up what the worker says that completed a task.
     pub(super) fn note_completed_by(&mut self, completed: &WorkflowTaskCompletedEventAttributes) -> Noted {
-        let is_new = completed.versioning_behavior() == Behavior::Unspecified
-            && self.unversioned.get_or_insert_default().note(completed);
+        let mut is_new = false;
+        if completed.versioning_behavior() == Behavior::Unspecified {
+            // The first is told of whatever it says.
+            is_new = self.unversioned.is_none();
+            is_new |= self.unversioned.get_or_insert_default().note(completed);
+        }
         let version = completed.deployment_version.as_ref().map(Version::new);
         if version.is_none() && completed.worker_deployment_name.is_empty() && !self.is_versioned() {
             return Noted {

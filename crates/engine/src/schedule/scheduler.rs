@@ -229,8 +229,11 @@ impl Scheduler {
     }
 
     fn take_backfills(&mut self) {
-        let (mut taken, mut steps) = (0, 0);
-        while taken < BACKFILLED && steps < STEPS && self.has_work() {
+        let mut steps = 0;
+        for _ in 0..BACKFILLED {
+            if steps >= STEPS || !self.has_work() {
+                return;
+            }
             let Some(backfill) = self.record.backfills.first_mut() else {
                 return;
             };
@@ -245,7 +248,6 @@ impl Scheduler {
                 }
                 None => drop(self.record.backfills.remove(0)),
             }
-            taken += 1;
         }
     }
 

@@ -74,7 +74,7 @@ impl Spec {
     /// jitter of one schedule another than that of all others; the same seed and time have always
     /// the same.
     pub fn next(&self, seed: &str, after: Nanos) -> Option<Time> {
-        self.search(seed, after, &mut Steps::new(STEPS))
+        self.next_counting(seed, after, &mut 0)
     }
 
     /// As [`Self::next`], for who makes many searches: adds to `taken` the steps that this one took.

@@ -1,5 +1,5 @@
 //! How far a search for a time may go. Who may define a schedule may define one whose search would take minutes, and it is
-//! made where others wait: in the host of its shard.
+//! made where others wait: in the host's thread.
 
 /// The steps that a search has left: one is a calendar looked at, or a year, month, day or shorter stretch passed over.
 pub(crate) struct Steps(usize);
